@@ -1,0 +1,1 @@
+"""Layer graph, planner, cost models and C emitter. Only `relay_reader` may import TVM."""

@@ -1,0 +1,1 @@
+"""PULP back end for TVM: what a user calls. Importing this package does not import TVM."""

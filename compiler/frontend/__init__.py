@@ -1,0 +1,1 @@
+"""Front ends: a network file becomes a Relay module."""

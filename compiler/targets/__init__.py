@@ -1,0 +1,1 @@
+"""SoC files (TOML), one a chip; read and checked by `tvm_pulp.soc`."""

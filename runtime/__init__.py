@@ -1,0 +1,1 @@
+"""C sources only (headers, kernels, platforms), shipped as package data."""
