@@ -1,0 +1,56 @@
+/* Kernels of our own, for what the PULP-NN API does not offer or gets wrong. Same conventions: every core of
+ * the team calls, each kernel ends with a barrier, activations uint8 HWC.
+ *
+ * `wide` kernels take int64 k and lambda: clip_u8((k[c] * acc + lambda[c]) >> shift) in 64-bit arithmetic. */
+#ifndef PULP_KERNELS_H
+#define PULP_KERNELS_H
+
+#include <stdint.h>
+
+/* Sizes of a sliding window over an HWC map; x is horizontal. Outside the map the input counts as 0. */
+typedef struct {
+  uint16_t in_x, in_y, ch_in;
+  uint16_t out_x, out_y, ch_out;
+  uint16_t k_x, k_y;
+  uint16_t pad_top, pad_bottom, pad_left, pad_right;
+  uint16_t stride_x, stride_y;
+} pulp_window_t;
+
+/* Convolution, weights Co-Ky-Kx-Ci; also pointwise. */
+void pulp_conv_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
+                    const int64_t *lambda, uint16_t shift, const pulp_window_t *window);
+
+/* Depthwise convolution straight from HWC, weights C-Ky-Kx, any kernel, stride and padding; ch_out = ch_in.
+ */
+void pulp_depthwise(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
+                    const int32_t *lambda, uint16_t shift, const pulp_window_t *window);
+void pulp_depthwise_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
+                         const int64_t *lambda, uint16_t shift, const pulp_window_t *window);
+
+/* num_out outputs of dim_vec inputs each, weights N-K. */
+void pulp_linear_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
+                      const int64_t *lambda, uint16_t shift, uint32_t dim_vec, uint32_t num_out);
+
+/* out = clip_u8((k1 * a + k2 * b + lambda) >> shift), element by element. */
+void pulp_add(const uint8_t *a, const uint8_t *b, uint8_t *out, int32_t k1, int32_t k2, int32_t lambda,
+              uint16_t shift, uint32_t elements);
+
+/* out = clip_u8((k * sum over the window + lambda) >> shift). */
+void pulp_avgpool(const uint8_t *in, uint8_t *out, int32_t k, int32_t lambda, uint16_t shift,
+                  const pulp_window_t *window);
+
+/* The largest element of the window inside the map. Leaves its input alone. */
+void pulp_maxpool(const uint8_t *in, uint8_t *out, const pulp_window_t *window);
+
+/* Fills the border of a map of `rows x cols x channels` bytes (border included) with `value`; HWC or CHW. */
+typedef struct {
+  uint16_t rows, cols, channels;
+  uint16_t top, bottom, left, right;
+} pulp_border_t;
+void pulp_pad(uint8_t *map, const pulp_border_t *border, uint8_t value);
+void pulp_pad_chw(uint8_t *map, const pulp_border_t *border, uint8_t value);
+
+/* data[i] = min(max(data[i], lo), hi). */
+void pulp_clip(uint8_t *data, uint32_t elements, uint8_t lo, uint8_t hi);
+
+#endif
