@@ -30,10 +30,14 @@ def region_files(function: tvm.relay.Function) -> dict[str, str]:
     return files
 
 
+def region_source(function: tvm.relay.Function) -> str:
+    """The text that TVM gets to hold for a region: every `.c` file of it."""
+    files = region_files(function)
+    return "\n".join(text for name, text in sorted(files.items()) if name.endswith(".c"))
+
+
 @tvm.register_func("relay.ext.pulp", override=True)
 def _external_codegen(function: tvm.relay.Function) -> Any:
-    """A C source module that exports the region's symbol; its text is every `.c` file of the region."""
-    files = region_files(function)
-    code = "\n".join(text for name, text in sorted(files.items()) if name.endswith(".c"))
+    """A C source module that exports the region's symbol."""
     create = tvm.get_global_func("runtime.CSourceModuleCreate")
-    return create(code, "c", [str(function.attrs["global_symbol"])], [])
+    return create(region_source(function), "c", [str(function.attrs["global_symbol"])], [])

@@ -50,7 +50,10 @@ def test_written_options_are_read_back(options: PulpOptions) -> None:
         ("-l1= -l2=1", "target pulp: option -l1 has no value; write -l1=<value>"),
         ("-l1=1 -l1=2", "target pulp: option -l1 is given twice; give it once"),
         ("gap8", "target pulp: `gap8` is not an option; options look like -soc=gap8 -l1=38000"),
-        ("-soc='x", "target pulp: cannot split the options `-soc='x`: no closing quotation; close the quotation mark"),
+        (
+            "-soc='x",
+            "target pulp: cannot split the options `-soc='x`: no closing quotation; close the quotation mark",
+        ),
     ],
 )
 def test_bad_options(text: str, message: str) -> None:
