@@ -1,4 +1,4 @@
-"""Builds a partitioned module into C: TVM's ahead-of-time executor, C target, memory planned at compile time."""
+"""Builds a partitioned module into C: ahead-of-time executor, C target, memory planned at compile time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import tvm
 from tvm import autotvm, relay
 from tvm.relay.backend import Executor, Runtime
 
-import tvm_pulp.relay_ext  # noqa: F401 (registers relay.ext.pulp)
-from tvm_pulp.errors import TargetError
+from . import relay_ext  # noqa: F401 (registers relay.ext.pulp)
+from .errors import TargetError
 
 # What the package needs: static memory (it has no allocator) and scalar C.
 _REQUIRED_CONFIG: Mapping[str, Any] = {"tir.usmp.enable": True, "tir.disable_vectorize": True}

@@ -66,8 +66,21 @@ class Package:
         if self.path.is_dir():
             return self.path
         with tarfile.open(self.path) as tar:
-            tar.extractall(folder, filter="data")
+            for info in tar.getmembers():
+                _unpack(tar, info, folder)
         return folder
+
+
+def _unpack(tar: tarfile.TarFile, info: tarfile.TarInfo, folder: Path) -> None:
+    """Write one file of a tar below `folder`; only plain files are unpacked, and none outside of it."""
+    target = (folder / info.name).resolve()
+    stream = tar.extractfile(info) if info.isfile() else None
+    if stream is None:
+        return
+    if not target.is_relative_to(folder.resolve()):
+        raise PulpError(f"holds the path {info.name}", where=str(tar.name), fix="don't trust this package")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(stream.read())
 
 
 def read_member(path: Path, member: str) -> bytes:
@@ -85,7 +98,7 @@ def read_member(path: Path, member: str) -> bytes:
 
 
 def package_from_metadata(path: Path, metadata: dict[str, Any]) -> Package:
-    """The package at `path` with this content of `metadata.json`. KeyError or TypeError if it is none of ours."""
+    """The package at `path` with this content of `metadata.json`. KeyError if it is none of ours."""
     section = metadata["pulp"]
     return Package(
         path=path,

@@ -14,12 +14,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib import metadata as distributions
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 import tvm
+import tvm_pulp.runtime
 from tvm import relay
 
 from tvm_pulp.codegen.emit import emit_io
@@ -30,6 +29,7 @@ from .package import LEGALIZED_FILE, METADATA_FILE, Package, TensorInfo, package
 from .relay_ext import LEGALIZED_ATTR, PLAN_ATTR, REFUSALS_ATTR, region_files, region_source
 
 _MLF_VERSION = 7
+_RUNTIME = Path(tvm_pulp.runtime.__file__).parent
 _SOURCES = "codegen/host/src"
 _INCLUDES = "codegen/host/include"
 _TVM_HEADERS = {
@@ -165,18 +165,12 @@ def _tvm_parameters(factory: Any, regions: set[str]) -> dict[str, Any]:
 
 def _runtime_files() -> Iterator[tuple[str, bytes]]:
     """Kernels, platforms, headers and CMake files of ours, and the TVM headers that TVM's C includes."""
-    yield from _walk(resources.files("tvm_pulp.runtime"), "")
+    for file in sorted(_RUNTIME.rglob("*")):
+        if file.is_file() and file.suffix not in (".py", ".pyc"):
+            yield file.relative_to(_RUNTIME).as_posix(), file.read_bytes()
     tvm_root = Path(tvm.__path__[0])
     for target, source in _TVM_HEADERS.items():
         yield f"include/{target}", (tvm_root / source).read_bytes()
-
-
-def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
-    for entry in folder.iterdir():
-        if entry.is_dir() and entry.name != "__pycache__":
-            yield from _walk(entry, f"{prefix}{entry.name}/")
-        elif entry.is_file() and not entry.name.endswith(".py"):
-            yield prefix + entry.name, entry.read_bytes()
 
 
 def _metadata(factory: Any, options: PulpOptions, regions: dict[str, Any]) -> dict[str, Any]:
@@ -226,7 +220,7 @@ def _region_metadata(symbol: str, region: Any) -> dict[str, Any]:
 
 
 def _template(file: str, name: str) -> str:
-    return (resources.files("tvm_pulp") / "templates" / file).read_text().replace("@NAME@", name)
+    return (Path(__file__).parent / "templates" / file).read_text().replace("@NAME@", name)
 
 
 def _json(value: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import tvm
 
-from tvm_pulp.errors import ModelError
+from .errors import ModelError
 
 FILES_ATTR = "pulp_files"  # on a region: JSON object, file name -> C text
 PLAN_ATTR = "pulp_plan"  # on a region: JSON of its plan
@@ -36,8 +36,10 @@ def region_source(function: tvm.relay.Function) -> str:
     return "\n".join(text for name, text in sorted(files.items()) if name.endswith(".c"))
 
 
-@tvm.register_func("relay.ext.pulp", override=True)
 def _external_codegen(function: tvm.relay.Function) -> Any:
     """A C source module that exports the region's symbol."""
     create = tvm.get_global_func("runtime.CSourceModuleCreate")
     return create(region_source(function), "c", [str(function.attrs["global_symbol"])], [])
+
+
+tvm.register_func("relay.ext.pulp", _external_codegen, override=True)
