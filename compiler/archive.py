@@ -7,8 +7,9 @@ import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from .errors import PulpError
 
@@ -19,35 +20,41 @@ def write_archive(files: Mapping[str, bytes], path: Path, *, marker: str) -> Non
     A folder that exists is replaced only if it is empty or holds a file `marker`, i.e. is an earlier output.
     Raises PulpError if `path` can't be written; then it is as it was before.
     """
-    try:
-        if path.suffix == ".tar":
-            _write_tar(files, path)
-        else:
-            _write_folder(files, path, marker)
-    except OSError as error:
-        raise PulpError(
-            f"can't be written: {error.strerror or error}",
-            where=str(path),
-            fix="choose another place with -o",
-        ) from error
+    if path.suffix == ".tar":
+        write_whole(path, lambda stream: _write_tar(files, stream))
+    else:
+        _write_folder(files, path, marker)
 
 
-def _write_tar(files: Mapping[str, bytes], path: Path) -> None:
+def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Let `write` fill a new file that takes the place of `path` when it is complete.
+
+    Raises PulpError if `path` can't be written; then it is as it was before.
+    """
     if path.is_dir():
-        raise PulpError("is a folder", where=str(path), fix="choose a file name that ends in .tar")
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        raise PulpError("is a folder", where=str(path), fix="choose the name of a file")
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as stream, tarfile.open(fileobj=stream, mode="w") as tar:
-            for member in sorted(files):
-                info = tarfile.TarInfo(member)  # time, owner and group are 0
-                info.size = len(files[member])
-                tar.addfile(info, io.BytesIO(files[member]))
+        with os.fdopen(handle, "wb") as stream:
+            write(stream)
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
-    except BaseException:
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
+
+
+def _write_tar(files: Mapping[str, bytes], stream: BinaryIO) -> None:
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        for member in sorted(files):
+            info = tarfile.TarInfo(member)  # time, owner and group are 0
+            info.size = len(files[member])
+            tar.addfile(info, io.BytesIO(files[member]))
 
 
 def _write_folder(files: Mapping[str, bytes], path: Path, marker: str) -> None:
@@ -55,7 +62,10 @@ def _write_folder(files: Mapping[str, bytes], path: Path, marker: str) -> None:
         raise PulpError("is a file", where=str(path), fix="end the name in .tar, or name a folder")
     if path.is_dir() and any(path.iterdir()) and not (path / marker).is_file():
         raise PulpError("is a folder with other files in it", where=str(path), fix="name a new folder")
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise _unwritable(path, error) from error
     try:
         for member, content in files.items():
             target = temporary / member
@@ -65,9 +75,16 @@ def _write_folder(files: Mapping[str, bytes], path: Path, marker: str) -> None:
         if path.is_dir():
             shutil.rmtree(path)
         temporary.replace(path)
-    except BaseException:
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise
+
+
+def _unwritable(path: Path, error: OSError) -> PulpError:
+    return PulpError(
+        f"can't be written: {error.strerror or error}", where=str(path), fix="choose another place with -o"
+    )
 
 
 def _umask() -> int:

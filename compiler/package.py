@@ -14,6 +14,7 @@ import numpy as np
 from .errors import PulpError
 
 METADATA_FILE = "metadata.json"
+REPORT_FILE = "report.json"
 LEGALIZED_FILE = "src/legalized.json"
 
 

@@ -20,13 +20,12 @@ from typing import Any
 import tvm
 import tvm_pulp.runtime
 from tvm import relay
-
 from tvm_pulp.codegen.emit import emit_io
 
 from .archive import write_archive
 from .options import PulpOptions
-from .package import LEGALIZED_FILE, METADATA_FILE, Package, TensorInfo, package_from_metadata
-from .relay_ext import LEGALIZED_ATTR, PLAN_ATTR, REFUSALS_ATTR, region_files, region_source
+from .package import LEGALIZED_FILE, METADATA_FILE, REPORT_FILE, Package, TensorInfo, package_from_metadata
+from .relay_ext import LEGALIZED_ATTR, PLAN_ATTR, REFUSALS_ATTR, REPORT_ATTR, region_files, region_source
 
 _MLF_VERSION = 7
 _RUNTIME = Path(tvm_pulp.runtime.__file__).parent
@@ -59,6 +58,7 @@ def package_files(factory: Any, options: PulpOptions) -> dict[str, bytes]:
         f"{_SOURCES}/pulp/{name}_io.c": emit_io(name, inputs, outputs),
         f"src/{name}.relay": factory.ir_mod.astext(show_meta_data=False),
         **_legalized(factory.ir_mod),
+        **_report(factory.ir_mod),
         **{f"{_SOURCES}/{file}": text for file, text in _tvm_sources(factory, regions)},
         **{f"{_SOURCES}/pulp/{file}": text for file, text in _generated_files(regions)},
         **{f"plan/{symbol}.json": str(region.attrs[PLAN_ATTR]) for symbol, region in regions.items()},
@@ -144,6 +144,11 @@ def _legalized(mod: tvm.IRModule) -> dict[str, str]:
         LEGALIZED_FILE: tvm.ir.save_json(legalized),
         "src/legalized.relay": legalized.astext(show_meta_data=False),
     }
+
+
+def _report(mod: tvm.IRModule) -> dict[str, str]:
+    report = _attribute(mod, REPORT_ATTR)
+    return {} if report is None else {REPORT_FILE: report}
 
 
 def _attribute(mod: tvm.IRModule, name: str) -> Any:
