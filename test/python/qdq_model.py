@@ -61,7 +61,7 @@ class Requant:
 @dataclass(frozen=True)
 class Evaluation:
     """Bytes of every quantized tensor by the name of its QuantizeLinear output, the float graph outputs,
-    and the requantization of each operator by its node name."""
+    and the requantization of each operator by its node name (by its output's name if it has none)."""
 
     tensors: dict[str, Bytes]
     outputs: dict[str, npt.NDArray[np.float32]]
@@ -350,10 +350,14 @@ class _Walk:
     """Evaluates nodes in order; `values` holds every tensor met so far."""
 
     values: dict[str, Value]
+    forced: Mapping[str, Bytes] = field(default_factory=dict)
     tensors: dict[str, Bytes] = field(default_factory=dict)
     requants: dict[str, Requant] = field(default_factory=dict)
 
     def node(self, node: NodeProto) -> None:
+        """Evaluate one node."""
+        if not node.name:
+            node = named(node, node.output[0])
         handler = getattr(self, f"_{node.op_type.lower()}", None)
         if handler is None:
             raise UnsupportedError(f"operator {node.op_type} ({node.name})")
@@ -403,6 +407,7 @@ class _Walk:
         else:
             raise UnsupportedError(f"{node.name}: a constant is quantized")
         self.tensors[node.output[0]] = result
+        result = self.forced.get(node.output[0], result)
         return Quantized(result, float(scale.item()), zero)
 
     def _dequantizelinear(self, node: NodeProto) -> Value:
@@ -513,6 +518,13 @@ class _Walk:
         return Real(e / e.sum(axis=axis, keepdims=True))
 
 
+def named(node: NodeProto, name: str) -> NodeProto:
+    """Return a copy of `node` with a name."""
+    copied = NodeProto.FromString(node.SerializeToString())
+    copied.name = name
+    return copied
+
+
 def attributes(node: NodeProto) -> dict[str, Any]:
     """Return a node's attributes by name."""
     return {a.name: helper.get_attribute_value(a) for a in node.attribute}
@@ -536,13 +548,17 @@ def dequantize(value: Quantized) -> npt.NDArray[np.float32]:
     return (value.values.astype(np.float32) - np.float32(value.zero_point)) * np.float32(value.scale)
 
 
-def evaluate(model: ModelProto, inputs: Mapping[str, AnyArray]) -> Evaluation:
+def evaluate(
+    model: ModelProto, inputs: Mapping[str, AnyArray], forced: Mapping[str, Bytes] | None = None
+) -> Evaluation:
     """Evaluate `model` on float inputs (N, …), with any N although the model's batch is 1.
 
+    Where `forced` has the output of a QuantizeLinear, the layers after it read those bytes instead of the ones
+    computed here: so that each layer can be compared on its own.
     Raises UnsupportedError where the contract has no form for what the model asks.
     """
     constants = {i.name: Real(numpy_helper.to_array(i)) for i in model.graph.initializer}
-    walk = _Walk({**constants, **{name: Real(x) for name, x in inputs.items()}})
+    walk = _Walk({**constants, **{name: Real(x) for name, x in inputs.items()}}, forced or {})
     for node in model.graph.node:
         walk.node(node)
     return Evaluation(
