@@ -222,7 +222,7 @@ class _Samples(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is u
 
 
 def quantized(name: str, *, activations: str = "int8", per_channel: bool = True) -> ModelProto:
-    """Return the QDQ network that onnxruntime makes of `build(name)`: int8 weights, int8 or uint8 `activations`.
+    """Return the QDQ network that onnxruntime makes of `build(name)`; `activations` is int8 or uint8.
 
     Nothing is cached: a caller that needs it often keeps it.
     """

@@ -18,7 +18,7 @@ from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
 from qdq_model import Evaluation, UnsupportedError, evaluate, to_bytes
 
 INT32_MAX = 2**31 - 1
-MODELS = Path(os.environ.get("PULP_MODELS", "../shared/models"))
+MODELS = Path(os.environ.get("PULP_MODELS", Path(__file__).parents[3] / "shared/models"))
 TRAINED = [
     "mlperf_tiny/kws_dscnn.onnx",
     "mlperf_tiny/vww_mobilenet.onnx",
