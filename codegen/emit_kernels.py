@@ -17,7 +17,7 @@ _STRIDES = ("stride_x", "stride_y")
 _GEOMETRY = (*_SIZES, *_PADS, *_STRIDES)
 
 
-def compute(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) -> list[str]:
+def compute_tile(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) -> list[str]:
     """Statements that compute a tile; all cores execute them, after the operands have arrived in L1."""
     writer = _KERNELS.get(plan.kernel)
     if writer is None:
@@ -70,17 +70,17 @@ class _Tile:
         """The kernel's scratch buffer: its declaration and its name, or NULL where the plan has none."""
         for buffer in self.plan.buffers:
             if buffer.operand is Operand.SCRATCH:
-                return [f"  uint8_t *const scratch = l1 + {buffer.offset};"], "scratch"
+                return [f"  uint8_t* const scratch = l1 + {buffer.offset};"], "scratch"
         return [], "NULL"
 
     def params(self, channels: str) -> list[str]:
         """Pointers into the parameter block."""
         integers = "int64_t" if self.requant.wide else "int32_t"
         return [
-            f"  void *const params = l1 + {self.table.expression('params_l1')};",
-            f"  {integers} *const k = params;",
-            f"  {integers} *const lambda = k + {channels};",
-            f"  int8_t *const weights = (int8_t *)(lambda + {channels});",
+            f"  void* const params = l1 + {self.table.expression('params_l1')};",
+            f"  {integers}* const k = params;",
+            f"  {integers}* const lambda = k + {channels};",
+            f"  int8_t* const weights = (int8_t*)(lambda + {channels});",
         ]
 
     def shift(self) -> str:
@@ -161,7 +161,7 @@ def _pulp_add(tile: _Tile) -> _Kernel:
     k1, k2 = (integer(int(value)) for value in tile.requant.multiplier)
     offset = integer(int(tile.requant.offset[0]))
     locals_ = [
-        f"  uint8_t *const x2 = l1 + {tile.table.expression('x2_l1')};",
+        f"  uint8_t* const x2 = l1 + {tile.table.expression('x2_l1')};",
         f"  const int32_t k1 = {k1}, k2 = {k2}, lambda = {offset};",
         tile.shift(),
         f"  const uint32_t elements = {tile.table.expression('y_size')};",
@@ -214,8 +214,8 @@ def _inputs(tile: _Tile) -> int:
 
 def _buffers(plan: LayerPlan, table: StepTable) -> list[str]:
     return [
-        f"  uint8_t *const x = l1 + {table.expression('x_l1')};",
-        f"  uint8_t *const y = l1 + {table.expression('y_l1')};",
+        f"  uint8_t* const x = l1 + {table.expression('x_l1')};",
+        f"  uint8_t* const y = l1 + {table.expression('y_l1')};",
     ]
 
 

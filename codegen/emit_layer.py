@@ -4,97 +4,95 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tvm_pulp.codegen.emit_kernels import compute
+from jinja2 import Environment
+from tvm_pulp.codegen.emit_kernels import compute_tile
 from tvm_pulp.codegen.emit_steps import COLUMNS, StepTable, step_table
 from tvm_pulp.codegen.emit_text import comment_text, designated, fill, labelled, signature
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, macs
-from tvm_pulp.codegen.plan import L1Buffer, LayerPlan, LoopOrder, Operand
+from tvm_pulp.codegen.plan import L1Buffer, LayerPlan
+from tvm_pulp.codegen.params import has_params
 
 
 @dataclass(frozen=True)
 class LayerText:
-    """What the layer template puts together. Lines carry their indentation; `*_arguments` are call texts.
+    """The text of a layer: its definitions, and its entry function's name; see `templates/layer.c.j2`."""
 
-    `overlap` says that a step's loads start while the step before computes.
-    """
+    function: str
+    definitions: str
+
+
+@dataclass(frozen=True)
+class _Function:
+    """A static function of the layer: body, and whether it reads the step table."""
 
     name: str
-    steps: int
-    overlap: bool
-    comment: list[str]
-    columns: list[str]
-    rows: list[str]
-    l1_ranges: list[str]
-    l2_ranges: list[str]
-    load_signature: str
-    load: list[str]
-    compute_signature: str
-    compute: list[str]
-    store_signature: str
-    store: list[str]
-    run_signature: str
-    first_load: str
-    load_this: str
-    load_next: str
-    compute_call: str
-    store_call: str
-    store_slots: int
-    store_slot: str
+    body: list[str]
+    arguments: tuple[str, ...]
+
+    @property
+    def reads_step(self) -> bool:
+        return any("step->" in line for line in self.body)
+
+    def parameters(self, step_type: str, parameters: list[str]) -> list[str]:
+        return [f"const {step_type}* step", *parameters] if self.reads_step else parameters
+
+    def call(self, step: str) -> str:
+        arguments = ([step] if self.reads_step else []) + list(self.arguments)
+        return f"{self.name}({', '.join(arguments)})"
 
 
-def layer_text(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores: int) -> LayerText:
+def layer_text(templates: Environment, graph: LayerGraph, index: int, plan: LayerPlan, cores: int) -> LayerText:
     """Text of the `index`-th layer of a region."""
-    table = step_table(graph, layer, plan)
-    load, load_step = _with_step(table, _load(graph, layer, plan, table))
-    body, compute_step = _with_step(table, compute(graph, layer, plan, table))
-    store, store_step = _with_step(table, _store(graph, layer, table))
-    store_slot = table.expression("y_slot")
-    name = layer.name
+    layer = graph.layers[index]
+    name, table = layer.name, step_table(graph, layer, plan)
     sources = _input_names(layer)
-    pointers = [f"const uint8_t *{source}" for source in sources]
-    step = f"const step_{name}_t *step"
-    load_arguments = (*sources, "l1", "&loads")
-    return LayerText(
+    pointers = [f"const uint8_t* {source}" for source in sources]
+    load = _Function(f"load_{name}", _load(graph, layer, plan, table), (*sources, "l1", "&loads"))
+    compute = _Function(f"compute_{name}", compute_tile(graph, layer, plan, table), ("l1",))
+    store = _Function(f"store_{name}", _store(graph, layer, table), ("l1", "out"))
+    step = f"step_{name}_t"
+    y_slots = 1 + max(step.y_slot for step in plan.steps)
+    l2_ranges = _l2_ranges(graph, layer)
+    run = templates.get_template(_run_template(plan)).render(
         name=name,
-        steps=len(plan.steps),
-        overlap=not _reloads_in_place(plan),
-        comment=_comment(graph, index, layer, plan, cores),
-        columns=[f"  {COLUMNS[column][0]} {column}; /* {COLUMNS[column][1]} */" for column in table.columns()],
-        rows=_rows(table),
-        l1_ranges=[f'    {{"{_range_name(buffer)}", {buffer.offset}, {buffer.size}}},' for buffer in plan.buffers],
-        l2_ranges=_l2_ranges(graph, layer, plan),
-        load_signature=signature(
-            "void ", f"load_{name}", [*([step] if load_step else []), *pointers, "uint8_t *l1", "loads_t *loads"]
-        ),
-        load=load,
-        compute_signature=signature(
-            "void ", f"compute_{name}", [*([step] if compute_step else []), "uint8_t *l1"]
-        ),
-        compute=body,
-        store_signature=signature(
-            "pulp_dma_job_t ",
-            f"store_{name}",
-            [*([step] if store_step else []), "const uint8_t *l1", "uint8_t *out"],
-        ),
-        store=store,
-        run_signature=signature("void ", f"run_{name}", ["uint8_t *l1", *pointers, "uint8_t *out"]),
-        first_load=_invoke(f"load_{name}", f"&steps_{name}[0]", load_step, load_arguments),
-        load_this=_invoke(f"load_{name}", "step", load_step, load_arguments),
-        load_next=_invoke(f"load_{name}", "step + 1", load_step, load_arguments),
-        compute_call=_invoke(f"compute_{name}", "step", compute_step, ("l1",)),
-        store_call=_invoke(f"store_{name}", "step", store_step, ("l1", "out")),
-        store_slots=1 + max(step.y_slot for step in plan.steps),
-        store_slot=store_slot,
+        n_steps=len(plan.steps),
+        l2_ranges="\n".join(l2_ranges),
+        n_l2=len(l2_ranges),
+        no_stores=", ".join(["PULP_DMA_NONE"] * y_slots),
+        wait_stores="\n".join(f"    pulp_dma_wait(stores[{slot}]);" for slot in range(y_slots)),
+        y_slot=table.expression("y_slot"),
+        load_first=load.call(f"&steps_{name}[0]"),
+        load_this=load.call("step"),
+        load_next=load.call("step + 1"),
+        compute_call=compute.call("step"),
+        store_call=store.call("step"),
     )
+    definitions = templates.get_template("layer.c.j2").render(
+        name=name,
+        comment="\n".join(_comment(graph, index, layer, plan, cores)),
+        steps=_steps(templates, name, table),
+        l1_ranges="\n".join(_l1_range(buffer) for buffer in plan.buffers),
+        n_l1=len(plan.buffers),
+        load_signature=signature(
+            "void ", load.name, load.parameters(step, [*pointers, "uint8_t* l1", "loads_t* loads"])
+        ),
+        load="\n".join(load.body),
+        compute_signature=signature("void ", compute.name, compute.parameters(step, ["uint8_t* l1"])),
+        compute="\n".join(compute.body),
+        store_signature=signature(
+            "pulp_dma_job_t ", store.name, store.parameters(step, ["const uint8_t* l1", "uint8_t* out"])
+        ),
+        store="\n".join(store.body),
+        run_signature=signature("void ", f"run_{name}", ["uint8_t* l1", *pointers, "uint8_t* out"]),
+        run=run,
+    )
+    return LayerText(f"run_{name}", definitions)
 
 
-def _with_step(table: StepTable, lines: list[str]) -> tuple[list[str], bool]:
-    """The lines, and whether they read the step table."""
-    return lines, any("step->" in line for line in lines)
-
-
-def _invoke(function: str, step: str, with_step: bool, arguments: tuple[str, ...]) -> str:
-    return f"{function}({', '.join(([step] if with_step else []) + list(arguments))})"
+def _run_template(plan: LayerPlan) -> str:
+    if len(plan.steps) == 1:
+        return "run_single.c.j2"
+    return "run_serial.c.j2" if _reloads_in_place(plan) else "run_pipelined.c.j2"
 
 
 def _reloads_in_place(plan: LayerPlan) -> bool:
@@ -145,25 +143,37 @@ def _shape(tensor: Tensor) -> str:
     return f"{tensor.height} x {tensor.width} x {tensor.channels}"
 
 
-def _rows(table: StepTable) -> list[str]:
+def _steps(templates: Environment, name: str, table: StepTable) -> str:
+    """The table's type and rows; empty where nothing varies."""
     columns = table.columns()
     if not columns:
-        return []
+        return ""
+    rows = zip(*(table.values[column] for column in columns), strict=True)
+    return templates.get_template("steps.c.j2").render(
+        name=name,
+        columns="\n".join(_columns(columns)),
+        rows="\n".join(f"    {{{', '.join(map(str, row))}}}," for row in rows),
+    )
+
+
+def _columns(columns: list[str]) -> list[str]:
+    members = [f"  {COLUMNS[column][0]} {column};" for column in columns]
+    width = max(map(len, members))
     return [
-        "    {" + ", ".join(map(str, row)) + "},"
-        for row in zip(*(table.values[column] for column in columns), strict=True)
+        f"{member:<{width}} /* {COLUMNS[column][1]} */"
+        for member, column in zip(members, columns, strict=True)
     ]
 
 
-def _range_name(buffer: L1Buffer) -> str:
-    return f"{buffer.operand.value}{buffer.slot}"
+def _l1_range(buffer: L1Buffer) -> str:
+    return f'    {{"{buffer.operand.value}{buffer.slot}", {buffer.offset}, {buffer.size}}},'
 
 
-def _l2_ranges(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> list[str]:
+def _l2_ranges(graph: LayerGraph, layer: Layer) -> list[str]:
     names = zip(layer.inputs, _input_names(layer), strict=True)
     ranges = [(tensor, name, str(graph.tensors[tensor].size_bytes)) for tensor, name in names]
     ranges.append((layer.output, "out", str(graph.tensors[layer.output].size_bytes)))
-    if layer.weights is not None:
+    if has_params(layer):
         params = params_symbol(graph, layer)
         ranges.append(("parameters", params, f"sizeof({params})"))
     return [f'      {{"{name}", {base}, {size}}},' for name, base, size in ranges]
@@ -176,7 +186,7 @@ def params_symbol(graph: LayerGraph, layer: Layer) -> str:
 
 def _load(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) -> list[str]:
     lines = _load_x(graph, layer, plan, table)
-    if layer.weights is not None:
+    if has_params(layer):
         lines += _load_params(graph, layer, table)
     return lines
 
