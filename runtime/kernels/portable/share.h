@@ -1,0 +1,26 @@
+/* How a kernel's work is divided over the team. */
+#ifndef PULP_SHARE_H
+#define PULP_SHARE_H
+
+#include <stdint.h>
+
+#include "pulp_runtime.h"
+
+typedef struct {
+  uint32_t begin, end;
+} pulp_share_t;
+
+/* The part of `items` that core `core` of `cores` does: consecutive, later parts may be shorter or empty. */
+static inline pulp_share_t pulp_share(uint32_t items, unsigned core, unsigned cores) {
+  const uint32_t part = items / cores + (items % cores != 0);
+  const uint32_t begin = part * core < items ? part * core : items;
+  const uint32_t end = begin + part < items ? begin + part : items;
+  return (pulp_share_t){begin, end};
+}
+
+/* The part of the calling core. */
+static inline pulp_share_t pulp_my_share(uint32_t items) {
+  return pulp_share(items, pulp_core_id(), pulp_num_cores());
+}
+
+#endif

@@ -1,0 +1,26 @@
+/* Counters of DMA traffic by layer, over the whole run of a program. */
+#ifndef PULP_STATS_H
+#define PULP_STATS_H
+
+#include <stdint.h>
+
+#include "pulp_runtime.h"
+
+typedef enum { PULP_DMA_L2_TO_L1, PULP_DMA_L1_TO_L2 } pulp_dma_direction_t;
+
+/* Following commands count for `layer`. A layer is known by its address; name and address must stay valid. */
+void pulp_stats_begin_layer(const pulp_layer_info_t* layer);
+
+void pulp_stats_count(pulp_dma_direction_t direction, uint32_t commands, uint32_t bytes);
+
+/* Writes all counters as JSON:
+ *
+ *   {"network": "net", "inferences": 2,
+ *    "layers": [{"name": "conv", "runs": 2, "commands_in": 8, "commands_out": 4, "bytes_in": 96, "bytes_out":
+ * 64}], "total": {"runs": 2, "commands_in": 8, "commands_out": 4, "bytes_in": 96, "bytes_out": 64}}
+ *
+ * Layers in the order of their first run; numbers are sums over all inferences. 0, or not 0 if the file can't
+ * be written. */
+int pulp_stats_write(const char* path, const char* network, uint32_t inferences);
+
+#endif
