@@ -99,7 +99,9 @@ def _geometry_locals(geometry: dict[str, str]) -> list[str]:
     """Declarations of the sizes, grouped by what they are about."""
     groups = (_SIZES[:3], _SIZES[3:6], (*_SIZES[6:], *_STRIDES), _PADS)
     return [
-        "  const uint16_t " + ", ".join(f"{name} = {geometry[name]}" for name in group if name in geometry) + ";"
+        "  const uint16_t "
+        + ", ".join(f"{name} = {geometry[name]}" for name in group if name in geometry)
+        + ";"
         for group in groups
     ]
 
@@ -166,9 +168,7 @@ def _pulp_add(tile: _Tile) -> _Kernel:
         tile.shift(),
         f"  const uint32_t elements = {tile.table.expression('y_size')};",
     ]
-    return _Kernel(
-        locals_, call(tile.plan.kernel, ("x", "x2", "y", "k1", "k2", "lambda", "shift", "elements"))
-    )
+    return _Kernel(locals_, call(tile.plan.kernel, ("x", "x2", "y", "k1", "k2", "lambda", "shift", "elements")))
 
 
 def _pulp_avgpool(tile: _Tile) -> _Kernel:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from jinja2 import Environment
 from tvm_pulp.codegen.emit_kernels import compute_tile
+from tvm_pulp.codegen.emit_params import params_symbol
 from tvm_pulp.codegen.emit_steps import COLUMNS, StepTable, step_table
-from tvm_pulp.codegen.emit_text import comment_text, designated, fill, labelled, signature
+from tvm_pulp.codegen.emit_text import LINE, comment_text, designated, fill, labelled, signature
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, macs
-from tvm_pulp.codegen.plan import L1Buffer, LayerPlan
 from tvm_pulp.codegen.params import has_params
+from tvm_pulp.codegen.plan import L1Buffer, LayerPlan
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def layer_text(templates: Environment, graph: LayerGraph, index: int, plan: Laye
     definitions = templates.get_template("layer.c.j2").render(
         name=name,
         comment="\n".join(_comment(graph, index, layer, plan, cores)),
-        steps=_steps(templates, name, table),
+        steps=_step_table(templates, name, table),
         l1_ranges="\n".join(_l1_range(buffer) for buffer in plan.buffers),
         n_l1=len(plan.buffers),
         load_signature=signature(
@@ -120,7 +121,7 @@ def _comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores
         *_window_comment(layer),
         *labelled("kernel", [kernel]),
         *labelled("tile", [f"{tile.h} x {tile.w} x {tile.c}", *_steps_comment(plan, order)]),
-        *labelled("work", [f"{macs(graph, layer)} MAC", f"about {plan.cycles} cycles"]),
+        *labelled("work", [f"{macs(graph, layer):,} MAC", f"about {plan.cycles:,} cycles"]),
     ]
     return [*lines, " */"]
 
@@ -143,16 +144,13 @@ def _shape(tensor: Tensor) -> str:
     return f"{tensor.height} x {tensor.width} x {tensor.channels}"
 
 
-def _steps(templates: Environment, name: str, table: StepTable) -> str:
+def _step_table(templates: Environment, name: str, table: StepTable) -> str:
     """The table's type and rows; empty where nothing varies."""
     columns = table.columns()
     if not columns:
         return ""
-    rows = zip(*(table.values[column] for column in columns), strict=True)
     return templates.get_template("steps.c.j2").render(
-        name=name,
-        columns="\n".join(_columns(columns)),
-        rows="\n".join(f"    {{{', '.join(map(str, row))}}}," for row in rows),
+        name=name, columns="\n".join(_columns(columns)), rows="\n".join(_rows(table, columns))
     )
 
 
@@ -163,6 +161,20 @@ def _columns(columns: list[str]) -> list[str]:
         f"{member:<{width}} /* {COLUMNS[column][1]} */"
         for member, column in zip(members, columns, strict=True)
     ]
+
+
+def _rows(table: StepTable, columns: list[str]) -> list[str]:
+    """The rows with aligned columns, behind their names where these fit on a line."""
+    rows = [list(map(str, row)) for row in zip(*(table.values[column] for column in columns), strict=True)]
+    lines = _aligned([columns, *rows])
+    if len(lines[0]) + len("    /*  */") <= LINE:
+        return [f"    /* {lines[0]} */", *(f"    {{  {line}  }}," for line in lines[1:])]
+    return [f"    {{{line}}}," for line in _aligned(rows)]
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [", ".join(f"{text:>{width}}" for text, width in zip(row, widths, strict=True)) for row in rows]
 
 
 def _l1_range(buffer: L1Buffer) -> str:
@@ -177,11 +189,6 @@ def _l2_ranges(graph: LayerGraph, layer: Layer) -> list[str]:
         params = params_symbol(graph, layer)
         ranges.append(("parameters", params, f"sizeof({params})"))
     return [f'      {{"{name}", {base}, {size}}},' for name, base, size in ranges]
-
-
-def params_symbol(graph: LayerGraph, layer: Layer) -> str:
-    """The C array of a layer's packed parameters."""
-    return f"{graph.name}_params_{layer.name}"
 
 
 def _load(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) -> list[str]:

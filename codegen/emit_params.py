@@ -62,5 +62,6 @@ def _block(layer: Layer, index: int, offset: int, c0: int, channels: int) -> lis
 def _bytes(data: npt.NDArray[np.uint8]) -> list[str]:
     texts = [f"0x{byte:02x}," for byte in data.tolist()]
     return [
-        "    " + " ".join(texts[start : start + BYTES_PER_LINE]) for start in range(0, len(texts), BYTES_PER_LINE)
+        "    " + " ".join(texts[start : start + BYTES_PER_LINE])
+        for start in range(0, len(texts), BYTES_PER_LINE)
     ]

@@ -17,20 +17,14 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "x_l1": ("uint32_t", "input buffer, offset in L1"),
     "x2_l1": ("uint32_t", "second input's buffer, offset in L1"),
     "x_data": ("uint32_t", "where the input box goes inside its padded buffer, offset in L1"),
-    "x_row": ("uint32_t", "bytes between rows of the input buffer"),
-    "x_plane": ("uint32_t", "bytes between channels of the input buffer"),
     "params": ("uint32_t", "parameter block: offset in the layer's parameters"),
     "params_l1": ("uint32_t", "parameter buffer, offset in L1"),
     "params_size": ("uint32_t", "bytes of the parameter block"),
     "y": ("uint32_t", "output box: offset in the tensor"),
     "y_l1": ("uint32_t", "output buffer, offset in L1"),
-    "y_row": ("uint32_t", "bytes between rows of the output buffer"),
-    "y_size": ("uint32_t", "bytes of the output box"),
     "x_h": ("uint16_t", "rows of the input box"),
     "x_w": ("uint16_t", "columns of the input box"),
     "x_c": ("uint16_t", "channels of the input box"),
-    "in_h": ("uint16_t", "rows of the padded input"),
-    "in_w": ("uint16_t", "columns of the padded input"),
     "y_h": ("uint16_t", "rows of the output box"),
     "y_w": ("uint16_t", "columns of the output box"),
     "y_c": ("uint16_t", "channels of the output box"),
@@ -46,8 +40,10 @@ COLUMNS: dict[str, tuple[str, str]] = {
 
 @dataclass
 class StepTable:
-    """Values of each column in each step; `used` grows as code refers to columns that vary."""
+    """Values of each column, and of sizes derived from columns, in each step; `used` grows as code refers to
+    columns that vary."""
 
+    plan: LayerPlan
     values: dict[str, tuple[int, ...]]
     used: set[str] = field(default_factory=set)
 
@@ -60,11 +56,30 @@ class StepTable:
         return self.values[name][0]
 
     def expression(self, name: str) -> str:
-        """C for a value of the current step: a literal, or the column of the table."""
+        """C for a value of the current step: a literal, a column of the table, or what is derived from some."""
         if not self.varies(name):
             return str(self.constant(name))
-        self.used.add(name)
-        return f"step->{name}"
+        if name in COLUMNS:
+            self.used.add(name)
+            return f"step->{name}"
+        if name in ("in_h", "in_w"):
+            return " + ".join(self.expression(term) for term in self._terms(name) if self.any(term))
+        factors = [self.expression(factor) for factor in self._factors(name)]
+        return " * ".join(f"({factor})" if " + " in factor else factor for factor in factors if factor != "1")
+
+    def _terms(self, name: str) -> tuple[str, ...]:
+        """What the size of the input buffer on one axis is the sum of."""
+        if name == "in_h":
+            return ("pad_top", "x_h", "pad_bottom") if self.plan.pad_in_l1 else ("x_h",)
+        return ("pad_left", "x_w", "pad_right") if self.plan.pad_in_l1 else ("x_w",)
+
+    def _factors(self, name: str) -> tuple[str, ...]:
+        """What a number of bytes is the product of."""
+        if name == "x_row":  # from a row of the input buffer to the next
+            return ("in_w",) if self.plan.channels_first else ("in_w", "x_c")
+        if name == "x_plane":  # from a channel of the input buffer to the next
+            return ("in_h", "in_w")
+        return ("y_w", "y_c") if name == "y_row" else ("y_h", "y_w", "y_c")
 
     def any(self, *names: str) -> bool:
         """True if one of the columns is not 0 in some step."""
@@ -79,7 +94,7 @@ def step_table(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> StepTable:
     """The table of a layer, with every column that its operands have."""
     x_tensor, y_tensor = graph.tensors[layer.inputs[0]], graph.tensors[layer.output]
     rows = [_row(plan, step, x_tensor, y_tensor) for step in plan.steps]
-    return StepTable({name: tuple(row[name] for row in rows) for name in rows[0]})
+    return StepTable(plan, {name: tuple(row[name] for row in rows) for name in rows[0]})
 
 
 def _row(plan: LayerPlan, step: TileStep, x_tensor: Tensor, y_tensor: Tensor) -> dict[str, int]:

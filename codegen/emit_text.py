@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-COLUMNS = 110
+LINE = 110
 INT32_MIN = -(2**31)
 
 
@@ -16,7 +16,7 @@ def fill(head: str, items: Sequence[str], tail: str) -> str:
         last = index == len(items) - 1
         word = item + (tail if last else ",")
         space = "" if lines[-1] in (head, margin) else " "
-        if space and len(lines[-1]) + len(space) + len(word) > COLUMNS:
+        if space and len(lines[-1]) + len(space) + len(word) > LINE:
             lines.append(margin + word)
         else:
             lines[-1] += space + word
