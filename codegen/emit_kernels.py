@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tvm_pulp.codegen.emit_steps import StepTable
-from tvm_pulp.codegen.emit_text import call, designated, integer
+from tvm_pulp.codegen.emit_text import call, designated, fill, integer
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Requant
 from tvm_pulp.codegen.plan import LayerPlan, Operand
 from tvm_pulp.errors import PlanError
@@ -98,12 +98,8 @@ class _Kernel:
 def _geometry_locals(geometry: dict[str, str]) -> list[str]:
     """Declarations of the sizes, grouped by what they are about."""
     groups = (_SIZES[:3], _SIZES[3:6], (*_SIZES[6:], *_STRIDES), _PADS)
-    return [
-        "  const uint16_t "
-        + ", ".join(f"{name} = {geometry[name]}" for name in group if name in geometry)
-        + ";"
-        for group in groups
-    ]
+    names = [[name for name in group if name in geometry] for group in groups]
+    return [fill("  const uint16_t ", [f"{name} = {geometry[name]}" for name in group], ";") for group in names]
 
 
 def _window(tile: _Tile) -> str:
@@ -229,10 +225,10 @@ def _pad_in_l1(plan: LayerPlan, table: StepTable, zero_point: int) -> list[str]:
         "const pulp_border_t border", ((name, table.expression(column)) for name, column in fields.items())
     )
     function = "pulp_pad_chw" if plan.channels_first else "pulp_pad"
-    fill = call(function, ("x", "&border", str(zero_point)))
+    pad = call(function, ("x", "&border", str(zero_point)))
     if table.varies("load_x"):
-        fill = f"  if ({table.expression('load_x')}) {fill.strip()}"
-    return [border, fill]
+        pad = f"  if ({table.expression('load_x')}) {pad.strip()}"
+    return [border, pad]
 
 
 def _clip(layer: Layer, plan: LayerPlan, table: StepTable) -> list[str]:
