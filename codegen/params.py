@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from tvm_pulp.codegen.graph import Layer, LayerKind, Requant
+from tvm_pulp.codegen.plan import LayerPlan
 
 DEPTHWISE_SLACK_BYTES = 4  # PULP-NN's depthwise reads whole words past the last weight
 _WITH_WEIGHTS = (LayerKind.CONV2D, LayerKind.POINTWISE, LayerKind.DEPTHWISE, LayerKind.LINEAR)
@@ -60,6 +61,11 @@ def pack_block(layer: Layer, c0: int, channels: int) -> bytes:
 def pack_layer(layer: Layer, ranges: Iterable[tuple[int, int]]) -> bytes:
     """The blocks of all (first channel, channels) ranges, one after the other."""
     return b"".join(pack_block(layer, c0, channels) for c0, channels in ranges)
+
+
+def pack_size(plan: LayerPlan) -> int:
+    """Bytes of all blocks of a layer's packed parameters."""
+    return max((step.params_offset + step.params_size for step in plan.steps), default=0)
 
 
 def _entries(requant: Requant, part: slice) -> bytes:

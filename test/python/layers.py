@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ class Shape:
     width: int = 8
     channels: int = 8
     out_channels: int = 8
-    window: Window = Window()
+    window: Window = field(default_factory=Window)
     zero_point: int = 0
     wide: bool = False
     lo: int = 0
