@@ -15,13 +15,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tvm_pulp.runtime
 
-RUNTIME = Path(tvm_pulp.runtime.__file__).parent
+RUNTIME = Path(__file__).parents[2] / "runtime"
 EXTRA_FLAGS = os.environ.get("PULP_TEST_CFLAGS", "").split()
 # Bytes on both sides of a buffer that must stay as they are; none where a sanitizer knows the buffer's bounds.
 GUARD = 0 if EXTRA_FLAGS else 64
 GUARD_BYTE = 0x5C
+
+WINDOW_FIELDS = (
+    *("in_x", "in_y", "ch_in", "out_x", "out_y", "ch_out", "k_x", "k_y"),
+    *("pad_top", "pad_bottom", "pad_left", "pad_right", "stride_x", "stride_y"),
+)
+BORDER_FIELDS = ("rows", "cols", "channels", "top", "bottom", "left", "right")
 
 _LIBC = ctypes.CDLL(None)
 _LIBC.malloc.restype = ctypes.c_void_p
@@ -32,18 +37,13 @@ _LIBC.free.argtypes = [ctypes.c_void_p]
 class Window(ctypes.Structure):
     """pulp_window_t."""
 
-    _fields_ = [
-        (name, ctypes.c_uint16)
-        for name in (
-            "in_x in_y ch_in out_x out_y ch_out k_x k_y pad_top pad_bottom pad_left pad_right stride_x stride_y"
-        ).split()
-    ]
+    _fields_ = [(name, ctypes.c_uint16) for name in WINDOW_FIELDS]
 
 
 class Border(ctypes.Structure):
     """pulp_border_t."""
 
-    _fields_ = [(name, ctypes.c_uint16) for name in "rows cols channels top bottom left right".split()]
+    _fields_ = [(name, ctypes.c_uint16) for name in BORDER_FIELDS]
 
 
 class Buffer:

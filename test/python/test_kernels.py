@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime_library import Border, RuntimeLibrary, Window
+from runtime_library import WINDOW_FIELDS, Border, RuntimeLibrary, Window
 
 Array = npt.NDArray[Any]
 CORES = st.integers(1, 8)
@@ -58,7 +58,7 @@ class Case:
     def nn_sizes(self) -> list[ctypes.c_uint16]:
         """The window in PULP-NN's argument order, which is that of the structure."""
         window = self.window()
-        return [U16(getattr(window, name)) for name, _ in Window._fields_]
+        return [U16(getattr(window, name)) for name in WINDOW_FIELDS]
 
     def windows(self, x: Array, outside: int = 0) -> Array:
         """(out_y, out_x, channels, k_y, k_x) of the HWC map `x`, int64."""
@@ -89,7 +89,7 @@ def clip_u8(values: Array) -> Array:
     return np.clip(values, 0, 255).astype(np.uint8)
 
 
-def nn_output(acc: Array, k: Array, lam: Array, mult: int, shift: int, relu: bool, bn: bool) -> Array:
+def nn_output(acc: Array, k: Array, lam: Array, mult: int, shift: int, *, relu: bool, bn: bool) -> Array:
     """The output stage of PULP-NN, channels last."""
     if relu and bn:
         return clip_u8(wrap32(acc * k.astype(np.int64) + lam) >> shift)
@@ -130,7 +130,7 @@ def requant_wide(acc: Array, k: Array, lam: Array, shift: int) -> Array:
 @PROPERTY
 @given(case=cases(), cores=CORES, relu=st.booleans(), bn=st.booleans(), with_bias=st.booleans())
 def test_nn_conv(
-    runtime: RuntimeLibrary, split: str, case: Case, cores: int, relu: bool, bn: bool, with_bias: bool
+    *, runtime: RuntimeLibrary, split: str, case: Case, cores: int, relu: bool, bn: bool, with_bias: bool
 ) -> None:
     rng = np.random.default_rng(case.seed)
     x = random_u8(rng, case.in_y, case.in_x, case.ch_in)
@@ -146,7 +146,7 @@ def test_nn_conv(
         U16(mult), U16(shift), *case.nn_sizes(), relu, bn,
     )  # fmt: skip
     acc = np.einsum("yxcij,oijc->yxo", case.windows(x), weight.astype(np.int64)) + (bias if with_bias else 0)
-    np.testing.assert_array_equal(out, nn_output(acc, k, lam, mult, shift, relu, bn))
+    np.testing.assert_array_equal(out, nn_output(acc, k, lam, mult, shift, relu=relu, bn=bn))
     np.testing.assert_array_equal(x, before)
 
 
@@ -157,8 +157,8 @@ def test_nn_conv(
     cores=CORES, relu=st.booleans(), bn=st.booleans(), with_bias=st.booleans(), seed=SEEDS,
 )  # fmt: skip
 def test_nn_pointwise(
-    runtime: RuntimeLibrary, split: str, size: tuple[int, int], ch_in: int, ch_out: int, cores: int, relu: bool,
-    bn: bool, with_bias: bool, seed: int,
+    *, runtime: RuntimeLibrary, split: str, size: tuple[int, int], ch_in: int, ch_out: int, cores: int,
+    relu: bool, bn: bool, with_bias: bool, seed: int,
 ) -> None:  # fmt: skip
     rng = np.random.default_rng(seed)
     case = Case(*size, ch_in, ch_out, 1, 1, 1, 1, 0, 0, 0, 0, seed)
@@ -171,14 +171,14 @@ def test_nn_pointwise(
         U16(mult), U16(shift), *case.nn_sizes(), relu, bn,
     )  # fmt: skip
     acc = x.astype(np.int64) @ weight.T.astype(np.int64) + (bias if with_bias else 0)
-    np.testing.assert_array_equal(out, nn_output(acc, k, lam, mult, shift, relu, bn))
+    np.testing.assert_array_equal(out, nn_output(acc, k, lam, mult, shift, relu=relu, bn=bn))
 
 
 @pytest.mark.parametrize("suffix", ["", "_less_4_weights"])
 @PROPERTY
 @given(case=cases(depthwise=True), cores=CORES, relu=st.booleans(), bn=st.booleans(), with_bias=st.booleans())
 def test_nn_depthwise(
-    runtime: RuntimeLibrary, suffix: str, case: Case, cores: int, relu: bool, bn: bool, with_bias: bool
+    *, runtime: RuntimeLibrary, suffix: str, case: Case, cores: int, relu: bool, bn: bool, with_bias: bool
 ) -> None:
     rng = np.random.default_rng(case.seed)
     x = random_u8(rng, case.in_y, case.in_x, case.ch_in)
@@ -194,7 +194,7 @@ def test_nn_depthwise(
         ctypes.c_int8(relu), ctypes.c_int8(bn),
     )  # fmt: skip
     acc = np.einsum("yxcij,cij->yxc", case.windows(x), weight.astype(np.int64)) + (bias if with_bias else 0)
-    np.testing.assert_array_equal(out, nn_output(acc, k, lam, mult, shift, relu, bn))
+    np.testing.assert_array_equal(out, nn_output(acc, k, lam, mult, shift, relu=relu, bn=bn))
 
 
 @PROPERTY
@@ -203,6 +203,7 @@ def test_nn_depthwise(
     with_bias=st.booleans(), seed=SEEDS,
 )  # fmt: skip
 def test_nn_linear(
+    *,
     runtime: RuntimeLibrary,
     dim: int,
     outputs: int,
@@ -222,13 +223,13 @@ def test_nn_linear(
         ctypes.c_int8(shift), U16(dim), U16(outputs), relu, bn,
     )  # fmt: skip
     acc = weight.astype(np.int64) @ x.astype(np.int64) + (bias if with_bias else 0)
-    np.testing.assert_array_equal(out, nn_output(acc, k, lam, mult, shift, relu, bn))
+    np.testing.assert_array_equal(out, nn_output(acc, k, lam, mult, shift, relu=relu, bn=bn))
 
 
 @PROPERTY
 @given(dim=st.integers(1, 300), outputs=st.integers(1, 30), cores=CORES, with_bias=st.booleans(), seed=SEEDS)
 def test_nn_linear_out_32(
-    runtime: RuntimeLibrary, dim: int, outputs: int, cores: int, with_bias: bool, seed: int
+    *, runtime: RuntimeLibrary, dim: int, outputs: int, cores: int, with_bias: bool, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     x, weight = random_u8(rng, dim), random_i8(rng, outputs, dim)
@@ -265,7 +266,9 @@ def test_depthwise(runtime: RuntimeLibrary, wide: bool, case: Case, cores: int) 
     name = "pulp_depthwise_wide" if wide else "pulp_depthwise"
     runtime.run(cores, name, x, out, weight, k, lam, U16(shift), ctypes.byref(case.window()))
     acc = np.einsum("yxcij,cij->yxc", case.windows(x), weight.astype(np.int64))
-    expected = requant_wide(acc, k, lam, shift) if wide else nn_output(acc, k, lam, 1, shift, True, True)
+    expected = (
+        requant_wide(acc, k, lam, shift) if wide else nn_output(acc, k, lam, 1, shift, relu=True, bn=True)
+    )
     np.testing.assert_array_equal(out, expected)
 
 
@@ -330,7 +333,7 @@ def test_maxpool(runtime: RuntimeLibrary, name: str, case: Case, cores: int) -> 
     border=st.tuples(*[st.integers(0, 3)] * 4), value=st.integers(0, 255), cores=CORES, seed=SEEDS,
 )  # fmt: skip
 def test_pad(
-    runtime: RuntimeLibrary, channels_first: bool, inner: tuple[int, int], channels: int,
+    *, runtime: RuntimeLibrary, channels_first: bool, inner: tuple[int, int], channels: int,
     border: tuple[int, int, int, int], value: int, cores: int, seed: int,
 ) -> None:  # fmt: skip
     top, bottom, left, right = border
@@ -351,7 +354,7 @@ def test_pad(
 
 @PROPERTY
 @given(elements=st.integers(0, 200), lo=st.integers(0, 255), hi=st.integers(0, 255), cores=CORES, seed=SEEDS)
-def test_clip(runtime: RuntimeLibrary, elements: int, lo: int, hi: int, cores: int, seed: int) -> None:
+def test_clip(*, runtime: RuntimeLibrary, elements: int, lo: int, hi: int, cores: int, seed: int) -> None:
     data = random_u8(np.random.default_rng(seed), elements)
     expected = np.minimum(np.maximum(data, lo), hi)
     bounds = ctypes.c_uint8(lo), ctypes.c_uint8(hi)
