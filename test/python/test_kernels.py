@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +14,12 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime_library import WINDOW_FIELDS, Border, RuntimeLibrary, Window
+from runtime_library import EXTRA_FLAGS, WINDOW_FIELDS, Border, RuntimeLibrary, Window
 
 Array = npt.NDArray[Any]
 CORES = st.integers(1, 8)
 SEEDS = st.integers(0, 2**32 - 1)
-PROPERTY = settings(max_examples=60, deadline=None)
+PROPERTY = settings(max_examples=int(os.environ.get("PULP_TEST_EXAMPLES", "60")), deadline=None)
 U16 = ctypes.c_uint16
 
 
@@ -138,7 +141,7 @@ def test_nn_conv(
     bias = random_i8(rng, case.ch_out)
     k, lam, shift = random_requant(rng, case.ch_out)
     mult = int(rng.integers(1, 2**15))
-    im2col = np.zeros(2 * cores * case.ch_in * case.k_y * case.k_x, np.uint8)
+    im2col = random_u8(rng, 2 * cores * case.ch_in * case.k_y * case.k_x)
     out = np.zeros((case.out_y, case.out_x, case.ch_out), np.uint8)
     before = x.copy()
     runtime.run(
@@ -186,7 +189,7 @@ def test_nn_depthwise(
     k, lam, shift = random_requant(rng, case.ch_in)
     mult = int(rng.integers(1, 2**15))
     tail = case.k_x if not suffix else (case.k_x + 3) // 4 * 4
-    buffer_c = np.zeros(cores * (case.k_x * (case.in_y + case.top + case.bottom) + tail), np.uint8)
+    buffer_c = random_u8(rng, cores * (case.k_x * (case.in_y + case.top + case.bottom) + tail))
     out = np.zeros((case.out_y, case.out_x, case.ch_in), np.uint8)
     runtime.run(
         cores, f"pulp_nn_depthwise_generic{suffix}", np.ascontiguousarray(x.transpose(2, 0, 1)), buffer_c,
@@ -360,6 +363,35 @@ def test_clip(*, runtime: RuntimeLibrary, elements: int, lo: int, hi: int, cores
     bounds = ctypes.c_uint8(lo), ctypes.c_uint8(hi)
     runtime.run(cores, "pulp_clip", data, ctypes.c_uint32(elements), *bounds)
     np.testing.assert_array_equal(data, expected)
+
+
+@pytest.mark.skipif(bool(EXTRA_FLAGS), reason="this is the run with a sanitizer")
+@pytest.mark.parametrize("sanitizer", ["thread", "address,undefined"])
+def test_all_of_this_file_with_sanitizers(sanitizer: str) -> None:
+    """A few examples of each test above: no data race, nothing read or written out of bounds."""
+    libraries = [sanitizer_library(name) for name in sanitizer.split(",")]
+    environment = {
+        "PULP_TEST_CFLAGS": f"-fsanitize={sanitizer} -fno-sanitize-recover=all",
+        "PULP_TEST_EXAMPLES": "5",
+        "LD_PRELOAD": ":".join(libraries),
+        "ASAN_OPTIONS": "detect_leaks=0",  # the interpreter's own
+        "TSAN_OPTIONS": "exitcode=66",
+    }
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", __file__]
+    done = subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def sanitizer_library(sanitizer: str) -> str:
+    """The run-time library, which must be loaded before the interpreter's own libraries."""
+    name = {"thread": "libtsan.so", "address": "libasan.so", "undefined": "libubsan.so"}[sanitizer]
+    command = ["cc", f"-print-file-name={name}"]
+    path = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    if path == name:
+        pytest.skip(f"the C compiler has no {name}")
+    return path
 
 
 def test_one_kernel_on_more_cores_than_work(runtime: RuntimeLibrary) -> None:
