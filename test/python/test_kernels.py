@@ -19,7 +19,7 @@ from runtime_library import EXTRA_FLAGS, WINDOW_FIELDS, Border, RuntimeLibrary, 
 Array = npt.NDArray[Any]
 CORES = st.integers(1, 8)
 SEEDS = st.integers(0, 2**32 - 1)
-PROPERTY = settings(max_examples=int(os.environ.get("PULP_TEST_EXAMPLES", "60")), deadline=None)
+PROPERTY = settings(max_examples=int(os.environ.get("PULP_TEST_EXAMPLES", "40")), deadline=None)
 U16 = ctypes.c_uint16
 
 

@@ -21,7 +21,7 @@ PROJECT = Path(__file__).parent / "platform_project"
 RV32_TOOLS = ("riscv64-unknown-elf-gcc", "qemu-riscv32")
 POISON = 0xA5
 L2_PATTERN = np.arange(10_000) % 251  # what the driver fills L2 with
-PROPERTY = settings(max_examples=60, deadline=None)
+PROPERTY = settings(max_examples=40, deadline=None)
 
 
 @dataclass(frozen=True)
