@@ -201,6 +201,8 @@ def _compile_for_pulp(args: argparse.Namespace) -> int:
     from .build import pulp_executor, pulp_runtime, quiet_offline_build  # noqa: PLC0415
 
     target = parse_target(args.target, _options_text(args))
+    if not Path(args.FILE).is_file():
+        raise ModelError("no such file", where=args.FILE)
     _settle_settings(args)
     check_name(args.module_name)
     pass_config = _pass_config(args)
@@ -233,10 +235,11 @@ def _compile_for_pulp(args: argparse.Namespace) -> int:
 
 def _registry_options(args: argparse.Namespace, registry: Any) -> dict[str, Any]:
     """Options of executor or runtime that the user gave, e.g. `--executor-aot-workspace-byte-alignment`."""
-    entity = compiler.reconstruct_registry_entity(args, registry)
-    names = registry.list_registered_options(str(entity)).keys()
-    prefix = f"{registry.flag_registry_name}_{entity}"
-    given = {name: getattr(args, f"{prefix}_{name.replace('-', '_')}", None) for name in names}
+    compiler.reconstruct_registry_entity(args, registry)  # refuses options of executors that are not chosen
+    chosen = getattr(args, registry.flag_registry_name)
+    prefix = f"{registry.flag_registry_name}_{chosen}_"
+    names = registry.list_registered_options(chosen).keys()
+    given = {name: getattr(args, prefix + name.replace("-", "_"), None) for name in names}
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -251,8 +254,6 @@ def _target_options(args: argparse.Namespace, target: PulpTarget) -> dict[str, d
 def _load(args: argparse.Namespace, options: PulpOptions) -> _Model:
     """The network: ONNX by our own front end, other formats by TVM's."""
     path = Path(args.FILE)
-    if not path.is_file():
-        raise ModelError("no such file", where=args.FILE)
     onnx = args.model_format == "onnx" or (args.model_format is None and path.suffix == ".onnx")
     if onnx and not args.input_shapes:
         from .frontend.onnx import load_onnx  # noqa: PLC0415 (start-up time of `tvmc --help`)
