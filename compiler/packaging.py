@@ -20,7 +20,7 @@ from typing import Any
 import tvm
 import tvm_pulp.runtime
 from tvm import relay
-from tvm_pulp.codegen.emit import emit_io
+from tvm_pulp.codegen.io_stub import emit_io
 
 from .archive import write_archive
 from .options import PulpOptions
