@@ -22,6 +22,7 @@ from tvm.driver.tvmc import main as driver
 from tvm.driver.tvmc.model import TVMCModel
 from tvm.ir.transform import PassContext
 
+from .archive import check_writable
 from .errors import ModelError, PulpError, TargetError
 from .failure import exit_status, one_line
 from .options import PulpOptions
@@ -52,7 +53,8 @@ def register() -> None:
         "default_target": None,
         "pass_pipeline": _partition,
     }
-    driver.register_parser(_extend_parsers)
+    if _extend_parsers not in driver.REGISTERED_PARSER:
+        driver.register_parser(_extend_parsers)
 
 
 def _partition(mod: Any, params: Any, mod_name: str = "default", **options: Any) -> Any:
@@ -203,8 +205,9 @@ def _compile_for_pulp(args: argparse.Namespace) -> int:
     target = parse_target(args.target, _options_text(args))
     if not Path(args.FILE).is_file():
         raise ModelError("no such file", where=args.FILE)
-    _settle_settings(args)
+    check_writable(Path(args.output))
     check_name(args.module_name)
+    _settle_settings(args)
     pass_config = _pass_config(args)
     executor = pulp_executor(_registry_options(args, compiler.Executor))
     runtime = pulp_runtime(_registry_options(args, compiler.Runtime))
