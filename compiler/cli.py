@@ -40,7 +40,9 @@ def _set_verbose(context: click.Context, _: click.Parameter, value: bool) -> Non
 
 def _verbose_option() -> click.Option:
     help_text = "Show the traceback of an error."
-    return click.Option(["-v", "--verbose"], is_flag=True, expose_value=False, callback=_set_verbose, help=help_text)
+    return click.Option(
+        ["-v", "--verbose"], is_flag=True, expose_value=False, callback=_set_verbose, help=help_text
+    )
 
 
 class _Commands(click.Group):
@@ -66,7 +68,7 @@ def program() -> click.Group:
     """Return the command line interface."""
     group = _Commands(
         name=PROGRAM,
-        help="Compile quantized networks for PULP microcontrollers; `tvmc compile --target pulp` makes packages.",
+        help="Work with packages of networks, which `tvmc compile --target pulp` makes.",
         params=[_verbose_option()],
         context_settings={"help_option_names": ["-h", "--help"]},
     )

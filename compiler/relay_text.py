@@ -45,7 +45,7 @@ def print_relay(mod: IRModule, *, metadata: bool = False) -> str:
     """
     text: str = mod.astext(show_meta_data=metadata, annotate=_annotation)
     # TVM closes a text without constants' contents with a hint that names its own Python function
-    return text if metadata else text.split("\n/* For debugging purposes")[0].rstrip() + "\n"
+    return text if metadata else text.split("\n/* For debugging purposes", maxsplit=1)[0].rstrip() + "\n"
 
 
 def bind_constant(mod: IRModule, name: str, value: int | float | np.random.Generator) -> IRModule:
@@ -60,7 +60,9 @@ def bind_constant(mod: IRModule, name: str, value: int | float | np.random.Gener
         raise ModelError(f"@main has no argument `%{name}`", where=f"--constant {name}", fix=fix)
     tensor = arguments[name].type_annotation
     shape = [int(extent) for extent in tensor.shape]
-    data = _random(value, shape, tensor.dtype) if isinstance(value, np.random.Generator) else np.full(shape, value)
+    data = (
+        _random(value, shape, tensor.dtype) if isinstance(value, np.random.Generator) else np.full(shape, value)
+    )
     bound = relay.build_module.bind_params_by_name(main, {name: tvm.nd.array(data.astype(tensor.dtype))})
     result = IRModule(dict(mod.functions.items()), mod.type_definitions)
     result["main"] = bound

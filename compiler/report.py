@@ -12,6 +12,8 @@ from tvm_pulp.codegen.traffic import layer_traffic
 
 from .errors import InputError
 
+REPORT_FILE = "report.json"  # in a package
+
 Shape = tuple[int, int, int]  # height, width, channels
 
 
@@ -61,8 +63,8 @@ class LayerReport:
 class RegionReport:
     """One region (a function of generated C) and its memory in bytes.
 
-    `l1_limit` and `l2_limit` are what the plan might use, `l1_used` and `l2_used` what it does; `l2_arena` of the
-    latter are activations, `l2_params` packed parameters.
+    `l1_limit` and `l2_limit` are what the plan might use, `l1_used` and `l2_used` what it does; of the latter
+    `l2_arena` are activations, `l2_params` packed parameters.
     """
 
     name: str
@@ -130,7 +132,7 @@ class CompilationReport:
 
 
 def report_from_json(text: str, *, file: str) -> CompilationReport:
-    """Read what `to_json` wrote; raises InputError if it is something else. `file` is the name used in errors."""
+    """Read what `to_json` wrote, else raise InputError; `file` is the name used in errors."""
     try:
         return TypeAdapter(CompilationReport).validate_json(text)
     except ValidationError as error:

@@ -12,7 +12,9 @@ class SimplifyInference(RelayPass):
     """TVM's simplification, for pipelines of `tvm-pulp opt`."""
 
     name = "simplify-inference"
-    description = "replace batch normalization and dropout by what they are in inference (TVM's SimplifyInference)"
+    description = (
+        "replace batch normalization and dropout by what they are in inference (TVM's SimplifyInference)"
+    )
 
     def __call__(self, mod: IRModule) -> IRModule:
         return relay.transform.SimplifyInference()(mod)

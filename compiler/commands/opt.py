@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 import numpy as np
 from tvm.ir import IRModule
-
 from tvm_pulp.passes.registry import all_passes, find_pass
 
 from ..console import console, new_table
@@ -26,9 +25,13 @@ from ..relay_text import bind_constant, parse_relay, print_relay
     metavar="NAME=VALUE",
     help="Make the argument NAME of @main a constant filled with VALUE (`random` for random integers).",
 )
-@click.option("--metadata", is_flag=True, help="Print the contents of constants too, so that TVM can read the text.")
+@click.option(
+    "--metadata", is_flag=True, help="Print the contents of constants too, so that TVM can read the text."
+)
 @click.option("--list", "list_passes", is_flag=True, help="List the passes and leave.")
-def command(file: str | None, names: str, constants: tuple[str, ...], metadata: bool, list_passes: bool) -> None:
+def command(
+    file: str | None, names: str, constants: tuple[str, ...], metadata: bool, list_passes: bool
+) -> None:
     """Run passes on textual Relay and print the result.
 
     FILE holds a Relay program; `-` reads it from standard input.
@@ -80,4 +83,6 @@ def _read(file: str) -> str:
         reason = (error.strerror or "cannot be read").lower()
         raise ModelError(reason, where=file, fix="give a file with Relay text, or `-`") from error
     except UnicodeDecodeError as error:
-        raise ModelError("this is no text file", where=file, fix="give a file with Relay text, or `-`") from error
+        raise ModelError(
+            "this is no text file", where=file, fix="give a file with Relay text, or `-`"
+        ) from error
