@@ -65,7 +65,7 @@ def _steps(
     steps: list[TileStep] = []
     for index, part in enumerate(tiles):
         before = steps[-1] if steps else None
-        load_x = before is None or before.x != part.x or choice.destroys_input
+        load_x = before is None or (before.x, before.padding) != (part.x, part.padding) or choice.destroys_input
         load_params = before is None or tiles[index - 1].channel_range != part.channel_range
         x_slot = 0 if before is None else (before.x_slot + load_x) % slots
         params_slot = 0 if before is None else (before.params_slot + load_params) % slots
