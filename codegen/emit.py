@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from jinja2 import Environment
-from tvm_pulp.codegen.emit_io import emit_io
 from tvm_pulp.codegen.emit_layer import layer_text
 from tvm_pulp.codegen.emit_params import emit_params
 from tvm_pulp.codegen.emit_text import call, comment_text, fill, labelled
@@ -11,8 +10,6 @@ from tvm_pulp.codegen.graph import LayerGraph, Tensor, macs
 from tvm_pulp.codegen.plan import Plan
 from tvm_pulp.codegen.templates_env import template_environment
 from tvm_pulp.errors import PlanError
-
-__all__ = ["emit_io", "emit_region"]
 
 
 def emit_region(graph: LayerGraph, plan: Plan) -> dict[str, str]:

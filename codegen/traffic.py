@@ -1,0 +1,48 @@
+"""How many bytes the DMA moves between L2 and L1, as a plan says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .graph import Layer, LayerGraph
+from .plan import LayerPlan, Plan
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Bytes that go into L1 (activations, packed parameters) and out of it."""
+
+    inputs: int = 0
+    params: int = 0
+    outputs: int = 0
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes from L2 to L1."""
+        return self.inputs + self.params
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes from L1 to L2."""
+        return self.outputs
+
+    def __add__(self, other: Traffic) -> Traffic:
+        return Traffic(self.inputs + other.inputs, self.params + other.params, self.outputs + other.outputs)
+
+
+def layer_traffic(layer: Layer, plan: LayerPlan) -> Traffic:
+    """Return the bytes of all transfers of a layer; what stays in a slot is not counted again."""
+    return Traffic(
+        inputs=len(layer.inputs) * sum(step.x.size_bytes for step in plan.steps if step.load_x),
+        params=sum(step.params_size for step in plan.steps if step.load_params),
+        outputs=sum(step.y.size_bytes for step in plan.steps),
+    )
+
+
+def region_traffic(graph: LayerGraph, plan: Plan) -> Traffic:
+    """Return the bytes of all transfers of a region."""
+    layers = {layer.name: layer for layer in graph.layers}
+    total = Traffic()
+    for layer_plan in plan.layers:
+        total += layer_traffic(layers[layer_plan.layer], layer_plan)
+    return total

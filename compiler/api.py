@@ -1,0 +1,52 @@
+"""The whole way of a network in one call: file -> Relay -> partitioned module -> C -> package."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tvm
+
+from .build import build_module
+from .errors import ModelError
+from .frontend.onnx import load_onnx
+from .options import PulpOptions
+from .package import Package
+from .packaging import write_package
+from .partition import partition_for_pulp
+
+
+def compile_model(
+    model: str | Path | tvm.IRModule,
+    output: str | Path | None = None,
+    *,
+    params: Mapping[str, Any] | None = None,
+    options: PulpOptions | None = None,
+    name: str = "default",
+) -> Package:
+    """Compile a quantized network, the path of an ONNX file or a Relay module with `params`.
+
+    The package goes to `output`, a path that ends in `.tar` or the path of a folder (default `<name>.tar`), as a
+    whole or not at all. `name` becomes part of C names: the entry function is `tvmgen_<name>_run`. Raises an
+    error of the PulpError family.
+    """
+    check_name(name)
+    options = options or PulpOptions()
+    if isinstance(model, tvm.IRModule):
+        mod, constants = model, params
+    else:
+        mod, constants = load_onnx(Path(model))
+    partitioned = partition_for_pulp(mod, constants, options=options, mod_name=name)
+    return write_package(build_module(partitioned, name=name), Path(output or f"{name}.tar"), options)
+
+
+def check_name(name: str) -> None:
+    """ModelError if `name` can't be part of the C names that TVM makes of it."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise ModelError(
+            f"`{name}` can't be part of C names",
+            where="module name",
+            fix="use lower-case letters, digits and _, a letter first",
+        )

@@ -1,0 +1,94 @@
+"""`tvm-pulp run`: build and run a package on a platform, and check its outputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import numpy as np
+
+from ..archive import write_whole
+from ..console import console, new_table
+from ..inputs import load_arrays
+from ..package import Package
+from ..runner import RunResult, run_package
+from ..toolchain import Platform
+
+MISMATCH = 1
+
+
+@click.command("run")
+@click.argument("package", type=click.Path(path_type=Path))
+@click.option(
+    "--inputs",
+    "inputs_path",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Samples: an .npz file with an array for each input, of its shape or with an axis for samples first.",
+)
+@click.option(
+    "--platform",
+    type=click.Choice([platform.value for platform in Platform]),
+    default=Platform.HOST.value,
+    show_default=True,
+    help="Where to run: this computer, or RV32 in QEMU.",
+)
+@click.option(
+    "--check", is_flag=True, help="Compare every output byte with TVM's build of the legalized network."
+)
+@click.option("--output", type=click.Path(path_type=Path), help="Write the outputs to this .npz file.")
+@click.option(
+    "--sanitize", is_flag=True, help="Build with the address and undefined-behaviour sanitizers (host)."
+)
+@click.option("--workdir", type=click.Path(path_type=Path), help="Keep the build here, and reuse it next time.")
+def command(
+    *,
+    package: Path,
+    inputs_path: Path,
+    platform: str,
+    check: bool,
+    output: Path | None,
+    sanitize: bool,
+    workdir: Path | None,
+) -> int:
+    """Build and run PACKAGE on a platform; with --check, status 1 says that an output byte differs."""
+    opened = Package.open(package)
+    arrays = load_arrays(inputs_path, opened.inputs)
+    result = run_package(opened, arrays, platform, check=check, sanitize=sanitize, workdir=workdir)
+    if output is not None:
+        write_whole(output, lambda stream: np.savez(stream, allow_pickle=False, **result.outputs))
+    _print_traffic(result)
+    _print_outcome(opened, result, platform, output)
+    return MISMATCH if result.mismatched_bytes else 0
+
+
+def _print_traffic(result: RunResult) -> None:
+    """DMA of each layer, for one inference."""
+    layers = result.stats["layers"]
+    if not layers:
+        return
+    columns = ("bytes in", "bytes out", "commands in", "commands out")
+    table = new_table("layer", *columns, numbers=columns, title="DMA between L2 and L1, for one inference")
+    for entry in [*layers, {"name": "total", **result.stats["total"]}]:
+        counts = (entry[column.replace(" ", "_")] // result.samples for column in columns)
+        table.add_row(entry["name"], *(f"{count:,}" for count in counts))
+    console().print(table)
+
+
+def _print_outcome(package: Package, result: RunResult, platform: str, output: Path | None) -> None:
+    out = console()
+    out.print(f"{package.name}: {_count(result.samples, 'sample')} on {platform}")
+    if result.comparisons:
+        bytes_ = f"{result.mismatched_bytes:,} of {result.compared_bytes:,} output bytes"
+        out.print(f"check: {bytes_} differ from the legalized network")
+    for comparison in result.comparisons:
+        if comparison.mismatched_bytes:
+            out.print(
+                f"  {comparison.output}: {comparison.mismatched_bytes:,} of {comparison.compared_bytes:,}"
+            )
+    if output is not None:
+        out.print(f"outputs: {output}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,88 @@
+"""The options of the `pulp` target, and how they are read from a target string."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, fields
+
+from .errors import TargetError
+from .suggest import suggestion
+
+WHERE = "target pulp"
+
+
+@dataclass(frozen=True)
+class PulpOptions:
+    """What a user may choose about the target; `None` means what the SoC's file says.
+
+    `soc` is a SoC's name or the path of its file; `l1` and `l2` are the bytes that generated code may use of
+    the cluster's L1 and of L2; `cores` is how many cluster cores work.
+    """
+
+    soc: str = "gap8"
+    l1: int | None = None
+    l2: int | None = None
+    cores: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> PulpOptions:
+        """Read options written like `-soc=gap8 -l1=38000 -l2=380000 -cores=8`.
+
+        Raises TargetError for an option that is unknown, given twice, without a value or with a bad one. SoC
+        and ranges are not looked up here, see `tvm_pulp.soc.load_machine`.
+        """
+        values: dict[str, str] = {}
+        for word in _split(text):
+            name, value = _option(word)
+            if name in values:
+                raise TargetError(f"option -{name} is given twice", where=WHERE, fix="give it once")
+            values[name] = value
+        return cls(
+            soc=values.get("soc", cls.soc),
+            l1=_positive(values, "l1", "bytes"),
+            l2=_positive(values, "l2", "bytes"),
+            cores=_positive(values, "cores", "cores"),
+        )
+
+    def __str__(self) -> str:
+        """Write the options the way `parse` reads them."""
+        given = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return " ".join(shlex.quote(f"-{name}={value}") for name, value in given if value is not None)
+
+
+def _split(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise TargetError(
+            f"cannot split the options `{text}`: {str(error).lower()}",
+            where=WHERE,
+            fix="close the quotation mark",
+        ) from error
+
+
+def _option(word: str) -> tuple[str, str]:
+    """Split `-name=value`."""
+    if not word.startswith("-"):
+        raise TargetError(
+            f"`{word}` is not an option", where=WHERE, fix="options look like -soc=gap8 -l1=38000"
+        )
+    name, _, value = word.lstrip("-").partition("=")
+    known = [field.name for field in fields(PulpOptions)]
+    if name not in known:
+        fix = suggestion(f"-{name}", [f"-{option}" for option in known], what="options")
+        raise TargetError(f"unknown option -{name}", where=WHERE, fix=fix)
+    if not value:
+        raise TargetError(f"option -{name} has no value", where=WHERE, fix=f"write -{name}=<value>")
+    return name, value
+
+
+def _positive(values: dict[str, str], name: str, unit: str) -> int | None:
+    """Read an option that counts `unit`; None when it is not given."""
+    if name not in values:
+        return None
+    text = values[name]
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        fix = f"give a whole number of {unit} above 0, without a unit"
+        raise TargetError(f"option -{name} is not a number of {unit}: `{text}`", where=WHERE, fix=fix)
+    return int(text)

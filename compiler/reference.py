@@ -1,0 +1,36 @@
+"""The reference: what the legalized module computes when TVM builds it for this computer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tvm
+from tvm import relay
+from tvm.contrib import graph_executor
+
+from .build import quiet_offline_build
+
+Array = npt.NDArray[Any]
+
+
+def run_reference(
+    legalized: tvm.IRModule | str, samples: Sequence[Mapping[str, Array]]
+) -> list[tuple[Array, ...]]:
+    """The outputs of each sample (input name -> array of the input's exact shape and dtype), in order.
+
+    `legalized` is the module or its JSON. TVM's llvm build of it does without fast-math, so integer and float
+    operators alike give the same bytes as their C.
+    """
+    mod = tvm.ir.load_json(legalized) if isinstance(legalized, str) else legalized
+    with quiet_offline_build(), tvm.transform.PassContext(opt_level=3):
+        library = relay.build(mod, target="llvm")
+    executor = graph_executor.GraphModule(library["default"](tvm.cpu()))
+    return [_run(executor, sample) for sample in samples]
+
+
+def _run(executor: Any, sample: Mapping[str, Array]) -> tuple[Array, ...]:
+    executor.run(**{name: np.ascontiguousarray(array) for name, array in sample.items()})
+    return tuple(executor.get_output(index).numpy() for index in range(executor.get_num_outputs()))

@@ -1,0 +1,51 @@
+"""TVM's hook for external functions: hands over the C that was generated at partition time.
+
+Planning and emission happen in `partition_for_pulp`; a region carries its files as the attribute `pulp_files`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import tvm
+
+from .errors import ModelError
+
+FILES_ATTR = "pulp_files"  # on a region: JSON object, file name -> C text
+PLAN_ATTR = "pulp_plan"  # on a region: JSON of its plan
+LEGALIZED_ATTR = "pulp_legalized"  # on the module: the legalized module before partitioning, tvm.ir.save_json
+REPORT_ATTR = "pulp_report"  # on the module: text of report.json
+
+
+def is_region(function: tvm.relay.Function) -> bool:
+    """Whether a function of a partitioned module is one of ours."""
+    attrs = function.attrs
+    return attrs is not None and "Compiler" in attrs.keys() and attrs["Compiler"] == "pulp"  # noqa: SIM118
+
+
+def region_files(function: tvm.relay.Function) -> dict[str, str]:
+    """The generated files of an external function: file name -> text."""
+    attrs = function.attrs
+    if attrs is None or FILES_ATTR not in attrs.keys():  # noqa: SIM118 (TVM's attributes only have keys())
+        raise ModelError(
+            "a function annotated for pulp has no generated code",
+            fix="partition the module with tvm_pulp.partition_for_pulp",
+        )
+    files: dict[str, str] = json.loads(str(attrs[FILES_ATTR]))
+    return files
+
+
+def region_source(function: tvm.relay.Function) -> str:
+    """The text that TVM gets to hold for a region: every `.c` file of it."""
+    files = region_files(function)
+    return "\n".join(text for name, text in sorted(files.items()) if name.endswith(".c"))
+
+
+def _external_codegen(function: tvm.relay.Function) -> Any:
+    """A C source module that exports the region's symbol."""
+    create = tvm.get_global_func("runtime.CSourceModuleCreate")
+    return create(region_source(function), "c", [str(function.attrs["global_symbol"])], [])
+
+
+tvm.register_func("relay.ext.pulp", _external_codegen, override=True)

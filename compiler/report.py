@@ -1,0 +1,183 @@
+"""What a compilation did, as plain data: `report.json` of a package, shown by `tvm-pulp inspect`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from json import dumps
+
+from pydantic import TypeAdapter, ValidationError
+from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor, macs
+from tvm_pulp.codegen.plan import LayerPlan, Plan
+from tvm_pulp.codegen.traffic import layer_traffic
+
+from .errors import InputError
+
+REPORT_FILE = "report.json"  # in a package
+
+Shape = tuple[int, int, int]  # height, width, channels
+
+
+@dataclass(frozen=True)
+class OperatorReport:
+    """One operator of the user's network.
+
+    `name` and `op_type` are the user's (`op_type` as in ONNX); `layer` is the layer that it became a part of,
+    or None; `reason` says why it is not offloaded, or None. `macs` are those of the operator.
+    """
+
+    name: str
+    op_type: str
+    offloaded: bool
+    layer: str | None = None
+    reason: str | None = None
+    macs: int = 0
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """How one layer runs; `sources` are the user's operators that it does.
+
+    `inputs` and `output` are shapes (height, width, channels), `tile` is the largest output tile. `cycles` are
+    the cost model's prediction, `dma_in` and `dma_out` bytes between L2 and L1, `l1_bytes` the sum of the
+    layer's buffers. `wide` says that the requantization uses 64 bits; `shift` is None for a max pool.
+    """
+
+    name: str
+    kind: str
+    sources: tuple[str, ...]
+    inputs: tuple[Shape, ...]
+    output: Shape
+    kernel: str
+    tile: Shape
+    steps: int
+    macs: int
+    cycles: int
+    l1_bytes: int
+    dma_in: int
+    dma_out: int
+    wide: bool = False
+    shift: int | None = None
+
+
+@dataclass(frozen=True)
+class RegionReport:
+    """One region (a function of generated C) and its memory in bytes.
+
+    `l1_limit` and `l2_limit` are what the plan might use, `l1_used` and `l2_used` what it does; of the latter
+    `l2_arena` are activations, `l2_params` packed parameters.
+    """
+
+    name: str
+    layers: tuple[LayerReport, ...]
+    l1_used: int
+    l1_limit: int
+    l2_used: int
+    l2_limit: int
+    l2_arena: int
+    l2_params: int
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of all layers."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def cycles(self) -> int:
+        """Predicted cycles of all layers."""
+        return sum(layer.cycles for layer in self.layers)
+
+    @property
+    def dma_in(self) -> int:
+        """Bytes from L2 to L1."""
+        return sum(layer.dma_in for layer in self.layers)
+
+    @property
+    def dma_out(self) -> int:
+        """Bytes from L1 to L2."""
+        return sum(layer.dma_out for layer in self.layers)
+
+
+@dataclass(frozen=True)
+class CompilationReport:
+    """A whole network: its operators in the order of the graph, and the regions that were generated."""
+
+    soc: str
+    cores: int
+    operators: tuple[OperatorReport, ...]
+    regions: tuple[RegionReport, ...]
+
+    @property
+    def offloaded(self) -> tuple[OperatorReport, ...]:
+        """The operators that our C computes."""
+        return tuple(operator for operator in self.operators if operator.offloaded)
+
+    @property
+    def refused(self) -> tuple[OperatorReport, ...]:
+        """The operators that are left to TVM's C."""
+        return tuple(operator for operator in self.operators if not operator.offloaded)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of all operators."""
+        return sum(operator.macs for operator in self.operators)
+
+    @property
+    def offloaded_macs(self) -> int:
+        """Multiply-accumulates of the offloaded operators."""
+        return sum(operator.macs for operator in self.offloaded)
+
+    def to_json(self) -> str:
+        """Return the text of `report.json`."""
+        return dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
+
+
+def report_from_json(text: str, *, file: str) -> CompilationReport:
+    """Read what `to_json` wrote, else raise InputError; `file` is the name used in errors."""
+    try:
+        return TypeAdapter(CompilationReport).validate_json(text)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        path = ".".join(map(str, fault["loc"])) or "the file"
+        raise InputError(
+            f"{path}: {fault['msg'].lower()}", where=file, fix="make the package again with this version"
+        ) from error
+
+
+def region_report(graph: LayerGraph, plan: Plan) -> RegionReport:
+    """Return what there is to say of a planned region."""
+    layers = {layer.name: layer for layer in graph.layers}
+    return RegionReport(
+        name=plan.region,
+        layers=tuple(_layer_report(graph, layers[layer_plan.layer], layer_plan) for layer_plan in plan.layers),
+        l1_used=plan.l1_used,
+        l1_limit=plan.l1_bytes,
+        l2_used=plan.l2_used,
+        l2_limit=plan.l2_bytes,
+        l2_arena=plan.l2_arena,
+        l2_params=plan.l2_used - plan.l2_arena,
+    )
+
+
+def _layer_report(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> LayerReport:
+    traffic = layer_traffic(layer, plan)
+    return LayerReport(
+        name=layer.name,
+        kind=layer.kind.value,
+        sources=layer.sources,
+        inputs=tuple(_shape(graph.tensors[name]) for name in layer.inputs),
+        output=_shape(graph.tensors[layer.output]),
+        kernel=plan.kernel,
+        tile=(plan.tile.h, plan.tile.w, plan.tile.c),
+        steps=len(plan.steps),
+        macs=macs(graph, layer),
+        cycles=plan.cycles,
+        l1_bytes=sum(buffer.size for buffer in plan.buffers),
+        dma_in=traffic.bytes_in,
+        dma_out=traffic.bytes_out,
+        wide=layer.requant is not None and layer.requant.wide,
+        shift=None if layer.requant is None else layer.requant.shift,
+    )
+
+
+def _shape(tensor: Tensor) -> Shape:
+    return (tensor.height, tensor.width, tensor.channels)

@@ -1,0 +1,137 @@
+"""A report and a plan as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+from tvm_pulp.codegen.plan import Box, LayerPlan, Padding
+
+from .console import new_table
+from .report import CompilationReport, LayerReport, RegionReport, Shape
+
+
+def report_tables(report: CompilationReport) -> RenderableType:
+    """Return what is offloaded, what is not and why, and each region's layers and memory."""
+    parts: list[RenderableType] = [Text(_summary(report))]
+    if report.refused:
+        parts.append(_refused_table(report))
+    for region in report.regions:
+        parts += [_layer_table(region), _memory_table(region)]
+    return Group(*parts)
+
+
+def plan_tables(layer: LayerReport, plan: LayerPlan) -> RenderableType:
+    """Return the L1 buffers and the steps of one layer's plan."""
+    buffers = new_table("buffer", "slot", "offset", "bytes", numbers=("slot", "offset", "bytes"))
+    for buffer in plan.buffers:
+        buffers.add_row(buffer.operand.value, str(buffer.slot), f"{buffer.offset:,}", f"{buffer.size:,}")
+    numbers = ("step", "params bytes")
+    columns = (
+        "step",
+        "output",
+        "input",
+        "padding t b l r",
+        "load x",
+        "load params",
+        "params bytes",
+        "slots x p y",
+    )
+    steps = new_table(*columns, numbers=numbers)
+    for index, step in enumerate(plan.steps):
+        steps.add_row(
+            str(index),
+            _box(step.y),
+            _box(step.x),
+            _padding(step.padding),
+            "yes" if step.load_x else "kept",
+            "yes" if step.load_params and step.params_size else "kept" if step.params_size else "none",
+            f"{step.params_size:,}",
+            f"{step.x_slot} {step.params_slot} {step.y_slot}",
+        )
+    return Group(Text(_layer_summary(layer, plan)), buffers, steps)
+
+
+def _summary(report: CompilationReport) -> str:
+    offloaded, total = len(report.offloaded), len(report.operators)
+    share = 100 * report.offloaded_macs / report.macs if report.macs else 0.0
+    cores = f"{report.cores} core" + ("s" if report.cores > 1 else "")
+    operators = f"{offloaded} of {total} operators offloaded"
+    return f"{report.soc}, {cores}: {operators}, {share:.1f} % of {report.macs:,} MAC"
+
+
+def _refused_table(report: CompilationReport) -> Table:
+    table = new_table("left to TVM", "type", "MAC", "why", numbers=("MAC",))
+    for operator in report.refused:
+        table.add_row(operator.name, operator.op_type, f"{operator.macs:,}", operator.reason or "")
+    return table
+
+
+def _layer_table(region: RegionReport) -> Table:
+    numbers = ("steps", "L1 bytes", "DMA in", "DMA out", "MAC", "cycles", "MAC/cycle")
+    columns = ("layer", "from", "input", "output", "kernel", "tile", "requantize", *numbers)
+    table = new_table(*columns, numbers=numbers, title=f"region {region.name} (cycles are predicted)")
+    for layer in region.layers:
+        table.add_row(
+            layer.name,
+            ", ".join(layer.sources),
+            " + ".join(_shape(shape) for shape in layer.inputs),
+            _shape(layer.output),
+            layer.kernel,
+            _shape(layer.tile),
+            _requantize(layer),
+            *_counts(layer),
+        )
+    table.add_section()
+    total = (region.dma_in, region.dma_out, region.macs, region.cycles)
+    table.add_row("total", *[""] * 8, *(f"{value:,}" for value in total), _rate(region.macs, region.cycles))
+    return table
+
+
+def _memory_table(region: RegionReport) -> Table:
+    table = new_table("memory", "used", "of", "share", numbers=("used", "of", "share"))
+    for name, used, limit in (("L1", region.l1_used, region.l1_limit), ("L2", region.l2_used, region.l2_limit)):
+        table.add_row(name, f"{used:,}", f"{limit:,}", f"{100 * used / limit:.0f} %")
+    table.add_row("  activations in L2", f"{region.l2_arena:,}", "", "")
+    table.add_row("  parameters in L2", f"{region.l2_params:,}", "", "")
+    return table
+
+
+def _counts(layer: LayerReport) -> Iterator[str]:
+    for value in (layer.steps, layer.l1_bytes, layer.dma_in, layer.dma_out, layer.macs, layer.cycles):
+        yield f"{value:,}"
+    yield _rate(layer.macs, layer.cycles)
+
+
+def _layer_summary(layer: LayerReport, plan: LayerPlan) -> str:
+    notes = [f"{layer.name}: {plan.kernel}", f"{len(plan.steps)} steps", plan.order.value.replace("_", " ")]
+    notes += ["input gathered to CHW"] if plan.channels_first else []
+    notes += ["padding in L1"] if plan.pad_in_l1 else []
+    notes += ["clipping pass"] if plan.clip else []
+    return ", ".join(notes)
+
+
+def _requantize(layer: LayerReport) -> str:
+    if layer.shift is None:
+        return ""
+    return f">> {layer.shift}" + (" 64-bit" if layer.wide else "")
+
+
+def _rate(macs: int, cycles: int) -> str:
+    return f"{macs / cycles:.2f}" if cycles else ""
+
+
+def _shape(shape: Shape) -> str:
+    return "x".join(map(str, shape))
+
+
+def _box(box: Box) -> str:
+    """Write a box as the ranges of its rows, columns and channels."""
+    ranges = ((box.h0, box.h), (box.w0, box.w), (box.c0, box.c))
+    return " ".join(f"{start}:{start + length}" for start, length in ranges)
+
+
+def _padding(padding: Padding) -> str:
+    return f"{padding.top} {padding.bottom} {padding.left} {padding.right}"

@@ -1,0 +1,153 @@
+"""Builds a package for a platform, runs it on samples, and compares the outputs with the reference."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import PulpError, ToolError
+from .inputs import Samples, check_samples
+from .package import LEGALIZED_FILE, Package, TensorInfo
+from .toolchain import Platform, build_tool, check_tools, run_tool
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Bytes of an output over all samples, and how many of them differ from the reference."""
+
+    output: str
+    compared_bytes: int
+    mismatched_bytes: int
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run gave.
+
+    `outputs` have the network's shape if one sample was given without an axis for samples, else that axis
+    first: [N, *shape], or [N, *shape[1:]] where the first dimension is a batch of 1. `stats` are the counters
+    of runtime/platform/common/stats.h, sums over all samples. `comparisons` is empty without a check.
+    """
+
+    outputs: dict[str, Array]
+    samples: int
+    stats: dict[str, Any] = field(default_factory=dict)
+    comparisons: tuple[Comparison, ...] = ()
+
+    @property
+    def compared_bytes(self) -> int:
+        """Output bytes that were compared with the reference."""
+        return sum(comparison.compared_bytes for comparison in self.comparisons)
+
+    @property
+    def mismatched_bytes(self) -> int:
+        """Output bytes that differ from the reference."""
+        return sum(comparison.mismatched_bytes for comparison in self.comparisons)
+
+
+def build_package(package: Package, platform: Platform, workdir: Path, *, sanitize: bool = False) -> Path:
+    """Build the package's runner program below `workdir` and return its path.
+
+    `sanitize` (host only) adds the address and undefined-behaviour sanitizers. Raises ToolError.
+    """
+    if sanitize and platform is not Platform.HOST:
+        raise ToolError("sanitizers need the platform host", where=f"platform {platform.value}")
+    check_tools(platform)
+    source = package.extract(workdir / "package").resolve()
+    build = workdir / f"build-{platform.value}{'-sanitize' if sanitize else ''}"
+    configure = [
+        *(build_tool("cmake"), "-S", source, "-B", build, "-G", "Ninja"),
+        f"-DCMAKE_MAKE_PROGRAM={build_tool('ninja')}",
+        f"-DPULP_PLATFORM={platform.value}",
+        f"-DPULP_SANITIZE={'ON' if sanitize else 'OFF'}",
+    ]
+    if platform is Platform.RV32:
+        configure.append(f"-DCMAKE_TOOLCHAIN_FILE={source / 'runtime/cmake/rv32.cmake'}")
+    run_tool(configure, what=f"configuring {package.name} for {platform.value}")
+    run_tool([build_tool("cmake"), "--build", build], what=f"building {package.name} for {platform.value}")
+    return build / "runner"
+
+
+def run_package(
+    package: Package | str | Path,
+    inputs: Mapping[str, Array],
+    platform: Platform | str = Platform.HOST,
+    *,
+    check: bool = False,
+    sanitize: bool = False,
+    workdir: Path | None = None,
+) -> RunResult:
+    """Build a package, run it on samples (see `tvm_pulp.inputs`), and compare with the reference if `check`.
+
+    Files go to `workdir`, where a second run builds only what changed, else to a folder that is removed.
+    Raises InputError, ToolError, and PulpError if there is no package.
+    """
+    package = package if isinstance(package, Package) else Package.open(package)
+    platform = Platform(platform)
+    samples = check_samples(package.inputs, inputs)
+    with ExitStack() as stack:
+        folder = workdir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tvm-pulp-")))
+        folder.mkdir(parents=True, exist_ok=True)
+        runner = build_package(package, platform, folder, sanitize=sanitize)
+        raw, stats = _execute(package, runner, platform, samples, folder / "data")
+    comparisons = _compare(package, samples, raw) if check else ()
+    outputs = {
+        tensor.name: _shaped(tensor, array, samples) for tensor, array in zip(package.outputs, raw, strict=True)
+    }
+    return RunResult(outputs, samples.count, stats, comparisons)
+
+
+def _execute(
+    package: Package, runner: Path, platform: Platform, samples: Samples, folder: Path
+) -> tuple[list[Array], dict[str, Any]]:
+    """Run the program; outputs as [samples, *shape], and its counters."""
+    folder.mkdir(exist_ok=True)
+    for index, array in enumerate(samples.arrays):
+        (folder / f"in_{index}.bin").write_bytes(array.tobytes())
+    stats = folder / "stats.json"
+    emulator = ["qemu-riscv32"] if platform is Platform.RV32 else []
+    run_tool(
+        [*emulator, runner, folder], what=f"running {package.name}", environment={"PULP_STATS": str(stats)}
+    )
+    raw = [
+        np.fromfile(folder / f"out_{index}.bin", dtype=tensor.dtype).reshape(samples.count, *tensor.shape)
+        for index, tensor in enumerate(package.outputs)
+    ]
+    return raw, json.loads(stats.read_text())
+
+
+def _compare(package: Package, samples: Samples, raw: list[Array]) -> tuple[Comparison, ...]:
+    from .reference import run_reference  # noqa: PLC0415 (brings TVM, which takes a second to load)
+
+    try:
+        legalized = package.read(LEGALIZED_FILE).decode()
+    except KeyError as error:
+        raise PulpError("holds no legalized module to check against", where=str(package.path)) from error
+    names = [tensor.name for tensor in package.inputs]
+    expected = run_reference(
+        legalized,
+        [dict(zip(names, arrays, strict=True)) for arrays in zip(*samples.arrays, strict=True)],
+    )
+    comparisons = []
+    for index, tensor in enumerate(package.outputs):
+        reference = np.stack([outputs[index] for outputs in expected])
+        differs = raw[index].view(np.uint8) != reference.view(np.uint8)
+        comparisons.append(Comparison(tensor.name, differs.size, int(np.count_nonzero(differs))))
+    return tuple(comparisons)
+
+
+def _shaped(tensor: TensorInfo, array: Array, samples: Samples) -> Array:
+    if samples.single:
+        return array.reshape(tensor.shape)
+    shape = tensor.shape[1:] if tensor.shape[:1] == (1,) else tensor.shape
+    return array.reshape(samples.count, *shape)

@@ -1,0 +1,273 @@
+"""Adds the target `pulp` to tvmc: its options in `tvmc compile --help`, its way through the compilation.
+
+What a pulp build needs (AOT executor, C runtime, C code, memory planned at compile time) is set where the user
+did not choose; what the user chose is kept, or refused with a reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tvm.driver.tvmc import TVMCException, compiler, composite_target, frontends
+from tvm.driver.tvmc import main as driver
+from tvm.driver.tvmc.model import TVMCModel
+from tvm.ir.transform import PassContext
+
+from .errors import ModelError, PulpError, TargetError
+from .failure import exit_status, one_line
+from .options import PulpOptions
+from .package import Package
+from .tvmc_target import NAME, PulpTarget, names_pulp, parse_target
+
+FORMAT = "pulp"
+_OPTION_HELP = {
+    "soc": "name of the SoC (see `tvm-pulp targets`), or the path of its file; default gap8",
+    "l1": "bytes of L1 that generated code may use",
+    "l2": "bytes of L2 that generated code may use",
+    "cores": "cluster cores that work",
+}
+_Handler = Callable[[argparse.Namespace], Any]
+
+
+class _Default(str):
+    """The value of an option that the user did not give."""
+
+    __slots__ = ()
+
+
+def register() -> None:
+    """Make tvmc know the target. Its parsers are made later, by tvmc's main function."""
+    composite_target.REGISTERED_CODEGEN[NAME] = {
+        "config_key": None,
+        "pass_default": False,
+        "default_target": None,
+        "pass_pipeline": _partition,
+    }
+    driver.register_parser(_extend_parsers)
+
+
+def _partition(mod: Any, params: Any, mod_name: str = "default", **options: Any) -> Any:
+    """tvmc's hook for a target: Relay module -> module with external functions."""
+    from .partition import partition_for_pulp  # noqa: PLC0415 (start-up time of `tvmc --help`)
+
+    text = " ".join(shlex.quote(f"-{name}={value}") for name, value in options.items())
+    with PassContext(opt_level=3, instruments=list(PassContext.current().instruments or [])):
+        return partition_for_pulp(mod, params, options=PulpOptions.parse(text), mod_name=mod_name)
+
+
+# ---- Command line ----------------------------------------------------------------------------------------
+
+
+def _extend_parsers(subparsers: Any, _parser: Any, _config: Any) -> None:
+    _extend_compile(subparsers.choices["compile"])
+    run = subparsers.choices["run"]
+    run.set_defaults(func=partial(_run, stock=run.get_default("func")))
+
+
+def _extend_compile(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(f"target {NAME}")
+    for option in fields(PulpOptions):
+        group.add_argument(f"--target-{NAME}-{option.name}", help=_OPTION_HELP[option.name])
+    actions = {action.dest: action for action in parser._actions}
+    formats = actions["output_format"]
+    formats.choices = [*(formats.choices or ()), FORMAT]
+    formats.help = f"{formats.help} Use '{FORMAT}' for a package of C sources, the default for --target {NAME}."
+    target = actions["target"]
+    target.help = f"{target.help}; '{NAME} -soc=<name>' compiles to C for PULP microcontrollers"
+    for name in ("executor", "runtime", "output_format"):
+        actions[name].default = _Default(actions[name].default)
+    parser.set_defaults(func=partial(_compile, stock=parser.get_default("func")))
+
+
+def _compile(args: argparse.Namespace, stock: _Handler) -> Any:
+    try:
+        if names_pulp(args.target):
+            return _compile_for_pulp(args)
+        _refuse_pulp_options(args)
+    except TVMCException:
+        raise  # tvmc prints these on its own
+    except Exception as error:
+        return _fail(error, verbose=args.verbose > 0)
+    return stock(args)
+
+
+def _run(args: argparse.Namespace, stock: _Handler) -> Any:
+    """`tvmc run` with a package of ours: point to the command that runs it."""
+    try:
+        Package.open(args.PATH)
+    except PulpError:
+        return stock(args)
+    error = PulpError(
+        "is a package of C sources",
+        where=args.PATH,
+        fix=f"run it with `tvm-pulp run {args.PATH} --inputs x.npz`",
+    )
+    return _fail(error, verbose=False)
+
+
+def _fail(error: Exception, *, verbose: bool) -> int:
+    if verbose:
+        traceback.print_exception(error)
+    sys.stderr.write(f"tvmc: error: {one_line(error)}\n")
+    return exit_status(error)
+
+
+# ---- What the user chose ---------------------------------------------------------------------------------
+
+
+def _refuse_pulp_options(args: argparse.Namespace) -> None:
+    """TargetError if the target isn't pulp and an option belongs to pulp."""
+    if args.output_format == FORMAT:
+        raise TargetError(
+            f"only --target {NAME} makes such a package", where=f"-f {FORMAT}", fix="leave it out"
+        )
+    given = _options_text(args)
+    if given:
+        option = given[1:].partition("=")[0]
+        raise TargetError(
+            f"the target is {args.target}", where=f"--target-{NAME}-{option}", fix=f"add --target {NAME}"
+        )
+
+
+def _options_text(args: argparse.Namespace) -> str:
+    """The options given as `--target-pulp-…`, written as in a target string."""
+    values = ((field.name, getattr(args, f"target_{NAME}_{field.name}")) for field in fields(PulpOptions))
+    return " ".join(shlex.quote(f"-{name}={value}") for name, value in values if value is not None)
+
+
+def _settle_settings(args: argparse.Namespace) -> None:
+    """Set executor, runtime and format where the user left them open; TargetError where they can't be kept."""
+    needed = (
+        ("executor", "aot", "the ahead-of-time executor: there is no graph executor on the microcontroller"),
+        ("runtime", "crt", "TVM's C runtime: there is no C++ runtime on the microcontroller"),
+        ("output_format", FORMAT, "the package of C sources: TVM's other formats are made by a C++ compiler"),
+    )
+    for name, value, reason in needed:
+        chosen = getattr(args, name)
+        if not isinstance(chosen, _Default) and chosen != value:
+            option = name.replace("_", "-")
+            raise TargetError(f"{NAME} needs {reason}", where=f"--{option} {chosen}", fix="leave it out")
+        setattr(args, name, value)
+    refused = (
+        ("cross_compiler", "CMake builds the package; give CMake a toolchain file"),
+        ("cross_compiler_options", "CMake builds the package; set CFLAGS there"),
+        ("workspace_pools", "the package keeps TVM's tensors in static arrays"),
+        ("runtime_crt_system_lib", "the package has no registry of functions"),
+    )
+    for name, reason in refused:
+        if getattr(args, name, None):
+            raise TargetError(reason, where=f"--{name.replace('_', '-')}", fix="leave it out")
+
+
+def _pass_config(args: argparse.Namespace) -> list[str]:
+    """`--pass-config` of the user and what a pulp build needs, as tvmc takes it."""
+    from .build import pass_config  # noqa: PLC0415 (start-up time of `tvmc --help`)
+
+    given = list(args.pass_config or [])
+    user = compiler.parse_configs(given)
+    added = {key: value for key, value in pass_config(user).items() if key not in user}
+    return given + [f"{key}={int(value) if isinstance(value, bool) else value}" for key, value in added.items()]
+
+
+# ---- The compilation -------------------------------------------------------------------------------------
+
+
+class _Model(TVMCModel):  # type: ignore[misc] # TVM has no types
+    """A model whose package is ours."""
+
+    def __init__(self, mod: Any, params: Any, options: PulpOptions) -> None:
+        super().__init__(mod, params)
+        self._options = options
+
+    def export_package(self, executor_factory: Any, package_path: str | None = None, *_: Any) -> str:
+        """Write the package; tvmc calls this with what it built."""
+        from .packaging import write_package  # noqa: PLC0415 (start-up time of `tvmc --help`)
+
+        path = Path(package_path or self.default_package_path())
+        return str(write_package(executor_factory, path, self._options).path)
+
+
+def _compile_for_pulp(args: argparse.Namespace) -> int:
+    from .api import check_name  # noqa: PLC0415 (start-up time of `tvmc --help`)
+    from .build import pulp_executor, pulp_runtime, quiet_offline_build  # noqa: PLC0415
+
+    target = parse_target(args.target, _options_text(args))
+    _settle_settings(args)
+    check_name(args.module_name)
+    pass_config = _pass_config(args)
+    executor = pulp_executor(_registry_options(args, compiler.Executor))
+    runtime = pulp_runtime(_registry_options(args, compiler.Runtime))
+    model = _load(args, target.options)
+    with quiet_offline_build(), _packages_of_ours():
+        compiler.compile_model(
+            model,
+            f"{NAME}, {target.tvm_target}",
+            opt_level=args.opt_level,
+            executor=executor,
+            runtime=runtime,
+            tuning_records=args.tuning_records,
+            package_path=args.output,
+            output_format=args.output_format,
+            dump_code=[kind.strip() for kind in args.dump_code.split(",")] if args.dump_code else None,
+            dump_offloads=args.dump_offloads or "",
+            disabled_pass=args.disabled_pass,
+            pass_context_configs=pass_config,
+            mod_name=args.module_name,
+            additional_target_options=_target_options(args, target),
+            print_pass_times=args.print_pass_times,
+            print_ir_before=args.print_ir_before,
+            print_ir_after=args.print_ir_after,
+            **compiler.parse_graph_transform_args(args),
+        )
+    return 0
+
+
+def _registry_options(args: argparse.Namespace, registry: Any) -> dict[str, Any]:
+    """Options of executor or runtime that the user gave, e.g. `--executor-aot-workspace-byte-alignment`."""
+    entity = compiler.reconstruct_registry_entity(args, registry)
+    names = registry.list_registered_options(str(entity)).keys()
+    prefix = f"{registry.flag_registry_name}_{entity}"
+    given = {name: getattr(args, f"{prefix}_{name.replace('-', '_')}", None) for name in names}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _target_options(args: argparse.Namespace, target: PulpTarget) -> dict[str, dict[str, Any]]:
+    """Options of all targets by target, as tvmc takes them."""
+    ours = {field.name: getattr(target.options, field.name) for field in fields(PulpOptions)}
+    options: dict[str, dict[str, Any]] = compiler.reconstruct_target_args(args)
+    options[NAME] = {name: value for name, value in ours.items() if value is not None}
+    return options
+
+
+def _load(args: argparse.Namespace, options: PulpOptions) -> _Model:
+    """The network: ONNX by our own front end, other formats by TVM's."""
+    path = Path(args.FILE)
+    if not path.is_file():
+        raise ModelError("no such file", where=args.FILE)
+    onnx = args.model_format == "onnx" or (args.model_format is None and path.suffix == ".onnx")
+    if onnx and not args.input_shapes:
+        from .frontend.onnx import load_onnx  # noqa: PLC0415 (start-up time of `tvmc --help`)
+
+        return _Model(*load_onnx(path), options)
+    loaded = frontends.load_model(args.FILE, args.model_format, args.input_shapes)
+    return _Model(loaded.mod, loaded.params, options)
+
+
+@contextmanager
+def _packages_of_ours() -> Iterator[None]:
+    """tvmc's compile_model ends by opening what it wrote, as a package of its own: let it open one of ours."""
+    stock = compiler.TVMCPackage
+    compiler.TVMCPackage = Package.open
+    try:
+        yield
+    finally:
+        compiler.TVMCPackage = stock

@@ -1,0 +1,23 @@
+"""What every pass is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from tvm.ir import IRModule
+
+
+class RelayPass(ABC):
+    """A named transformation of a Relay module.
+
+    `name` is what `tvm-pulp opt --passes=` takes, in lower-case words joined by `-`; `description` is one line
+    that says what changes, printed by `tvm-pulp opt --list`.
+    """
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+
+    @abstractmethod
+    def __call__(self, mod: IRModule) -> IRModule:
+        """Return the transformed module; `mod` itself stays as it is."""
