@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from tvm_pulp.codegen.emit_layer import layer_text
 from tvm_pulp.codegen.emit_params import emit_params
 from tvm_pulp.codegen.emit_text import call, comment_text, fill, labelled
 from tvm_pulp.codegen.graph import LayerGraph, Tensor, macs
 from tvm_pulp.codegen.plan import Plan
+from tvm_pulp.codegen.templates_env import template_environment
 from tvm_pulp.errors import PlanError
 
 
@@ -20,18 +21,6 @@ def emit_region(graph: LayerGraph, plan: Plan) -> dict[str, str]:
     templates = template_environment()
     files = {f"{graph.name}.c": _source(templates, graph, plan), f"{graph.name}.h": _header(templates, graph)}
     return files | emit_params(templates, graph, plan)
-
-
-def template_environment() -> Environment:
-    """The C templates of this package."""
-    return Environment(
-        loader=PackageLoader("tvm_pulp.codegen"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
 
 
 def _check_match(graph: LayerGraph, plan: Plan) -> None:

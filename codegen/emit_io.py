@@ -1,24 +1,45 @@
-"""Stand-in until the emitter's branch is merged."""
+"""A whole network as a table over TVM's C interface, so that one runner program serves every network."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Protocol
+
+from tvm_pulp.codegen.emit_text import comment_text
+from tvm_pulp.codegen.templates_env import template_environment
 
 
-def emit_io(name: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> str:
-    def table(kind: str, tensors: Sequence[Any]) -> str:
-        rows = "\n".join(f'    {{"{t.name}", {t.size_bytes}u}},' for t in tensors)
-        return f"static const pulp_io_t {kind}[] = {{\n{rows}\n}};\n"
+class IoTensor(Protocol):
+    """An input or output of the network: its name and its bytes in memory."""
 
-    ins = ", ".join(f"inputs[{i}]" for i in range(len(inputs)))
-    outs = ", ".join(f"outputs[{i}]" for i in range(len(outputs)))
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def size_bytes(self) -> int: ...
+
+
+def emit_io(name: str, inputs: Sequence[IoTensor], outputs: Sequence[IoTensor]) -> str:
+    """`<name>_io.c`, which defines `pulp_network` (runtime/include/pulp_network.h).
+
+    `name` is the network's name in TVM's C interface: its header `tvmgen_<name>.h` declares
+    `int32_t tvmgen_<name>_run(struct tvmgen_<name>_inputs*, struct tvmgen_<name>_outputs*)`. `inputs` and
+    `outputs` are in the order of the fields of those structs.
+    """
     return (
-        f'#include "pulp_network.h"\n#include "tvmgen_{name}.h"\n\n'
-        + table("net_inputs", inputs)
-        + table("net_outputs", outputs)
-        + f"static int32_t run(void *const *inputs, void *const *outputs) {{\n"
-        f"  struct tvmgen_{name}_inputs in = {{{ins}}};\n  struct tvmgen_{name}_outputs out = {{{outs}}};\n"
-        f"  return tvmgen_{name}_run(&in, &out);\n}}\n\n"
-        f'const pulp_network_t pulp_network = {{"{name}", net_inputs, {len(inputs)}, net_outputs, {len(outputs)}, run}};\n'
+        template_environment()
+        .get_template("io.c.j2")
+        .render(
+            name=name,
+            inputs=_table(inputs),
+            outputs=_table(outputs),
+            n_inputs=len(inputs),
+            n_outputs=len(outputs),
+            in_pointers=", ".join(f"inputs[{index}]" for index in range(len(inputs))),
+            out_pointers=", ".join(f"outputs[{index}]" for index in range(len(outputs))),
+        )
     )
+
+
+def _table(tensors: Sequence[IoTensor]) -> str:
+    return "\n".join(f'    {{"{comment_text(tensor.name)}", {tensor.size_bytes}}},' for tensor in tensors)

@@ -158,8 +158,7 @@ def _columns(columns: list[str]) -> list[str]:
     members = [f"  {COLUMNS[column][0]} {column};" for column in columns]
     width = max(map(len, members))
     return [
-        f"{member:<{width}} /* {COLUMNS[column][1]} */"
-        for member, column in zip(members, columns, strict=True)
+        f"{member:<{width}} /* {COLUMNS[column][1]} */" for member, column in zip(members, columns, strict=True)
     ]
 
 

@@ -31,8 +31,10 @@ class _Network:
 
 @st.composite
 def networks(draw: st.DrawFn, max_layers: int = 5) -> LayerGraph:
-    """2 to `max_layers` layers; adds take any earlier tensor of the same shape; what nobody reads is an output."""
-    source = Tensor("image", draw(st.integers(1, 12)), draw(st.integers(1, 12)), draw(st.integers(1, 12)), 9, "in")
+    """2 to `max_layers` layers; adds take any earlier tensor of the same shape; what is unread is an output."""
+    source = Tensor(
+        "image", draw(st.integers(1, 12)), draw(st.integers(1, 12)), draw(st.integers(1, 12)), 9, "in"
+    )
     network = _Network((source,))
     for index in range(draw(st.integers(2, max_layers))):
         x = draw(st.sampled_from(network.tensors[-2:]))
@@ -64,9 +66,7 @@ def _operands(draw: st.DrawFn, network: _Network, x: Tensor, index: int) -> tupl
 def _graph(draw: st.DrawFn, network: _Network) -> LayerGraph:
     read = {name for layer in network.layers for name in layer.inputs}
     made = [layer.output for layer in network.layers]
-    outputs = [name for name in made if name not in read]
-    also_read = [name for name in made if name in read]
-    if also_read and draw(st.booleans()):
-        outputs.append(draw(st.sampled_from(also_read)))
+    extra = draw(st.sampled_from([None, *made]))
+    outputs = [name for name in made if name not in read or name == extra]
     tensors = {tensor.name: tensor for tensor in network.tensors}
     return LayerGraph("net", tensors, ("image",), tuple(outputs), network.layers)

@@ -35,15 +35,16 @@ def _layer(layer: Layer, operands: list[Map], zero_point: int, size: tuple[int, 
 def _sums(layer: Layer, x: Map, zero_point: int, size: tuple[int, int]) -> Sums:
     if layer.kind is LayerKind.LINEAR:
         assert layer.weights is not None
-        return (layer.weights.astype(np.int64) @ x.reshape(-1).astype(np.int64)).reshape(1, 1, -1)
+        sums: Sums = layer.weights.astype(np.int64) @ x.reshape(-1).astype(np.int64)
+        return sums.reshape(1, 1, -1)
     windows = _windows(x.astype(np.int64), layer.window, size, zero_point)
     if layer.kind is LayerKind.AVGPOOL:
-        return windows.sum(axis=(2, 3))
+        return np.asarray(windows.sum(axis=(2, 3)))
     assert layer.weights is not None
     weights = layer.weights.astype(np.int64)
     if layer.kind is LayerKind.DEPTHWISE:
-        return np.einsum("yxijc,cij->yxc", windows, weights)
-    return np.einsum("yxijc,oijc->yxo", windows, weights)
+        return np.asarray(np.einsum("yxijc,cij->yxc", windows, weights))
+    return np.asarray(np.einsum("yxijc,oijc->yxo", windows, weights))
 
 
 def _windows(x: Sums, window: Window, size: tuple[int, int], outside: int) -> Sums:
@@ -58,7 +59,8 @@ def _windows(x: Sums, window: Window, size: tuple[int, int], outside: int) -> Su
 
 def _maxpool(x: Map, window: Window, size: tuple[int, int]) -> Map:
     """The largest element inside the map; outside counts as less than any byte."""
-    return _windows(x.astype(np.int64), window, size, -1).max(axis=(2, 3)).astype(np.uint8)
+    largest: Sums = _windows(x.astype(np.int64), window, size, -1).max(axis=(2, 3))
+    return largest.astype(np.uint8)
 
 
 def _requantize(sums: Sums, requant: Requant) -> Map:
@@ -66,4 +68,5 @@ def _requantize(sums: Sums, requant: Requant) -> Map:
 
 
 def _finish(products: Sums, requant: Requant) -> Map:
-    return np.clip((products + requant.offset) >> requant.shift, requant.lo, requant.hi).astype(np.uint8)
+    shifted: Sums = (products + requant.offset) >> requant.shift
+    return shifted.clip(requant.lo, requant.hi).astype(np.uint8)

@@ -50,7 +50,8 @@ def _layer_plan(graph: LayerGraph, layer: Layer, wish: Wish, cores: int) -> Laye
     tile = Box(0, min(wish.h, out.height), 0, min(wish.w, out.width), 0, min(wish.c, out.channels))
     choice = choose_kernel(graph, layer, tile, cores)
     tiles = enumerate_tiles(graph, layer, tile, wish.order)
-    steps = _steps(layer, tile, out.channels, tiles, choice, wish.slots)
+    sizes = [block_bytes(layer, channels) for _, channels in channel_ranges(out.channels, tile.c)]
+    steps = _steps(layer, sizes, tiles, choice, wish.slots)
     buffers = _buffers(layer, choice, steps, cores)
     return LayerPlan(
         layer.name, choice.name, tile, wish.order, buffers, steps,
@@ -59,13 +60,12 @@ def _layer_plan(graph: LayerGraph, layer: Layer, wish: Wish, cores: int) -> Laye
 
 
 def _steps(
-    layer: Layer, tile: Box, channels: int, tiles: list[Tile], choice: KernelChoice, slots: int
+    layer: Layer, sizes: list[int], tiles: list[Tile], choice: KernelChoice, slots: int
 ) -> tuple[TileStep, ...]:
-    sizes = [block_bytes(layer, c) for _, c in channel_ranges(channels, tile.c)]
     steps: list[TileStep] = []
     for index, part in enumerate(tiles):
         before = steps[-1] if steps else None
-        load_x = before is None or before.x != part.x or choice.destroys_input
+        load_x = before is None or (before.x, before.padding) != (part.x, part.padding) or choice.destroys_input
         load_params = before is None or tiles[index - 1].channel_range != part.channel_range
         x_slot = 0 if before is None else (before.x_slot + load_x) % slots
         params_slot = 0 if before is None else (before.params_slot + load_params) % slots

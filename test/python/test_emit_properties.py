@@ -8,25 +8,39 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pytest
 from chains import networks
-from harness import Dma, HostRuntime, Sanitizer, build_runtime, c_compiler, compile_graph, random_inputs, run_program
+from harness import (
+    Dma,
+    HostRuntime,
+    Sanitizer,
+    build_runtime,
+    c_compiler,
+    compile_graph,
+    random_inputs,
+    run_program,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from layer_model import run_model
 from layers import layer_graphs
 from naive_plan import Wish, naive_plan
 from tvm_pulp.codegen.graph import LayerGraph
+from tvm_pulp.codegen.machine import ClusterModel, DmaModel, Machine
 from tvm_pulp.codegen.plan import LoopOrder, Plan
+from tvm_pulp.codegen.planner import plan_region
+from tvm_pulp.errors import PlanError
 
 SAMPLES = 2
+Case: TypeAlias = tuple[LayerGraph, Plan]
 CORES = st.sampled_from([1, 2, 4, 8])
 
 pytestmark = pytest.mark.skipif(c_compiler() is None, reason="no C compiler on PATH")
 
-for _profile, _examples in (("ci", 60), ("long", 600)):
+for _profile, _examples in (("ci", 40), ("long", 600)):
     settings.register_profile(
         _profile,
         max_examples=_examples,
@@ -35,7 +49,7 @@ for _profile, _examples in (("ci", 60), ("long", 600)):
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
 PROFILE = settings.get_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
-FEW = settings(PROFILE, max_examples=max(10, PROFILE.max_examples // 6))
+FEW = settings(PROFILE, max_examples=max(12, PROFILE.max_examples // 6))
 
 
 @st.composite
@@ -50,10 +64,24 @@ def wishes(draw: st.DrawFn) -> Wish:
 
 
 @st.composite
-def planned(draw: st.DrawFn, graphs: st.SearchStrategy[LayerGraph]) -> tuple[LayerGraph, Plan]:
-    """Graphs with tiles, loop orders and buffering at random."""
+def tiled_at_random(draw: st.DrawFn, graphs: st.SearchStrategy[LayerGraph]) -> Case:
+    """Graphs with any tiles, loop orders and buffering."""
     graph = draw(graphs)
     return graph, naive_plan(graph, [draw(wishes()) for _ in graph.layers], draw(CORES))
+
+
+@st.composite
+def planned(draw: st.DrawFn, graphs: st.SearchStrategy[LayerGraph]) -> Case:
+    """Graphs with the planner's plan for an L1 that is hardly large enough, and checked."""
+    graph, l1_bytes, cores = draw(graphs), draw(st.integers(64, 4096)), draw(CORES)
+    while True:
+        machine = Machine("tiny", cores, l1_bytes, 1 << 20, DmaModel(), ClusterModel())
+        try:
+            plan = plan_region(graph, machine)
+        except PlanError:
+            l1_bytes += l1_bytes // 2
+        else:
+            return graph, plan
 
 
 @pytest.fixture(scope="module")
@@ -84,25 +112,35 @@ def assert_exact(runtime: HostRuntime, graph: LayerGraph, plan: Plan) -> None:
                 np.testing.assert_array_equal(outputs[name], expected, f"{name}, DMA {dma.value}")
 
 
+GRAPHS = st.one_of(layer_graphs(), networks())
+CASES = st.one_of(tiled_at_random(GRAPHS), planned(GRAPHS))
+
+
 @settings(PROFILE)
 @given(planned(layer_graphs()))
-def test_any_tiling_of_a_layer_is_exact(runtime: HostRuntime, case: tuple[LayerGraph, Plan]) -> None:
+def test_a_planned_layer_is_exact(runtime: HostRuntime, case: Case) -> None:
     assert_exact(runtime, *case)
 
 
 @settings(PROFILE)
 @given(planned(networks()))
-def test_any_tiling_of_a_network_is_exact(runtime: HostRuntime, case: tuple[LayerGraph, Plan]) -> None:
+def test_a_planned_network_is_exact(runtime: HostRuntime, case: Case) -> None:
+    assert_exact(runtime, *case)
+
+
+@settings(PROFILE)
+@given(tiled_at_random(GRAPHS))
+def test_any_tiling_is_exact(runtime: HostRuntime, case: Case) -> None:
     assert_exact(runtime, *case)
 
 
 @settings(FEW)
-@given(planned(st.one_of(layer_graphs(), networks())))
-def test_no_stray_access(address_runtime: HostRuntime, case: tuple[LayerGraph, Plan]) -> None:
+@given(CASES)
+def test_no_stray_access(address_runtime: HostRuntime, case: Case) -> None:
     assert_exact(address_runtime, *case)
 
 
 @settings(FEW)
-@given(planned(st.one_of(layer_graphs(), networks())))
-def test_no_data_race(thread_runtime: HostRuntime, case: tuple[LayerGraph, Plan]) -> None:
+@given(CASES)
+def test_no_data_race(thread_runtime: HostRuntime, case: Case) -> None:
     assert_exact(thread_runtime, *case)
