@@ -1,0 +1,73 @@
+"""Packed parameters of a layer: for each range of output channels one block `[k][lambda][weights]`.
+
+Entries of k and lambda are int32 (int64 if the layer is wide), little-endian; weights are int8 in the layer's
+own order, output channel first. One DMA command brings a block into L1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from tvm_pulp.codegen.graph import Layer, LayerKind, Requant
+from tvm_pulp.codegen.plan import LayerPlan
+
+DEPTHWISE_SLACK_BYTES = 4  # PULP-NN's depthwise reads whole words past the last weight
+_WITH_WEIGHTS = (LayerKind.CONV2D, LayerKind.POINTWISE, LayerKind.DEPTHWISE, LayerKind.LINEAR)
+
+
+@dataclass(frozen=True)
+class BlockLayout:
+    """Offsets of the parts of one block from its start, and its padded size, in bytes."""
+
+    k_offset: int
+    lambda_offset: int
+    weights_offset: int
+    size: int
+
+
+def has_params(layer: Layer) -> bool:
+    """True if the layer has a parameter block; an add's and a pool's multipliers are constants in the code."""
+    return layer.kind in _WITH_WEIGHTS
+
+
+def block_layout(layer: Layer, channels: int) -> BlockLayout:
+    """The block of `channels` output channels; all 0 for a layer without parameters."""
+    if layer.weights is None or layer.requant is None or not has_params(layer):
+        return BlockLayout(0, 0, 0, 0)
+    entry = 8 if layer.requant.wide else 4
+    per_channel = layer.weights.size // layer.weights.shape[0]
+    slack = DEPTHWISE_SLACK_BYTES if layer.kind is LayerKind.DEPTHWISE else 0
+    end = 2 * entry * channels + per_channel * channels + slack
+    return BlockLayout(0, entry * channels, 2 * entry * channels, end + -end % entry)
+
+
+def block_bytes(layer: Layer, channels: int) -> int:
+    """Size of the block of `channels` output channels, padding included; 0 for a layer without parameters."""
+    return block_layout(layer, channels).size
+
+
+def pack_block(layer: Layer, c0: int, channels: int) -> bytes:
+    """The block of output channels `c0 .. c0 + channels - 1`; empty for a layer without parameters."""
+    layout = block_layout(layer, channels)
+    if layer.weights is None or layer.requant is None or layout.size == 0:
+        return b""
+    part = slice(c0, c0 + channels)
+    body = _entries(layer.requant, part) + np.ascontiguousarray(layer.weights[part]).tobytes()
+    return body + bytes(layout.size - len(body))
+
+
+def pack_layer(layer: Layer, ranges: Iterable[tuple[int, int]]) -> bytes:
+    """The blocks of all (first channel, channels) ranges, one after the other."""
+    return b"".join(pack_block(layer, c0, channels) for c0, channels in ranges)
+
+
+def pack_size(plan: LayerPlan) -> int:
+    """Bytes of all blocks of a layer's packed parameters."""
+    return max((step.params_offset + step.params_size for step in plan.steps), default=0)
+
+
+def _entries(requant: Requant, part: slice) -> bytes:
+    dtype = "<i8" if requant.wide else "<i4"
+    return requant.multiplier[part].astype(dtype).tobytes() + requant.offset[part].astype(dtype).tobytes()

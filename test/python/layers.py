@@ -1,0 +1,159 @@
+"""Small layer graphs for tests: builders with seeded weights, and a hypothesis strategy over all kinds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from hypothesis import strategies as st
+from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Requant, Tensor, Window
+
+INT32_LIMIT = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a one-layer graph is made from; sizes in elements."""
+
+    kind: LayerKind
+    height: int = 8
+    width: int = 8
+    channels: int = 8
+    out_channels: int = 8
+    window: Window = field(default_factory=Window)
+    zero_point: int = 0
+    wide: bool = False
+    lo: int = 0
+    hi: int = 255
+    seed: int = 0
+
+
+def output_size(size: int, kernel: int, stride: int, before: int, after: int) -> int:
+    """Outputs of a sliding window on one axis (the last window that fits)."""
+    return (size + before + after - kernel) // stride + 1
+
+
+def single_layer(shape: Shape) -> LayerGraph:
+    """A graph `net` of one layer `layer` with inputs `x` (and `x2` for an add) and output `y`."""
+    rng = np.random.default_rng(shape.seed)
+    inputs = {"x": Tensor("x", shape.height, shape.width, shape.channels, shape.zero_point, "x")}
+    if shape.kind is LayerKind.ADD:
+        inputs["x2"] = Tensor("x2", shape.height, shape.width, shape.channels, 3, "x2")
+    layer = Layer(
+        name="layer",
+        kind=shape.kind,
+        inputs=tuple(inputs),
+        output="y",
+        window=Window() if shape.kind is LayerKind.LINEAR else shape.window,
+        weights=_weights(shape, rng),
+        requant=_requant(shape, rng),
+        sources=("user/operator",),
+    )
+    tensors = {**inputs, "y": _output(shape)}
+    return LayerGraph("net", tensors, tuple(inputs), ("y",), (layer,))
+
+
+def _output(shape: Shape) -> Tensor:
+    if shape.kind is LayerKind.LINEAR:
+        return Tensor("y", 1, 1, shape.out_channels, 0, "y")
+    window = shape.window
+    height = output_size(shape.height, window.kernel_h, window.stride_h, window.pad_top, window.pad_bottom)
+    width = output_size(shape.width, window.kernel_w, window.stride_w, window.pad_left, window.pad_right)
+    same = shape.kind in (LayerKind.DEPTHWISE, LayerKind.ADD, LayerKind.AVGPOOL, LayerKind.MAXPOOL)
+    return Tensor("y", height, width, shape.channels if same else shape.out_channels, 0, "y")
+
+
+def _weights(shape: Shape, rng: np.random.Generator) -> npt.NDArray[np.int8] | None:
+    window = shape.window
+    sizes: dict[LayerKind, tuple[int, ...]] = {
+        LayerKind.CONV2D: (shape.out_channels, window.kernel_h, window.kernel_w, shape.channels),
+        LayerKind.POINTWISE: (shape.out_channels, 1, 1, shape.channels),
+        LayerKind.DEPTHWISE: (shape.channels, window.kernel_h, window.kernel_w),
+        LayerKind.LINEAR: (shape.out_channels, shape.height * shape.width * shape.channels),
+    }
+    if shape.kind not in sizes:
+        return None
+    return rng.integers(-127, 128, sizes[shape.kind], dtype=np.int8)
+
+
+def _requant(shape: Shape, rng: np.random.Generator) -> Requant | None:
+    """Multipliers and offsets that spread the outputs over 0..255, as large as the proven range allows."""
+    if shape.kind is LayerKind.MAXPOOL:
+        return None
+    if shape.kind is LayerKind.ADD:
+        k = rng.integers(2000, 8000, 2, dtype=np.int64)
+        return Requant(k, rng.integers(-200_000, 200_000, 1, dtype=np.int64), 14, False, shape.lo, shape.hi)
+    if shape.kind is LayerKind.AVGPOOL:
+        elements = shape.window.kernel_h * shape.window.kernel_w
+        k = np.array([(1 << 16) // elements], np.int64)
+        return Requant(k, np.array([1 << 15], np.int64), 16, False, shape.lo, shape.hi)
+    weights = _weights(shape, np.random.default_rng(shape.seed))
+    if weights is None:
+        return None
+    reach = 255 * np.abs(weights.astype(np.int64)).reshape(weights.shape[0], -1).sum(axis=1)
+    limit = 2**45 if shape.wide else INT32_LIMIT // 2
+    k = np.maximum(1, (limit // np.maximum(reach, 1) * rng.uniform(0.5, 1, reach.size)).astype(np.int64))
+    shift = max(0, int(np.max(k * reach)).bit_length() - 10)
+    mean = 128 * weights.astype(np.int64).reshape(weights.shape[0], -1).sum(axis=1)
+    bound = (2**50 if shape.wide else INT32_LIMIT) - int(np.max(k * reach))
+    offset = np.clip((128 << shift) - k * mean, -bound, bound)
+    return Requant(k, offset, shift, shape.wide, shape.lo, shape.hi)
+
+
+_WINDOWED = (LayerKind.CONV2D, LayerKind.DEPTHWISE, LayerKind.AVGPOOL, LayerKind.MAXPOOL)
+
+
+@st.composite
+def windows(draw: st.DrawFn, height: int, width: int) -> Window:
+    """Kernels up to 5x5, strides up to 3, any padding smaller than the kernel, at least one output."""
+
+    def axis(size: int) -> tuple[int, int, int, int]:
+        kernel = draw(st.integers(1, 5))
+        pads = st.integers(0, kernel - 1)
+        before, after = draw(pads), draw(pads)
+        missing = max(0, kernel - size - before - after)
+        return kernel - missing, draw(st.integers(1, 3)), min(before, kernel - missing - 1), after
+
+    kernel_h, stride_h, top, bottom = axis(height)
+    kernel_w, stride_w, left, right = axis(width)
+    bottom, right = min(bottom, kernel_h - 1), min(right, kernel_w - 1)
+    kernel_h = min(kernel_h, height + top + bottom)
+    kernel_w = min(kernel_w, width + left + right)
+    return Window(
+        kernel_h, kernel_w, stride_h, stride_w,
+        min(top, kernel_h - 1), min(bottom, kernel_h - 1), min(left, kernel_w - 1), min(right, kernel_w - 1),
+    )  # fmt: skip
+
+
+@st.composite
+def shapes(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = tuple(LayerKind)) -> Shape:
+    """One layer of any kind with odd sizes, 1 to 40 channels."""
+    kind = draw(st.sampled_from(kinds))
+    height, width = draw(st.integers(1, 17)), draw(st.integers(1, 17))
+    window = Window()
+    if kind in _WINDOWED:
+        window = draw(windows(height, width))
+    if kind is LayerKind.CONV2D and window == Window():
+        window = Window(stride_h=2)
+    bounds = draw(st.sampled_from([(0, 255), (0, 255), (3, 200)]))
+    weighted = kind not in (LayerKind.ADD, LayerKind.AVGPOOL, LayerKind.MAXPOOL)
+    return Shape(
+        kind=kind,
+        height=height,
+        width=width,
+        channels=draw(st.integers(1, 40)),
+        out_channels=draw(st.integers(1, 40)),
+        window=window,
+        zero_point=draw(st.sampled_from([0, 0, 7, 128])),
+        wide=weighted and draw(st.sampled_from([False, False, False, True])),
+        lo=bounds[0],
+        hi=bounds[1],
+        seed=draw(st.integers(0, 999)),
+    )
+
+
+@st.composite
+def layer_graphs(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = tuple(LayerKind)) -> LayerGraph:
+    """Graphs of one layer."""
+    return single_layer(draw(shapes(kinds)))
