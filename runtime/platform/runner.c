@@ -16,37 +16,37 @@
 #define POISON 0xA5
 
 typedef struct {
-  const char* dir;
-  FILE** files;   /* by input or output */
-  void** buffers; /* one sample each, of exactly its size */
-  const pulp_io_t* table;
+  const char *dir;
+  FILE **files;   /* by input or output */
+  void **buffers; /* one sample each, of exactly its size */
+  const pulp_io_t *table;
   unsigned count;
 } ports_t;
 
-static void* allocate(size_t bytes) {
-  void* const memory = malloc(bytes ? bytes : 1);
+static void *allocate(size_t bytes) {
+  void *const memory = malloc(bytes ? bytes : 1);
   if (!memory) {
     pulp_fault(PULP_EXIT_USAGE, "out of memory for %lu bytes", (unsigned long)bytes);
   }
   return memory;
 }
 
-static FILE* open_file(const char* dir, const char* kind, unsigned index, const char* mode) {
+static FILE *open_file(const char *dir, const char *kind, unsigned index, const char *mode) {
   char path[1024];
   const int length = snprintf(path, sizeof(path), "%s/%s_%u.bin", dir, kind, index);
   if (length < 0 || (size_t)length >= sizeof(path)) {
     pulp_fault(PULP_EXIT_USAGE, "the path of the folder is too long");
   }
-  FILE* const file = fopen(path, mode);
+  FILE *const file = fopen(path, mode);
   if (!file) {
     pulp_fault(PULP_EXIT_USAGE, "can't open %s: %s", path, strerror(errno));
   }
   return file;
 }
 
-static ports_t open_ports(const char* dir, const char* kind, const char* mode, const pulp_io_t* table,
+static ports_t open_ports(const char *dir, const char *kind, const char *mode, const pulp_io_t *table,
                           unsigned count) {
-  ports_t ports = {dir, allocate(count * sizeof(FILE*)), allocate(count * sizeof(void*)), table, count};
+  ports_t ports = {dir, allocate(count * sizeof(FILE *)), allocate(count * sizeof(void *)), table, count};
   for (unsigned i = 0; i < count; i++) {
     ports.files[i] = open_file(dir, kind, i, mode);
     ports.buffers[i] = allocate(table[i].bytes);
@@ -54,7 +54,7 @@ static ports_t open_ports(const char* dir, const char* kind, const char* mode, c
   return ports;
 }
 
-static int close_ports(ports_t* ports) {
+static int close_ports(ports_t *ports) {
   int failed = 0;
   for (unsigned i = 0; i < ports->count; i++) {
     failed |= fclose(ports->files[i]);
@@ -66,8 +66,8 @@ static int close_ports(ports_t* ports) {
 }
 
 /* Whole samples in the file of input `i`. */
-static uint32_t count_samples(const ports_t* in, unsigned i) {
-  FILE* const file = in->files[i];
+static uint32_t count_samples(const ports_t *in, unsigned i) {
+  FILE *const file = in->files[i];
   const long size = fseek(file, 0, SEEK_END) ? -1 : ftell(file);
   rewind(file);
   const uint32_t bytes = in->table[i].bytes;
@@ -79,7 +79,7 @@ static uint32_t count_samples(const ports_t* in, unsigned i) {
 }
 
 /* The number of samples that every input has; 1 for a network without inputs. */
-static uint32_t common_samples(const ports_t* in) {
+static uint32_t common_samples(const ports_t *in) {
   const uint32_t samples = in->count ? count_samples(in, 0) : 1;
   for (unsigned i = 1; i < in->count; i++) {
     const uint32_t others = count_samples(in, i);
@@ -91,8 +91,8 @@ static uint32_t common_samples(const ports_t* in) {
   return samples;
 }
 
-static uint32_t wanted_samples(const char* text, uint32_t available) {
-  char* end;
+static uint32_t wanted_samples(const char *text, uint32_t available) {
+  char *end;
   const unsigned long wanted = strtoul(text, &end, 10);
   if (end == text || *end || !wanted || wanted > available) {
     pulp_fault(PULP_EXIT_USAGE, "N is '%s'; there are %lu samples", text, (unsigned long)available);
@@ -100,7 +100,7 @@ static uint32_t wanted_samples(const char* text, uint32_t available) {
   return (uint32_t)wanted;
 }
 
-static void run_sample(ports_t* in, ports_t* out, uint32_t sample) {
+static void run_sample(ports_t *in, ports_t *out, uint32_t sample) {
   for (unsigned i = 0; i < in->count; i++) {
     if (fread(in->buffers[i], 1, in->table[i].bytes, in->files[i]) != in->table[i].bytes) {
       pulp_fault(PULP_EXIT_USAGE, "can't read %s/in_%u.bin", in->dir, i);
@@ -121,7 +121,7 @@ static void run_sample(ports_t* in, ports_t* out, uint32_t sample) {
   }
 }
 
-int main(int argc, char** argv) {
+int main(int argc, char **argv) {
   if (argc < 2 || argc > 3) {
     pulp_fault(PULP_EXIT_USAGE, "usage: runner DIR [N]");
   }
@@ -136,7 +136,7 @@ int main(int argc, char** argv) {
   if (close_ports(&out)) {
     pulp_fault(PULP_EXIT_USAGE, "can't write %s/out_*.bin", argv[1]);
   }
-  const char* const stats = getenv("PULP_STATS");
+  const char *const stats = getenv("PULP_STATS");
   if (stats && pulp_stats_write(stats, pulp_network.name, samples)) {
     pulp_fault(PULP_EXIT_USAGE, "can't write %s", stats);
   }

@@ -7,7 +7,7 @@
 #include "share.h"
 
 typedef struct {
-  const uint8_t* in;
+  const uint8_t *in;
   uint8_t *im2col, *out;
   const int8_t *bias, *weight;
   uint32_t in_x, in_y, ch_in, out_x, out_y, ch_out, k_x, k_y, pad_top, pad_left, stride_x, stride_y;
@@ -37,7 +37,7 @@ typedef struct {
             {k, lambda, out_mult, out_shift, flag_relu, flag_bn}})
 
 /* Copies the window of output pixel `pixel` into `column`, k_y * k_x * ch_in bytes, 0 outside the map. */
-static void gather(const conv_t* c, uint32_t pixel, uint8_t* column) {
+static void gather(const conv_t *c, uint32_t pixel, uint8_t *column) {
   const int32_t y0 = (int32_t)(pixel / c->out_x * c->stride_y) - (int32_t)c->pad_top;
   const int32_t x0 = (int32_t)(pixel % c->out_x * c->stride_x) - (int32_t)c->pad_left;
   for (int32_t y = y0; y < y0 + (int32_t)c->k_y; y++) {
@@ -53,7 +53,7 @@ static void gather(const conv_t* c, uint32_t pixel, uint8_t* column) {
 }
 
 /* One output pixel's channels from its im2col column. */
-static void multiply(const conv_t* c, const uint8_t* column, uint32_t pixel, pulp_share_t channels) {
+static void multiply(const conv_t *c, const uint8_t *column, uint32_t pixel, pulp_share_t channels) {
   const uint32_t length = c->k_y * c->k_x * c->ch_in;
   for (uint32_t co = channels.begin; co < channels.end; co++) {
     const int32_t acc = pulp_dot(column, c->weight + co * length, length, c->bias ? c->bias[co] : 0);
@@ -62,9 +62,9 @@ static void multiply(const conv_t* c, const uint8_t* column, uint32_t pixel, pul
 }
 
 /* A rectangle of the output: pixels (row by row) times channels. */
-static void convolve(const conv_t* c, pulp_share_t pixels, pulp_share_t channels) {
+static void convolve(const conv_t *c, pulp_share_t pixels, pulp_share_t channels) {
   const uint32_t length = c->k_y * c->k_x * c->ch_in;
-  uint8_t* const columns = c->im2col + 2 * pulp_core_id() * length;
+  uint8_t *const columns = c->im2col + 2 * pulp_core_id() * length;
   for (uint32_t pixel = pixels.begin; pixel < pixels.end; pixel += 2) {
     const uint32_t count = pixels.end - pixel < 2 ? 1 : 2;
     for (uint32_t i = 0; i < count; i++) {

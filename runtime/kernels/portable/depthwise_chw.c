@@ -11,7 +11,7 @@
 #include "share.h"
 
 typedef struct {
-  const uint8_t* in;
+  const uint8_t *in;
   uint8_t *buffer, *out;
   const int8_t *bias, *weight;
   uint32_t in_x, in_y, out_x, out_y, channels, k_x, k_y, pad_top, pad_bottom, pad_left, stride_x, stride_y;
@@ -40,10 +40,10 @@ typedef struct {
                  {k, lambda, out_mult, out_shift, flag_relu, flag_bn}})
 
 /* Fills `buffer`, pad_top + in_y + pad_bottom rows of k_x bytes, for output column `ox`. */
-static void gather(const depthwise_t* d, const uint8_t* plane, uint32_t ox, uint8_t* buffer) {
+static void gather(const depthwise_t *d, const uint8_t *plane, uint32_t ox, uint8_t *buffer) {
   const int32_t x0 = (int32_t)(ox * d->stride_x) - (int32_t)d->pad_left;
   memset(buffer, 0, d->pad_top * d->k_x);
-  uint8_t* to = buffer + d->pad_top * d->k_x;
+  uint8_t *to = buffer + d->pad_top * d->k_x;
   for (uint32_t y = 0; y < d->in_y; y++) {
     for (int32_t x = x0; x < x0 + (int32_t)d->k_x; x++) {
       *to++ = x >= 0 && x < (int32_t)d->in_x ? plane[y * d->in_x + (uint32_t)x] : 0;
@@ -53,15 +53,15 @@ static void gather(const depthwise_t* d, const uint8_t* plane, uint32_t ox, uint
 }
 
 /* `scratch` is what each core has of buffer_c, in bytes. */
-static void convolve(const depthwise_t* d, uint32_t scratch) {
-  uint8_t* const buffer = d->buffer + pulp_core_id() * scratch;
+static void convolve(const depthwise_t *d, uint32_t scratch) {
+  uint8_t *const buffer = d->buffer + pulp_core_id() * scratch;
   const pulp_share_t channels = pulp_my_share(d->channels);
   for (uint32_t c = channels.begin; c < channels.end; c++) {
-    const int8_t* const weight = d->weight + c * d->k_y * d->k_x;
+    const int8_t *const weight = d->weight + c * d->k_y * d->k_x;
     for (uint32_t ox = 0; ox < d->out_x; ox++) {
       gather(d, d->in + c * d->in_y * d->in_x, ox, buffer);
       for (uint32_t oy = 0; oy < d->out_y; oy++) {
-        const uint8_t* const window = buffer + oy * d->stride_y * d->k_x;
+        const uint8_t *const window = buffer + oy * d->stride_y * d->k_x;
         const int32_t acc = pulp_dot(window, weight, d->k_y * d->k_x, d->bias ? d->bias[c] : 0);
         d->out[(oy * d->out_x + ox) * d->channels + c] = pulp_nn_output(&d->output, acc, c);
       }

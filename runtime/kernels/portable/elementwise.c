@@ -3,7 +3,7 @@
 #include "requant.h"
 #include "share.h"
 
-void pulp_add(const uint8_t* a, const uint8_t* b, uint8_t* out, int32_t k1, int32_t k2, int32_t lambda,
+void pulp_add(const uint8_t *a, const uint8_t *b, uint8_t *out, int32_t k1, int32_t k2, int32_t lambda,
               uint16_t shift, uint32_t elements) {
   const pulp_share_t share = pulp_my_share(elements);
   for (uint32_t i = share.begin; i < share.end; i++) {
@@ -12,7 +12,7 @@ void pulp_add(const uint8_t* a, const uint8_t* b, uint8_t* out, int32_t k1, int3
   pulp_barrier();
 }
 
-void pulp_clip(uint8_t* data, uint32_t elements, uint8_t lo, uint8_t hi) {
+void pulp_clip(uint8_t *data, uint32_t elements, uint8_t lo, uint8_t hi) {
   const pulp_share_t share = pulp_my_share(elements);
   for (uint32_t i = share.begin; i < share.end; i++) {
     const uint8_t raised = data[i] > lo ? data[i] : lo;

@@ -4,7 +4,7 @@
 #include "requant.h"
 #include "share.h"
 
-void pulp_nn_linear(uint8_t* in, int8_t* bias, uint8_t* out, int8_t* weight, int32_t* k, int32_t* lambda,
+void pulp_nn_linear(uint8_t *in, int8_t *bias, uint8_t *out, int8_t *weight, int32_t *k, int32_t *lambda,
                     uint16_t out_mult, int8_t out_shift, uint16_t dim_vec, uint16_t num_out, int flag_relu,
                     int flag_bn) {
   const pulp_nn_output_t output = {k, lambda, out_mult, (unsigned)out_shift, flag_relu, flag_bn};
@@ -16,9 +16,9 @@ void pulp_nn_linear(uint8_t* in, int8_t* bias, uint8_t* out, int8_t* weight, int
   pulp_barrier();
 }
 
-void pulp_nn_linear_out_32(uint8_t* in, int8_t* bias, int32_t* out, int8_t* weight, uint16_t dim_vec,
+void pulp_nn_linear_out_32(uint8_t *in, int8_t *bias, int32_t *out, int8_t *weight, uint16_t dim_vec,
                            uint16_t num_out) {
-  const int32_t* const bias_32 = (const int32_t*)(const void*)bias;
+  const int32_t *const bias_32 = (const int32_t *)(const void *)bias;
   const pulp_share_t share = pulp_my_share(num_out);
   for (uint32_t n = share.begin; n < share.end; n++) {
     const int32_t acc = pulp_dot(in, weight + n * dim_vec, dim_vec, 0);

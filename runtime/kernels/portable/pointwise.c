@@ -6,8 +6,8 @@
 #include "share.h"
 
 typedef struct {
-  const uint8_t* in;
-  uint8_t* out;
+  const uint8_t *in;
+  uint8_t *out;
   const int8_t *bias, *weight;
   uint32_t in_x, ch_in, out_x, out_y, ch_out;
   pulp_nn_output_t output;
@@ -27,9 +27,9 @@ typedef struct {
                  ch_out,                                                                            \
                  {k, lambda, out_mult, out_shift, flag_relu, flag_bn}})
 
-static void multiply(const pointwise_t* p, pulp_share_t pixels, pulp_share_t channels) {
+static void multiply(const pointwise_t *p, pulp_share_t pixels, pulp_share_t channels) {
   for (uint32_t pixel = pixels.begin; pixel < pixels.end; pixel++) {
-    const uint8_t* const x = p->in + (pixel / p->out_x * p->in_x + pixel % p->out_x) * p->ch_in;
+    const uint8_t *const x = p->in + (pixel / p->out_x * p->in_x + pixel % p->out_x) * p->ch_in;
     for (uint32_t co = channels.begin; co < channels.end; co++) {
       const int32_t acc = pulp_dot(x, p->weight + co * p->ch_in, p->ch_in, p->bias ? p->bias[co] : 0);
       p->out[pixel * p->ch_out + co] = pulp_nn_output(&p->output, acc, co);

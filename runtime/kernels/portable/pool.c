@@ -5,7 +5,7 @@
 #include "share.h"
 #include "window.h"
 
-static int32_t window_sum(const pulp_window_t* w, const uint8_t* in, const pulp_extent_t* e, uint32_t c) {
+static int32_t window_sum(const pulp_window_t *w, const uint8_t *in, const pulp_extent_t *e, uint32_t c) {
   int32_t sum = 0;
   for (int32_t y = e->y0; y < e->y1; y++) {
     for (int32_t x = e->x0; x < e->x1; x++) {
@@ -15,7 +15,7 @@ static int32_t window_sum(const pulp_window_t* w, const uint8_t* in, const pulp_
   return sum;
 }
 
-static uint8_t window_max(const pulp_window_t* w, const uint8_t* in, const pulp_extent_t* e, uint32_t c) {
+static uint8_t window_max(const pulp_window_t *w, const uint8_t *in, const pulp_extent_t *e, uint32_t c) {
   uint8_t max = 0;
   for (int32_t y = e->y0; y < e->y1; y++) {
     for (int32_t x = e->x0; x < e->x1; x++) {
@@ -26,8 +26,8 @@ static uint8_t window_max(const pulp_window_t* w, const uint8_t* in, const pulp_
   return max;
 }
 
-void pulp_avgpool(const uint8_t* in, uint8_t* out, int32_t k, int32_t lambda, uint16_t shift,
-                  const pulp_window_t* window) {
+void pulp_avgpool(const uint8_t *in, uint8_t *out, int32_t k, int32_t lambda, uint16_t shift,
+                  const pulp_window_t *window) {
   const pulp_share_t pixels = pulp_my_share(pulp_out_pixels(window));
   for (uint32_t pixel = pixels.begin; pixel < pixels.end; pixel++) {
     const pulp_extent_t extent = pulp_extent(window, pixel);
@@ -38,7 +38,7 @@ void pulp_avgpool(const uint8_t* in, uint8_t* out, int32_t k, int32_t lambda, ui
   pulp_barrier();
 }
 
-void pulp_maxpool(const uint8_t* in, uint8_t* out, const pulp_window_t* window) {
+void pulp_maxpool(const uint8_t *in, uint8_t *out, const pulp_window_t *window) {
   const pulp_share_t pixels = pulp_my_share(pulp_out_pixels(window));
   for (uint32_t pixel = pixels.begin; pixel < pixels.end; pixel++) {
     const pulp_extent_t extent = pulp_extent(window, pixel);
@@ -49,7 +49,7 @@ void pulp_maxpool(const uint8_t* in, uint8_t* out, const pulp_window_t* window) 
   pulp_barrier();
 }
 
-void pulp_nn_maxpool(uint8_t* in, uint8_t* out, uint16_t in_x, uint16_t in_y, uint16_t ch, uint16_t out_x,
+void pulp_nn_maxpool(uint8_t *in, uint8_t *out, uint16_t in_x, uint16_t in_y, uint16_t ch, uint16_t out_x,
                      uint16_t out_y, uint16_t k_x, uint16_t k_y, uint16_t pad_t, uint16_t pad_b,
                      uint16_t pad_l, uint16_t pad_r, uint16_t stride_x, uint16_t stride_y) {
   const pulp_window_t window = {in_x, in_y,  ch,    out_x, out_y, ch,       k_x,

@@ -35,7 +35,7 @@ typedef struct {
 
 /* relu and batch_norm: requantize. relu alone: scale by `mult` and keep 16 bits before clipping, as upstream
  * does. Everything else: shift and clip. */
-static inline uint8_t pulp_nn_output(const pulp_nn_output_t* o, int32_t acc, uint32_t channel) {
+static inline uint8_t pulp_nn_output(const pulp_nn_output_t *o, int32_t acc, uint32_t channel) {
   if (!o->relu) {
     return pulp_clip_u8(acc >> o->shift);
   }

@@ -13,7 +13,7 @@ typedef struct {
 } pulp_extent_t;
 
 /* The extent of the window of output pixel `pixel`, counted row by row. */
-static inline pulp_extent_t pulp_extent(const pulp_window_t* w, uint32_t pixel) {
+static inline pulp_extent_t pulp_extent(const pulp_window_t *w, uint32_t pixel) {
   const int32_t y = (int32_t)(pixel / w->out_x * w->stride_y) - w->pad_top;
   const int32_t x = (int32_t)(pixel % w->out_x * w->stride_x) - w->pad_left;
   pulp_extent_t e = {y < 0 ? 0 : y, y + w->k_y, x < 0 ? 0 : x, x + w->k_x, y < 0 ? -y : 0, x < 0 ? -x : 0};
@@ -23,10 +23,10 @@ static inline pulp_extent_t pulp_extent(const pulp_window_t* w, uint32_t pixel) 
 }
 
 /* Output pixels of a window. */
-static inline uint32_t pulp_out_pixels(const pulp_window_t* w) { return (uint32_t)w->out_y * w->out_x; }
+static inline uint32_t pulp_out_pixels(const pulp_window_t *w) { return (uint32_t)w->out_y * w->out_x; }
 
 /* The first channel of input pixel (y, x). */
-static inline const uint8_t* pulp_in_pixel(const pulp_window_t* w, const uint8_t* in, int32_t y, int32_t x) {
+static inline const uint8_t *pulp_in_pixel(const pulp_window_t *w, const uint8_t *in, int32_t y, int32_t x) {
   return in + ((uint32_t)y * w->in_x + (uint32_t)x) * w->ch_in;
 }
 

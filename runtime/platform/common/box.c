@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
-const char* pulp_box_flaw(const pulp_box_t* box, pulp_l1_layout_t layout) {
+const char *pulp_box_flaw(const pulp_box_t *box, pulp_l1_layout_t layout) {
   if (!box->rows || !box->cols || !box->channels) {
     return "empty transfer";
   }
@@ -20,7 +20,7 @@ const char* pulp_box_flaw(const pulp_box_t* box, pulp_l1_layout_t layout) {
   return NULL;
 }
 
-uint64_t pulp_box_l1_span(const pulp_box_t* box, pulp_l1_layout_t layout) {
+uint64_t pulp_box_l1_span(const pulp_box_t *box, pulp_l1_layout_t layout) {
   const uint64_t rows = (uint64_t)(box->rows - 1) * box->l1_row;
   if (layout == PULP_HWC) {
     return rows + (uint64_t)box->cols * box->channels;
@@ -28,22 +28,22 @@ uint64_t pulp_box_l1_span(const pulp_box_t* box, pulp_l1_layout_t layout) {
   return (uint64_t)(box->channels - 1) * box->l1_plane + rows + box->cols;
 }
 
-uint64_t pulp_box_l2_span(const pulp_box_t* box) {
+uint64_t pulp_box_l2_span(const pulp_box_t *box) {
   return (uint64_t)(box->rows - 1) * box->l2_row + (uint64_t)(box->cols - 1) * box->l2_pixel + box->channels;
 }
 
-uint32_t pulp_box_bytes(const pulp_box_t* box) { return box->rows * box->cols * box->channels; }
+uint32_t pulp_box_bytes(const pulp_box_t *box) { return box->rows * box->cols * box->channels; }
 
-static void gather_pixel(uint8_t* l1, const uint8_t* l2, const pulp_box_t* box) {
+static void gather_pixel(uint8_t *l1, const uint8_t *l2, const pulp_box_t *box) {
   for (uint32_t c = 0; c < box->channels; c++) {
     l1[c * box->l1_plane] = l2[c];
   }
 }
 
-void pulp_box_copy_in(uint8_t* l1, const uint8_t* l2, const pulp_box_t* box, pulp_l1_layout_t layout) {
+void pulp_box_copy_in(uint8_t *l1, const uint8_t *l2, const pulp_box_t *box, pulp_l1_layout_t layout) {
   for (uint32_t y = 0; y < box->rows; y++) {
     for (uint32_t x = 0; x < box->cols; x++) {
-      const uint8_t* const from = l2 + y * box->l2_row + x * box->l2_pixel;
+      const uint8_t *const from = l2 + y * box->l2_row + x * box->l2_pixel;
       if (layout == PULP_HWC) {
         memcpy(l1 + y * box->l1_row + x * box->channels, from, box->channels);
       } else {
@@ -53,7 +53,7 @@ void pulp_box_copy_in(uint8_t* l1, const uint8_t* l2, const pulp_box_t* box, pul
   }
 }
 
-void pulp_box_copy_out(uint8_t* l2, const uint8_t* l1, const pulp_box_t* box) {
+void pulp_box_copy_out(uint8_t *l2, const uint8_t *l1, const pulp_box_t *box) {
   for (uint32_t y = 0; y < box->rows; y++) {
     for (uint32_t x = 0; x < box->cols; x++) {
       memcpy(l2 + y * box->l2_row + x * box->l2_pixel, l1 + y * box->l1_row + x * box->channels,
@@ -62,7 +62,7 @@ void pulp_box_copy_out(uint8_t* l2, const uint8_t* l1, const pulp_box_t* box) {
   }
 }
 
-void pulp_box_fill_l1(uint8_t* l1, const pulp_box_t* box, pulp_l1_layout_t layout, uint8_t value) {
+void pulp_box_fill_l1(uint8_t *l1, const pulp_box_t *box, pulp_l1_layout_t layout, uint8_t value) {
   const uint32_t planes = layout == PULP_HWC ? 1 : box->channels;
   const uint32_t row = layout == PULP_HWC ? box->cols * box->channels : box->cols;
   for (uint32_t p = 0; p < planes; p++) {
@@ -72,7 +72,7 @@ void pulp_box_fill_l1(uint8_t* l1, const pulp_box_t* box, pulp_l1_layout_t layou
   }
 }
 
-void pulp_box_fill_l2(uint8_t* l2, const pulp_box_t* box, uint8_t value) {
+void pulp_box_fill_l2(uint8_t *l2, const pulp_box_t *box, uint8_t value) {
   for (uint32_t y = 0; y < box->rows; y++) {
     for (uint32_t x = 0; x < box->cols; x++) {
       memset(l2 + y * box->l2_row + x * box->l2_pixel, value, box->channels);
@@ -90,7 +90,7 @@ static uint32_t line_commands(uint32_t lines, uint32_t line_bytes) {
 }
 
 /* Commands for a box whose pixels have `pixel_bytes` and follow one another in L1. */
-static uint32_t plane_commands(const pulp_box_t* box, uint32_t pixel_bytes) {
+static uint32_t plane_commands(const pulp_box_t *box, uint32_t pixel_bytes) {
   const uint32_t row_bytes = box->cols * pixel_bytes;
   const int contiguous_l1 = box->rows == 1 || box->l1_row == row_bytes;
   const int contiguous_rows = box->cols == 1 || box->l2_pixel == pixel_bytes;
@@ -108,6 +108,6 @@ static uint32_t plane_commands(const pulp_box_t* box, uint32_t pixel_bytes) {
   return box->rows * line_commands(box->cols, pixel_bytes);
 }
 
-uint32_t pulp_box_commands(const pulp_box_t* box, pulp_l1_layout_t layout) {
+uint32_t pulp_box_commands(const pulp_box_t *box, pulp_l1_layout_t layout) {
   return layout == PULP_HWC ? plane_commands(box, box->channels) : box->channels * plane_commands(box, 1);
 }

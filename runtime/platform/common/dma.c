@@ -12,12 +12,12 @@
 
 typedef struct {
   pulp_dma_job_t job;
-  const char* command;
+  const char *command;
   pulp_dma_direction_t direction;
   pulp_l1_layout_t layout;
   pulp_box_t box;
-  uint8_t* to;
-  const uint8_t* from;
+  uint8_t *to;
+  const uint8_t *from;
 } transfer_t;
 
 /* Only core 0 comes here. */
@@ -28,7 +28,7 @@ static struct {
 } dma;
 
 static int is_early(void) {
-  const char* const mode = getenv("PULP_DMA");
+  const char *const mode = getenv("PULP_DMA");
   if (!mode || !strcmp(mode, "late")) {
     return 0;
   }
@@ -38,7 +38,7 @@ static int is_early(void) {
   return 1;
 }
 
-static void execute(const transfer_t* t) {
+static void execute(const transfer_t *t) {
   if (t->direction == PULP_DMA_L2_TO_L1) {
     pulp_box_copy_in(t->to, t->from, &t->box, t->layout);
   } else {
@@ -46,7 +46,7 @@ static void execute(const transfer_t* t) {
   }
 }
 
-static void poison(const transfer_t* t) {
+static void poison(const transfer_t *t) {
   if (t->direction == PULP_DMA_L2_TO_L1) {
     pulp_box_fill_l1(t->to, &t->box, t->layout, PULP_POISON);
   } else {
@@ -54,9 +54,9 @@ static void poison(const transfer_t* t) {
   }
 }
 
-static void check(const transfer_t* t) {
+static void check(const transfer_t *t) {
   pulp_require_core_0(t->command);
-  const char* const flaw = pulp_box_flaw(&t->box, t->layout);
+  const char *const flaw = pulp_box_flaw(&t->box, t->layout);
   if (flaw) {
     pulp_layer_fault(t->command, "%s: %" PRIu32 " x %" PRIu32 " x %" PRIu32 " bytes", flaw, t->box.rows,
                      t->box.cols, t->box.channels);
@@ -83,20 +83,20 @@ static pulp_dma_job_t issue(transfer_t transfer) {
   return transfer.job;
 }
 
-pulp_dma_job_t pulp_dma_in(void* l1, const void* l2, uint32_t bytes) {
+pulp_dma_job_t pulp_dma_in(void *l1, const void *l2, uint32_t bytes) {
   const pulp_box_t line = {1, 1, bytes, bytes, bytes, bytes, 0};
   return issue((transfer_t){0, "pulp_dma_in", PULP_DMA_L2_TO_L1, PULP_HWC, line, l1, l2});
 }
 
-pulp_dma_job_t pulp_dma_box_in(void* l1, const void* l2, const pulp_box_t* box) {
+pulp_dma_job_t pulp_dma_box_in(void *l1, const void *l2, const pulp_box_t *box) {
   return issue((transfer_t){0, "pulp_dma_box_in", PULP_DMA_L2_TO_L1, PULP_HWC, *box, l1, l2});
 }
 
-pulp_dma_job_t pulp_dma_box_in_chw(void* l1, const void* l2, const pulp_box_t* box) {
+pulp_dma_job_t pulp_dma_box_in_chw(void *l1, const void *l2, const pulp_box_t *box) {
   return issue((transfer_t){0, "pulp_dma_box_in_chw", PULP_DMA_L2_TO_L1, PULP_CHW, *box, l1, l2});
 }
 
-pulp_dma_job_t pulp_dma_box_out(void* l2, const void* l1, const pulp_box_t* box) {
+pulp_dma_job_t pulp_dma_box_out(void *l2, const void *l1, const pulp_box_t *box) {
   return issue((transfer_t){0, "pulp_dma_box_out", PULP_DMA_L1_TO_L2, PULP_HWC, *box, l2, l1});
 }
 
@@ -119,7 +119,7 @@ void pulp_dma_wait(pulp_dma_job_t job) {
 
 void pulp_dma_require_idle(void) {
   if (dma.n_pending) {
-    const transfer_t* const t = &dma.pending[0];
+    const transfer_t *const t = &dma.pending[0];
     const int64_t l1 = pulp_l1_offset(t->direction == PULP_DMA_L2_TO_L1 ? t->to : t->from);
     pulp_layer_fault(t->command,
                      "job %" PRIu32 " on L1 bytes [%" PRId64 ", %" PRId64

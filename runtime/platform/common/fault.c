@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void pulp_fault(int status, const char* format, ...) {
+void pulp_fault(int status, const char *format, ...) {
   char line[512];
   va_list args;
   va_start(args, format);

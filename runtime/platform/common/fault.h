@@ -9,6 +9,6 @@ enum {
 };
 
 /* One line on stderr, "pulp: " and the message, then the end of the program, whichever core calls. */
-__attribute__((noreturn, format(printf, 2, 3))) void pulp_fault(int status, const char* format, ...);
+__attribute__((noreturn, format(printf, 2, 3))) void pulp_fault(int status, const char *format, ...);
 
 #endif

@@ -8,7 +8,7 @@
 #include "pulp_runtime.h"
 
 static struct {
-  uint8_t* base;
+  uint8_t *base;
   uint32_t size;
 } arena;
 
@@ -18,7 +18,7 @@ static void release(void) {
   arena.size = 0;
 }
 
-uint8_t* pulp_l1_arena(uint32_t bytes) {
+uint8_t *pulp_l1_arena(uint32_t bytes) {
   static int registered;
   if (!registered) {
     registered = 1;
@@ -35,7 +35,7 @@ uint8_t* pulp_l1_arena(uint32_t bytes) {
   return arena.base;
 }
 
-int64_t pulp_l1_offset(const void* address) {
+int64_t pulp_l1_offset(const void *address) {
   return (int64_t)(uintptr_t)address - (int64_t)(uintptr_t)arena.base;
 }
 

@@ -8,7 +8,7 @@
 #define PULP_POISON 0xA5
 
 /* Where `address` lies from the start of the arena; may be negative or beyond its end. */
-int64_t pulp_l1_offset(const void* address);
+int64_t pulp_l1_offset(const void *address);
 
 /* Bytes of the arena, 0 before the first pulp_l1_arena. */
 uint32_t pulp_l1_size(void);

@@ -11,9 +11,9 @@ typedef struct {
 } counters_t;
 
 typedef struct layer_stats {
-  const pulp_layer_info_t* layer;
+  const pulp_layer_info_t *layer;
   counters_t counters;
-  struct layer_stats* next;
+  struct layer_stats *next;
 } layer_stats_t;
 
 static struct {
@@ -23,18 +23,18 @@ static struct {
 
 static void release(void) {
   while (stats.first) {
-    layer_stats_t* const next = stats.first->next;
+    layer_stats_t *const next = stats.first->next;
     free(stats.first);
     stats.first = next;
   }
 }
 
-static layer_stats_t* append(const pulp_layer_info_t* layer) {
+static layer_stats_t *append(const pulp_layer_info_t *layer) {
   if (!stats.registered) {
     stats.registered = 1;
     atexit(release);
   }
-  layer_stats_t* const entry = calloc(1, sizeof(*entry));
+  layer_stats_t *const entry = calloc(1, sizeof(*entry));
   if (!entry) {
     pulp_fault(PULP_EXIT_FAULT, "layer '%s': out of memory for its counters", layer->name);
   }
@@ -48,7 +48,7 @@ static layer_stats_t* append(const pulp_layer_info_t* layer) {
   return entry;
 }
 
-void pulp_stats_begin_layer(const pulp_layer_info_t* layer) {
+void pulp_stats_begin_layer(const pulp_layer_info_t *layer) {
   stats.current = stats.first;
   while (stats.current && stats.current->layer != layer) {
     stats.current = stats.current->next;
@@ -64,7 +64,7 @@ void pulp_stats_count(pulp_dma_direction_t direction, uint32_t commands, uint32_
   stats.current->counters.bytes[direction] += bytes;
 }
 
-static void write_string(FILE* file, const char* text) {
+static void write_string(FILE *file, const char *text) {
   fputc('"', file);
   for (; *text; text++) {
     if (*text == '"' || *text == '\\') {
@@ -75,7 +75,7 @@ static void write_string(FILE* file, const char* text) {
   fputc('"', file);
 }
 
-static void write_counters(FILE* file, const counters_t* c) {
+static void write_counters(FILE *file, const counters_t *c) {
   fprintf(file,
           "\"runs\": %" PRIu64 ", \"commands_in\": %" PRIu64 ", \"commands_out\": %" PRIu64
           ", \"bytes_in\": %" PRIu64 ", \"bytes_out\": %" PRIu64 "}",
@@ -83,7 +83,7 @@ static void write_counters(FILE* file, const counters_t* c) {
           c->bytes[PULP_DMA_L2_TO_L1], c->bytes[PULP_DMA_L1_TO_L2]);
 }
 
-static void add(counters_t* total, const counters_t* c) {
+static void add(counters_t *total, const counters_t *c) {
   total->runs += c->runs;
   for (int i = 0; i < 2; i++) {
     total->commands[i] += c->commands[i];
@@ -91,8 +91,8 @@ static void add(counters_t* total, const counters_t* c) {
   }
 }
 
-int pulp_stats_write(const char* path, const char* network, uint32_t inferences) {
-  FILE* const file = fopen(path, "w");
+int pulp_stats_write(const char *path, const char *network, uint32_t inferences) {
+  FILE *const file = fopen(path, "w");
   if (!file) {
     return -1;
   }
@@ -100,7 +100,7 @@ int pulp_stats_write(const char* path, const char* network, uint32_t inferences)
   write_string(file, network);
   fprintf(file, ", \"inferences\": %" PRIu32 ",\n \"layers\": [", inferences);
   counters_t total = {0, {0, 0}, {0, 0}};
-  for (const layer_stats_t* entry = stats.first; entry; entry = entry->next) {
+  for (const layer_stats_t *entry = stats.first; entry; entry = entry->next) {
     fputs(entry == stats.first ? "\n  {\"name\": " : ",\n  {\"name\": ", file);
     write_string(file, entry->layer->name);
     fputs(", ", file);

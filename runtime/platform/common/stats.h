@@ -9,7 +9,7 @@
 typedef enum { PULP_DMA_L2_TO_L1, PULP_DMA_L1_TO_L2 } pulp_dma_direction_t;
 
 /* Following commands count for `layer`. A layer is known by its address; name and address must stay valid. */
-void pulp_stats_begin_layer(const pulp_layer_info_t* layer);
+void pulp_stats_begin_layer(const pulp_layer_info_t *layer);
 
 void pulp_stats_count(pulp_dma_direction_t direction, uint32_t commands, uint32_t bytes);
 
@@ -21,6 +21,6 @@ void pulp_stats_count(pulp_dma_direction_t direction, uint32_t commands, uint32_
  *
  * Layers in the order of their first run; numbers are sums over all inferences. 0, or not 0 if the file can't
  * be written. */
-int pulp_stats_write(const char* path, const char* network, uint32_t inferences);
+int pulp_stats_write(const char *path, const char *network, uint32_t inferences);
 
 #endif

@@ -8,26 +8,26 @@
 #define MAX_CORES 8
 
 typedef struct {
-  void (*fn)(void* arg);
-  void* arg;
+  void (*fn)(void *arg);
+  void *arg;
   unsigned cores;
   pthread_barrier_t barrier;
 } team_t;
 
 typedef struct {
-  team_t* team; /* NULL outside of pulp_cluster_run */
+  team_t *team; /* NULL outside of pulp_cluster_run */
   unsigned core;
 } member_t;
 
 static __thread member_t self;
 
-static void* run_member(void* member) {
-  self = *(const member_t*)member;
+static void *run_member(void *member) {
+  self = *(const member_t *)member;
   self.team->fn(self.team->arg);
   return NULL;
 }
 
-int32_t pulp_cluster_run(void (*fn)(void* arg), void* arg, unsigned cores) {
+int32_t pulp_cluster_run(void (*fn)(void *arg), void *arg, unsigned cores) {
   if (cores < 1 || cores > MAX_CORES || self.team) {
     return -1;
   }

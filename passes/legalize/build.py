@@ -1,0 +1,172 @@
+"""The canonical forms as Relay expressions. What `patterns` matches is what is built here, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tvm import relay
+
+from ..numerics import AddMultipliers, Multipliers, Range
+
+Padding = tuple[int, int, int, int]  # top, left, bottom, right, as Relay orders them
+
+
+@dataclass(frozen=True)
+class ConvShape:
+    """Stride, padding, dilation (h, w) and groups of a convolution, and the byte that pads it."""
+
+    strides: tuple[int, int]
+    padding: Padding
+    dilation: tuple[int, int]
+    groups: int
+    pad_value: int
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Window, strides (h, w) and padding of a pooling operator."""
+
+    window: tuple[int, int]
+    strides: tuple[int, int]
+    padding: Padding
+
+
+def constant(values: npt.NDArray[np.generic] | int, dtype: str) -> relay.Expr:
+    """A constant of the given dtype."""
+    return relay.const(np.asarray(values).astype(dtype), dtype)  # without a dtype it narrows int64
+
+
+def reshape(expr: relay.Expr, shape: Sequence[int]) -> relay.Expr:
+    """`expr` in another shape, bytes in the same order."""
+    return relay.reshape(expr, shape)
+
+
+def transpose(expr: relay.Expr, axes: Sequence[int]) -> relay.Expr:
+    """`expr` with its axes permuted."""
+    return relay.transpose(expr, axes)
+
+
+def flip_to_int8(expr: relay.Expr) -> relay.Expr:
+    """The int8 tensor whose bytes, with the top bit flipped, are the uint8 `expr`."""
+    return relay.cast(relay.cast(expr, "int16") - constant(128, "int16"), "int8")
+
+
+def flip_to_uint8(expr: relay.Expr) -> relay.Expr:
+    """The canonical bytes of an int8 tensor."""
+    return relay.cast(relay.cast(expr, "int16") + constant(128, "int16"), "uint8")
+
+
+def clip_to_byte(expr: relay.Expr, shift: int, bounds: Range, dtype: str) -> relay.Expr:
+    """`clip(expr >> shift, lo, hi)` as uint8."""
+    shifted = relay.right_shift(expr, constant(shift, dtype))
+    return relay.cast(relay.clip(shifted, bounds.lo, bounds.hi), "uint8")
+
+
+def requantize(acc: relay.Expr, multipliers: Multipliers, bounds: Range) -> relay.Expr:
+    """Sums to bytes; `k` and `offset` have an entry per channel, or one (a scalar) for all."""
+    dtype = sum_dtype(multipliers.wide)
+    scaled = relay.multiply(acc, constant(multipliers.k, dtype))
+    total = relay.add(scaled, constant(multipliers.offset, dtype))
+    return clip_to_byte(total, multipliers.shift, bounds, dtype)
+
+
+def pad(expr: relay.Expr, padding: Padding, value: int) -> relay.Expr:
+    """An NHWC map with a border of `value`."""
+    top, left, bottom, right = padding
+    return relay.nn.pad(expr, [[0, 0], [top, bottom], [left, right], [0, 0]], pad_value=value)
+
+
+def sum_dtype(wide: bool) -> str:
+    """The dtype of a weighted layer's sums and of its requantization.
+
+    Operands are widened to it before they are multiplied, because TVM folds a multiplier behind a convolution into
+    its weights: exact there (every partial sum of k * w * x stays between the proven bounds), ill-typed in anything
+    narrower.
+    """
+    return "int64" if wide else "int32"
+
+
+def convolution(x: relay.Expr, weights: npt.NDArray[np.integer], shape: ConvShape, dtype: str) -> relay.Expr:
+    """Sums (of `dtype`) of an NHWC convolution; `weights` (Co, Ci / groups, Kh, Kw), int8, or int16 if they do not
+    fit."""
+    padding = shape.padding
+    if shape.pad_value and any(padding):
+        x, padding = pad(x, padding, shape.pad_value), (0, 0, 0, 0)
+    channels, per_group = weights.shape[:2]
+    depthwise = shape.groups > 1 and per_group == 1
+    if depthwise:
+        in_channels = shape.groups
+        weights = weights.reshape(in_channels, channels // in_channels, *weights.shape[2:])
+        weights = weights.transpose(2, 3, 0, 1)
+    else:
+        weights = weights.transpose(2, 3, 1, 0)
+    return relay.nn.conv2d(
+        relay.cast(x, dtype),
+        widened(weights, dtype),
+        strides=shape.strides,
+        padding=padding,
+        dilation=shape.dilation,
+        groups=shape.groups,
+        channels=channels,
+        kernel_size=weights.shape[:2],
+        data_layout="NHWC",
+        kernel_layout="HWOI" if depthwise else "HWIO",
+        out_dtype=dtype,
+    )
+
+
+def widened(weights: npt.NDArray[np.integer], dtype: str) -> relay.Expr:
+    """Weights as an operand of `dtype`, stored in their own."""
+    return relay.cast(relay.const(np.ascontiguousarray(weights)), dtype)
+
+
+def dense(x: relay.Expr, weights: npt.NDArray[np.integer], dtype: str) -> relay.Expr:
+    """Sums (of `dtype`) of a linear layer: x (M, K), weights (N, K)."""
+    return relay.nn.dense(
+        relay.cast(x, dtype), widened(weights, dtype), units=weights.shape[0], out_dtype=dtype
+    )
+
+
+def addition(a: relay.Expr, b: relay.Expr, multipliers: AddMultipliers, bounds: Range) -> relay.Expr:
+    """Bytes of `(k_a * a + k_b * b + offset) >> shift`."""
+    scaled_a = relay.multiply(relay.cast(a, "int32"), constant(multipliers.k_a, "int32"))
+    scaled_b = relay.multiply(relay.cast(b, "int32"), constant(multipliers.k_b, "int32"))
+    total = relay.add(relay.add(scaled_a, scaled_b), constant(multipliers.offset, "int32"))
+    return clip_to_byte(total, multipliers.shift, bounds, "int32")
+
+
+def pool_of(attrs: Any) -> Pool:
+    """The window of a 2-D pooling operator."""
+    return Pool(
+        window=(int(attrs.pool_size[0]), int(attrs.pool_size[1])),
+        strides=(int(attrs.strides[0]), int(attrs.strides[1])),
+        padding=tuple(int(p) for p in attrs.padding),
+    )
+
+
+def window_sum(x: relay.Expr, feature_map: tuple[int, int, int], pool: Pool, pad_value: int) -> relay.Expr:
+    """int32 sums over the windows of an NHWC map of (C, H, W).
+
+    A window of the whole map is a reduction, any other a depthwise convolution with ones.
+    """
+    channels, height, width = feature_map
+    if pool.window == (height, width) and not any(pool.padding):
+        return relay.sum(relay.cast(x, "int32"), axis=(1, 2), keepdims=True)
+    if any(pool.padding):
+        x = pad(x, pool.padding, pad_value)
+    return relay.nn.conv2d(
+        relay.cast(x, "int32"),
+        constant(np.ones((*pool.window, channels, 1)), "int32"),
+        strides=pool.strides,
+        padding=(0, 0, 0, 0),
+        groups=channels,
+        channels=channels,
+        kernel_size=pool.window,
+        data_layout="NHWC",
+        kernel_layout="HWOI" if channels > 1 else "HWIO",
+        out_dtype="int32",
+    )

@@ -1,0 +1,78 @@
+"""Quantized values while a network is rewritten: canonical bytes, what they mean, and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from tvm import relay
+
+from ..numerics import Quantization
+from . import build
+
+INT8_OFFSET = 128
+
+
+class Layout(Enum):
+    """How the canonical bytes lie, compared with the user's tensor."""
+
+    SAME = "same"
+    NHWC = "nhwc"  # the user's tensor is NCHW
+    FLAT_HWC = "flat_hwc"  # the user's tensor is NCHW flattened to (1, C*H*W), the bytes are in HWC order
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A uint8 expression, its meaning, and the user's tensor that it stands for.
+
+    `shape` and `dtype` (int8 or uint8) are the user's; `feature_map` is (C, H, W) for NHWC and FLAT_HWC.
+    """
+
+    expr: relay.Expr
+    quantization: Quantization
+    layout: Layout
+    shape: tuple[int, ...]
+    dtype: str
+    feature_map: tuple[int, int, int] = (0, 0, 0)
+
+    def with_expr(self, expr: relay.Expr) -> Quantized:
+        """The same meaning, other bytes."""
+        return replace(self, expr=expr)
+
+
+def flipped_zero_point(zero_point: int, dtype: str) -> int:
+    """The zero point of the canonical byte: an int8 tensor is the same byte with the top bit flipped."""
+    return zero_point + INT8_OFFSET if dtype == "int8" else zero_point
+
+
+def in_user_layout(value: Quantized) -> relay.Expr:
+    """The canonical bytes in the order and shape of the user's tensor, still uint8."""
+    if value.layout is Layout.SAME:
+        return value.expr
+    channels, height, width = value.feature_map
+    expr = value.expr
+    if value.layout is Layout.FLAT_HWC:
+        expr = build.reshape(expr, (1, height, width, channels))
+    expr = build.transpose(expr, (0, 3, 1, 2))
+    return build.reshape(expr, value.shape) if value.layout is Layout.FLAT_HWC else expr
+
+
+def in_user_form(value: Quantized) -> relay.Expr:
+    """The user's tensor: its layout and dtype."""
+    expr = in_user_layout(value)
+    return build.flip_to_int8(expr) if value.dtype == "int8" else expr
+
+
+def from_user_layout(
+    expr: relay.Expr, quantization: Quantization, shape: tuple[int, ...], dtype: str
+) -> Quantized:
+    """Canonical value of uint8 bytes in the user's layout: feature maps of batch 1 become NHWC."""
+    if len(shape) != 4 or shape[0] != 1:
+        return Quantized(expr, quantization, Layout.SAME, shape, dtype)
+    _, channels, height, width = shape
+    nhwc = (
+        build.reshape(expr, (1, height, width, channels))  # free: the order of the bytes is the same
+        if channels == 1 or height * width == 1
+        else build.transpose(expr, (0, 2, 3, 1))
+    )
+    return Quantized(nhwc, quantization, Layout.NHWC, shape, dtype, (channels, height, width))

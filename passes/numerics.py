@@ -1,0 +1,154 @@
+"""The numerics contract: real-valued scales become integer multipliers, offsets and one shift for a layer.
+
+    y = clip((k[c] * acc[c] + offset[c]) >> shift, lo, hi)
+
+Rounding (half a unit), bias, zero points of input and output are folded into the offset. The shift is the largest
+for which `k * acc` and `k * acc + offset` are proven to stay inside int32, from the actual weights. No TVM here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+INT32_MAX = 2**31 - 1
+INT64_HEADROOM = 2**62
+MAX_SHIFT = 31
+MAX_WIDE_SHIFT = 47  # with 8 bits of output and 7 to spare this keeps every sum far inside int64
+MAX_BYTE = 255
+
+Ints = npt.NDArray[np.int64]
+Reals = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """What a byte means: real = scale * (byte - zero_point), with 0 <= zero_point <= 255."""
+
+    scale: float
+    zero_point: int
+
+    def nearest_byte(self, real: float) -> int:
+        """The byte that stands for a real number best, half to even as ONNX rounds."""
+        return int(min(MAX_BYTE, max(0, round(real / self.scale) + self.zero_point)))
+
+
+@dataclass(frozen=True)
+class Range:
+    """Inclusive clipping bounds, in bytes."""
+
+    lo: int = 0
+    hi: int = MAX_BYTE
+
+
+@dataclass(frozen=True)
+class Accumulator:
+    """Proven bounds of the integer sums of a layer, per channel (int64 arrays of one shape).
+
+    `low <= acc <= high` for raw input bytes; `constant` is what is added to the sum before scaling: the bias
+    less the input zero point's share.
+    """
+
+    low: Ints
+    high: Ints
+    constant: Ints
+
+
+@dataclass(frozen=True)
+class Multipliers:
+    """`k`, `offset` (int64 arrays, an entry per channel), the shift, and whether they need 64-bit arithmetic."""
+
+    k: Ints
+    offset: Ints
+    shift: int
+    wide: bool
+
+
+def accumulator_of(weights: npt.NDArray[np.integer], bias: Ints, zero_point: int) -> Accumulator:
+    """Bounds for weights of shape (channels, ...) and inputs 0..255."""
+    flat = weights.reshape(weights.shape[0], -1).astype(np.int64)
+    return Accumulator(
+        low=MAX_BYTE * np.minimum(flat, 0).sum(axis=1),
+        high=MAX_BYTE * np.maximum(flat, 0).sum(axis=1),
+        constant=bias.astype(np.int64) - zero_point * flat.sum(axis=1),
+    )
+
+
+def _with_shift(scale: Reals, acc: Accumulator, zero_point: int, shift: int) -> tuple[Ints, Ints]:
+    k = np.rint(scale * 2.0**shift).astype(np.int64)
+    return k, k * acc.constant + (zero_point << shift) + ((1 << shift) >> 1)
+
+
+def _fits(k: Ints, offset: Ints, acc: Accumulator, limit: int) -> bool:
+    """Whether k, every product and every sum stay inside -limit .. limit."""
+    low, high = k.astype(float) * acc.low, k.astype(float) * acc.high
+    constant = k.astype(float) * acc.constant  # in floats, since the offset itself may have wrapped
+    bounds = (k.astype(float), low, high, low + offset, high + offset, offset.astype(float), constant)
+    return all(bool(np.all(np.abs(bound) <= limit)) for bound in bounds)
+
+
+def _error(scale: Reals, k: Ints, shift: int, acc: Accumulator) -> float:
+    """The largest error of the rounded multipliers in units of the output, over sums that are not clipped."""
+    reach = np.maximum(np.abs(acc.low + acc.constant), np.abs(acc.high + acc.constant)).astype(float)
+    unclipped = np.minimum(reach, MAX_BYTE / np.maximum(scale, np.finfo(float).tiny))
+    return float(np.max(np.abs(k / 2.0**shift - scale) * unclipped, initial=0.0))
+
+
+def _largest_shift(scale: Reals, acc: Accumulator, zero_point: int, most: int, limit: int) -> int | None:
+    """The largest shift up to `most` that keeps everything inside `limit`; None if not even 0 does."""
+    for shift in range(most, -1, -1):
+        if float(np.max(scale, initial=0.0)) * 2.0**shift > INT32_MAX:
+            continue
+        if _fits(*_with_shift(scale, acc, zero_point, shift), acc, limit):
+            return shift
+    return None
+
+
+def choose_multipliers(scale: Reals, acc: Accumulator, zero_point: int) -> Multipliers | None:
+    """Multipliers for `real = scale * (acc + constant)` per channel and an output zero point.
+
+    The 64-bit variant is taken where 32 bits would cost more than half a unit in the last place. None: the scales
+    are too large for either.
+    """
+    shift = _largest_shift(scale, acc, zero_point, MAX_SHIFT, INT32_MAX)
+    if shift is not None:
+        k, offset = _with_shift(scale, acc, zero_point, shift)
+        if _error(scale, k, shift, acc) <= 0.5:
+            return Multipliers(k, offset, shift, wide=False)
+    shift = _largest_shift(scale, acc, zero_point, MAX_WIDE_SHIFT, INT64_HEADROOM)
+    if shift is None:
+        return None
+    k, offset = _with_shift(scale, acc, zero_point, shift)
+    return Multipliers(k, offset, shift, wide=True)
+
+
+@dataclass(frozen=True)
+class AddMultipliers:
+    """`y = (k_a * a + k_b * b + offset) >> shift`, all inside int32."""
+
+    k_a: int
+    k_b: int
+    offset: int
+    shift: int
+
+
+def choose_add_multipliers(a: Quantization, b: Quantization, out: Quantization) -> AddMultipliers | None:
+    """Multipliers of an addition that rounds once; None if int32 is too narrow for half a unit of error."""
+    scale_a, scale_b = a.scale / out.scale, b.scale / out.scale
+    for shift in range(MAX_SHIFT, -1, -1):
+        k_a, k_b = round(scale_a * 2.0**shift), round(scale_b * 2.0**shift)
+        offset = (out.zero_point << shift) + ((1 << shift) >> 1) - k_a * a.zero_point - k_b * b.zero_point
+        highest = MAX_BYTE * (k_a + k_b)
+        if max(highest, highest + offset, abs(offset)) <= INT32_MAX:
+            error = MAX_BYTE * (abs(k_a / 2.0**shift - scale_a) + abs(k_b / 2.0**shift - scale_b))
+            return AddMultipliers(k_a, k_b, offset, shift) if error <= 0.5 else None
+    return None
+
+
+def choose_pool_multipliers(x: Quantization, out: Quantization, counts: Ints) -> Multipliers | None:
+    """Multipliers of averages over `counts` elements, from their sums; None if int32 is too narrow."""
+    acc = Accumulator(low=np.zeros_like(counts), high=MAX_BYTE * counts, constant=-x.zero_point * counts)
+    found = choose_multipliers(x.scale / (out.scale * counts), acc, out.zero_point)
+    return None if found is None or found.wide else found

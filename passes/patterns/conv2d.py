@@ -1,0 +1,99 @@
+"""Convolutions: standard, pointwise and depthwise are one canonical form that differs in its attributes."""
+
+from __future__ import annotations
+
+from tvm import relay
+from tvm.relay.dataflow_pattern import DFPattern, is_constant, is_op
+
+from ...codegen.graph import LayerKind, Window
+from .operator import Operands, OperatorPattern, check_map, check_window, shape_of
+from .padding import maybe_padded, read_border
+from .requantization import read_requant, requantized
+
+
+def conv2d_pattern() -> DFPattern:
+    """`[pad ->] conv2d -> requantize`."""
+    data, weights = is_op("cast")(maybe_padded()), is_op("cast")(is_constant())
+    return requantized(is_op("nn.conv2d")(data, weights))
+
+
+def is_depthwise(conv: relay.Call) -> bool:
+    """One input channel makes one output channel."""
+    groups = int(conv.attrs.groups)
+    return groups > 1 and shape_of(conv.args[0])[3] == groups == int(conv.attrs.channels)
+
+
+def is_pointwise(conv: relay.Call) -> bool:
+    """1x1 with stride 1 and no padding."""
+    attrs = conv.attrs
+    ones = [*attrs.kernel_size, *attrs.strides]
+    return all(int(v) == 1 for v in ones) and not any(int(p) for p in attrs.padding)
+
+
+def _kind(conv: relay.Call) -> LayerKind:
+    if is_depthwise(conv):
+        return LayerKind.DEPTHWISE
+    border = read_border(conv.args[0].args[0])
+    return LayerKind.POINTWISE if is_pointwise(conv) and not any(border.padding) else LayerKind.CONV2D
+
+
+def read_conv2d(cast: relay.Call) -> Operands:
+    """Takes a match apart."""
+    conv, requant = read_requant(cast)
+    attrs = conv.attrs
+    border = read_border(conv.args[0].args[0])
+    top, left, bottom, right = (int(p) + b for p, b in zip(attrs.padding, border.padding, strict=True))
+    window = Window(
+        kernel_h=int(attrs.kernel_size[0]),
+        kernel_w=int(attrs.kernel_size[1]),
+        stride_h=int(attrs.strides[0]),
+        stride_w=int(attrs.strides[1]),
+        pad_top=top,
+        pad_bottom=bottom,
+        pad_left=left,
+        pad_right=right,
+    )
+    padded = any((top, left, bottom, right))
+    pad_value = border.value if border.value is not None else (0 if padded else None)
+    weights = conv.args[1].args[0]
+    return Operands(_kind(conv), (border.data,), window, pad_value, requant, weights)
+
+
+def check_conv2d(cast: relay.Call) -> str | None:
+    """Kernels take symmetric int8 weights, no dilation, and groups only one channel each."""
+    conv, _ = read_requant(cast)
+    operands = read_conv2d(cast)
+    if conv.attrs.data_layout != "NHWC":
+        return f"its layout is {conv.attrs.data_layout}"
+    if any(int(d) != 1 for d in conv.attrs.dilation):
+        return "it is dilated"
+    if int(conv.attrs.groups) != 1 and not is_depthwise(conv):
+        return f"it has {int(conv.attrs.groups)} groups (only 1 or depthwise is supported)"
+    return (
+        check_weights(operands.weights)
+        or check_map(operands.inputs[0])
+        or check_map(cast)
+        or check_window(operands.window)
+        or check_borders(conv, operands)
+    )
+
+
+def check_borders(conv: relay.Call, operands: Operands) -> str | None:
+    """A border of its own and the convolution's padding can't both be there with different values."""
+    own = any(int(p) for p in conv.attrs.padding)
+    return "it is padded twice" if own and operands.pad_value else None
+
+
+def check_weights(weights: relay.Expr | None) -> str | None:
+    """Weights that fit the kernels."""
+    dtype = str(weights.data.dtype) if isinstance(weights, relay.Constant) else "unknown"
+    return None if dtype == "int8" else "its weights are asymmetric (the kernels take symmetric int8 weights)"
+
+
+CONV2D = OperatorPattern(
+    name="pulp.conv2d",
+    description="standard, pointwise and depthwise convolution",
+    pattern=conv2d_pattern,
+    check=check_conv2d,
+    read=read_conv2d,
+)

@@ -1,0 +1,46 @@
+"""Linear layer, with the Flatten in front of it: the bytes of a map are already in a row."""
+
+from __future__ import annotations
+
+from tvm import relay
+from tvm.relay.dataflow_pattern import DFPattern, is_constant, is_op, wildcard
+
+from ...codegen.graph import LayerKind, Window
+from .conv2d import check_weights
+from .operator import Operands, OperatorPattern, check_map, shape_of
+from .requantization import read_requant, requantized
+
+
+def linear_pattern() -> DFPattern:
+    """`[reshape ->] dense -> requantize`."""
+    data = is_op("reshape")(wildcard()) | wildcard()
+    weights = is_op("cast")(is_constant())
+    return requantized(is_op("nn.dense")(is_op("cast")(data), weights))
+
+
+def read_linear(cast: relay.Call) -> Operands:
+    """Takes a match apart; the input is the map before the reshape."""
+    dense, requant = read_requant(cast)
+    data = dense.args[0].args[0]
+    if isinstance(data, relay.Call) and getattr(data.op, "name", "") == "reshape":
+        data = data.args[0]
+    return Operands(LayerKind.LINEAR, (data,), Window(), None, requant, dense.args[1].args[0])
+
+
+def check_linear(cast: relay.Call) -> str | None:
+    """One row of inputs, symmetric int8 weights."""
+    dense, _ = read_requant(cast)
+    operands = read_linear(cast)
+    rows = shape_of(dense.args[0])[0]
+    if rows != 1:
+        return f"it has {rows} rows of inputs (only 1 is supported)"
+    return check_weights(operands.weights) or check_map(dense.args[0].args[0]) or check_map(cast)
+
+
+LINEAR = OperatorPattern(
+    name="pulp.linear",
+    description="fully connected layer",
+    pattern=linear_pattern,
+    check=check_linear,
+    read=read_linear,
+)

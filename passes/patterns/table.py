@@ -1,0 +1,39 @@
+"""All operators that can be offloaded, and the pattern table that TVM's partitioning takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tvm import relay
+from tvm.relay.dataflow_pattern import DFPattern
+
+from .add import ADD
+from .conv2d import CONV2D
+from .linear import LINEAR
+from .operator import OperatorPattern
+from .pool import AVERAGE_POOL, MAX_POOL
+
+OPERATORS: tuple[OperatorPattern, ...] = (CONV2D, LINEAR, ADD, AVERAGE_POOL, MAX_POOL)
+
+Refuse = Callable[[relay.Call, str], None]
+TableEntry = tuple[str, DFPattern, Callable[[relay.Call], bool]]
+
+
+def find_operator(composite: str) -> OperatorPattern:
+    """The operator behind a composite function's name."""
+    return next(operator for operator in OPERATORS if operator.name == composite)
+
+
+def pattern_table(refuse: Refuse) -> list[TableEntry]:
+    """Name, pattern and predicate for each operator; `refuse` is told each refused match and the reason."""
+
+    def accept(operator: OperatorPattern) -> Callable[[relay.Call], bool]:
+        def predicate(match: relay.Call) -> bool:
+            reason = operator.check(match)
+            if reason is not None:
+                refuse(match, reason)
+            return reason is None
+
+        return predicate
+
+    return [(operator.name, operator.pattern(), accept(operator)) for operator in OPERATORS]
