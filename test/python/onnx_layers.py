@@ -395,6 +395,7 @@ def chain(name: str, channels: int = 8) -> tuple[QdqLayer, ...]:
 
 CHAINS = ("conv-conv", "residual", "classifier")
 KINDS = tuple(kind.value for kind in Kind)
+FLAT_KINDS = (Kind.GEMM.value, Kind.MATMUL.value, Kind.SOFTMAX.value)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -415,7 +416,12 @@ def _pads(text: str) -> tuple[int, int, int, int]:
 @click.command()
 @click.argument("kind", type=click.Choice([*KINDS, *CHAINS]))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="ONNX file to write.")
-@click.option("--input", "input_shape", default="8,9,9", help="Input shape without the batch: C,H,W or K.")
+@click.option(
+    "--input", "input_shape", help="Input shape without the batch: C,H,W or K; 8,9,9 or 24 by default."
+)
+@click.option(
+    "--low", default=-1.0, help="Least input value, the largest is 1.5; 0 gives an input zero point of 0."
+)
 @click.option("--channels", default=8, help="Output channels.")
 @click.option("--kernel", default="3", help="Kernel: N or H,W.")
 @click.option("--stride", default="1", help="Stride: N or H,W.")
@@ -439,8 +445,9 @@ def main(kind: str, output: Path, **options: Any) -> None:
         WeightType(options["weights"]),
         ActivationForm(form) if form else None,
     )
-    model = QdqModel(layers, _numbers(options["input_shape"]), how, seed=options["seed"]).build()
-    onnx.save(model, output)
+    shape = options["input_shape"] or ("24" if kind in FLAT_KINDS else "8,9,9")
+    model = QdqModel(layers, _numbers(shape), how, (options["low"], 1.5), options["seed"])
+    onnx.save(model.build(), output)
 
 
 def _layer(kind: str, options: dict[str, Any]) -> QdqLayer:

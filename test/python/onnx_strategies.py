@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 from onnx_layers import CONVOLUTIONS, Activation, Kind, QdqLayer, QdqModel
 from onnx_writer import ActivationForm, Quantization, Shape, WeightType
@@ -68,12 +70,16 @@ def qdq_models(draw: st.DrawFn, max_layers: int = 3, max_size: int = 13, max_cha
     """Draw a model of up to `max_layers` operators on a map, or a Flatten and linear layers after them."""
     size = st.integers(1, max_size)
     shape: Shape = draw(st.tuples(st.integers(1, max_channels), size, size))
-    input_shape, drawn = shape, []
+    input_shape, drawn, shapes = shape, [], [shape]
     for _ in range(draw(st.integers(1, max_layers))):
         kind = draw(st.sampled_from(SPATIAL))
         layer = draw(layers(kind, shape[1], shape[2], max_channels))
+        if kind is Kind.ADD:
+            same = [i for i, earlier in enumerate(reversed(shapes)) if earlier == shape]
+            layer = replace(layer, skip=draw(st.sampled_from(same)))
         drawn.append(layer)
         shape = output_size(layer, shape)
+        shapes.append(shape)
     if draw(st.integers(0, 3)) == 0:
         drawn.append(QdqLayer(draw(st.sampled_from([Kind.FLATTEN, Kind.RESHAPE]))))
         drawn.append(draw(layers(draw(st.sampled_from(FLAT)), max_channels=max_channels)))

@@ -1,61 +1,36 @@
-"""The numerics contract, evaluated on a QDQ ONNX model with NumPy's int64: what generated C must compute.
+"""Evaluates a QDQ ONNX model by the numerics contract: the bytes that the compiled network must produce.
 
-Written from the contract alone and independent of the compiler, so that the two check each other. Activations
-are bytes, NCHW with any batch; an int8 tensor is the same bytes with the top bit flipped and 128 more in its
-zero point. With real scales taken as float64 and `r` the rounding constant `2^(s-1)` (0 for s = 0):
-
-- Conv, Gemm, MatMul: `scale = s_in * s_w / s_out` (in this order), `acc = sum(w * x)` over raw bytes, outside
-  the map x = zero point, `y = clip((k * acc + offset) >> s)`, `k = rint(scale * 2^s)`,
-  `offset = k * (bias - z_in * sum(w)) + (z_out << s) + r`. `s` is the largest of 0..31 for which `k`, `k * acc`
-  and `k * acc + offset` stay inside int32 in every channel, with acc between `255 * sum(min(w, 0))` and
-  `255 * sum(max(w, 0))`. If there is none, or `255 * |k / 2^s - scale| / scale > 0.5` in some channel, the
-  layer is wide: `s` is the largest of 0..62 with every `k < 2^31` and products and sums inside int64.
-- Add: `k_i = rint(s_i / s_out * 2^s)`, `offset = -k1 * z1 - k2 * z2 + (z_out << s) + r`.
-- AveragePool over N elements: `k = rint(s_in / (s_out * N) * 2^s)` on the sum, `offset = -k * N * z_in + …`.
-- Max pool, Relu, Clip, Flatten, Reshape keep the bytes, or requantize as a pool of one element does.
-  In all of these `s` is the largest of 0..31 that keeps everything inside int32.
-- Relu and Clip limit y to `lo..hi`, a real bound b standing for `floor(b / s_out + z_out + 0.5)`.
-
-Softmax is computed in float and is not a part of the contract.
+The arithmetic and its rules are in `qdq_arithmetic`; this is the walk through the graph. Softmax is computed in
+float and is not a part of the contract.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, NodeProto, helper, numpy_helper
-
-Bytes = npt.NDArray[np.uint8]
-Int64Array = npt.NDArray[np.int64]
-Float64Array = npt.NDArray[np.float64]
-AnyArray = npt.NDArray[Any]
-
-BYTE_MAX = 255
-INT32 = (-(2**31), 2**31 - 1)
-INT64 = (-(2**63), 2**63 - 1)
-NARROW_SHIFT_MAX = 31
-WIDE_SHIFT_MAX = 62
-
-
-class UnsupportedError(Exception):
-    """The model holds something that the contract doesn't express."""
-
-
-@dataclass(frozen=True)
-class Requant:
-    """The integers of `clip((k * acc + offset) >> shift, lo, hi)`, an entry per output channel or operand."""
-
-    multiplier: Int64Array
-    offset: Int64Array
-    shift: int
-    wide: bool = False
-    lo: int = 0
-    hi: int = BYTE_MAX
+from qdq_arithmetic import (
+    BYTE_MAX,
+    AnyArray,
+    Bytes,
+    Constant,
+    Float64Array,
+    Pending,
+    Quantized,
+    Real,
+    Requant,
+    UnsupportedError,
+    Value,
+    accumulate,
+    add,
+    average,
+    copy,
+    zero_byte,
+)
 
 
 @dataclass(frozen=True)
@@ -66,283 +41,6 @@ class Evaluation:
     tensors: dict[str, Bytes]
     outputs: dict[str, npt.NDArray[np.float32]]
     requants: dict[str, Requant]
-
-
-@dataclass(frozen=True)
-class Quantized:
-    """An activation: bytes, and the real value `scale * (byte - zero_point)` of each."""
-
-    values: Bytes
-    scale: float
-    zero_point: int
-
-
-@dataclass(frozen=True)
-class Constant:
-    """A quantized initializer: integers of its own type, scales along `axis` or a single one."""
-
-    values: AnyArray
-    scale: Float64Array
-    zero_point: Int64Array
-    axis: int
-
-    def as_activation(self) -> Quantized:
-        """Take an 8-bit constant with one scale as an activation."""
-        if self.scale.size != 1:
-            raise UnsupportedError("a constant operand with a scale per channel")
-        return Quantized(
-            to_bytes(self.values), float(self.scale.item()), zero_byte(self.zero_point, self.values)
-        )
-
-    def real(self) -> Float64Array:
-        """Return the real values."""
-        shape = [1] * self.values.ndim
-        if self.scale.size > 1:
-            shape[self.axis] = -1
-        return (self.values.astype(np.int64) - self.zero_point.reshape(shape)) * self.scale.reshape(shape)
-
-
-@dataclass(frozen=True)
-class Real:
-    """A float tensor."""
-
-    values: AnyArray
-
-
-@dataclass(frozen=True)
-class Pending:
-    """An operator's result that waits for the scale of its output.
-
-    `requantize(scale, zero_point)` computes bytes and integers; low..high is what activations limited the real
-    value to, `node` is the operator's name.
-    """
-
-    node: str
-    requantize: Callable[[float, int], tuple[AnyArray, Requant]]
-    low: float = -np.inf
-    high: float = np.inf
-    add_bias: Callable[[Float64Array], Pending] | None = None
-
-    def finish(self, scale: float, zero_point: int) -> tuple[Bytes, Requant]:
-        """Requantize and clip."""
-        values, requant = self.requantize(scale, zero_point)
-        lo, hi = (bound_byte(bound, scale, zero_point) for bound in (self.low, self.high))
-        return np.clip(values, lo, hi).astype(np.uint8), replace(requant, lo=lo, hi=hi)
-
-
-Value = Quantized | Constant | Real | Pending
-
-
-def to_bytes(values: AnyArray) -> Bytes:
-    """Return uint8 as it is and int8 with the top bit flipped."""
-    if values.dtype == np.int8:
-        return values.view(np.uint8) ^ np.uint8(0x80)
-    if values.dtype != np.uint8:
-        raise UnsupportedError(f"an activation of type {values.dtype}")
-    return values
-
-
-def zero_byte(zero_point: AnyArray, values: AnyArray) -> int:
-    """Return the zero point of `values` as a byte."""
-    return int(zero_point.item()) + (128 if values.dtype == np.int8 else 0)
-
-
-def bound_byte(bound: float, scale: float, zero_point: int) -> int:
-    """Return the byte of a real bound, cut to 0..255."""
-    return int(np.clip(np.floor(bound / scale + zero_point + 0.5), 0, BYTE_MAX))
-
-
-def rounding(shift: int) -> int:
-    """Return half of 2^shift."""
-    return (1 << shift) >> 1
-
-
-def multipliers(scale: Float64Array, shift: int) -> list[int]:
-    """Return `rint(scale * 2^shift)` as Python integers, which don't overflow."""
-    return [int(k) for k in np.rint(np.ldexp(scale, shift))]
-
-
-def _inside(limits: tuple[int, int], *values: int) -> bool:
-    return all(limits[0] <= v <= limits[1] for v in values)
-
-
-# --- convolutions and linear layers ---
-
-
-@dataclass(frozen=True)
-class Accumulation:
-    """`acc` with channels on axis 1, and what is known of each channel: `scale` is s_in * s_w, `correction` is
-    bias - z_in * sum(w), and acc lies in `low`..`high`."""
-
-    node: str
-    acc: Int64Array
-    scale: Float64Array
-    correction: list[int]
-    low: list[int]
-    high: list[int]
-
-    def pending(self) -> Pending:
-        """Wait for the output's scale; until then a bias may be added."""
-        return Pending(self.node, self.requantize, add_bias=self._add_bias)
-
-    def _add_bias(self, bias: Float64Array) -> Pending:
-        units = np.rint(np.broadcast_to(bias.reshape(-1), self.scale.shape) / self.scale)
-        correction = [c + int(b) for c, b in zip(self.correction, units, strict=True)]
-        return replace(self, correction=correction).pending()
-
-    def requantize(self, scale_out: float, zero_out: int) -> tuple[AnyArray, Requant]:
-        """Apply the contract's first line; int64 is proven to be enough."""
-        requant = self._requant(self.scale / scale_out, zero_out)
-        shape = [1, -1, *[1] * (self.acc.ndim - 2)]
-        k, offset = requant.multiplier.reshape(shape), requant.offset.reshape(shape)
-        return (k * self.acc + offset) >> requant.shift, requant
-
-    def _requant(self, scale: Float64Array, zero_out: int) -> Requant:
-        narrow = self._largest_shift(scale, zero_out, NARROW_SHIFT_MAX, INT32)
-        if narrow is not None and not _too_coarse(narrow, scale):
-            return narrow
-        wide = self._largest_shift(scale, zero_out, WIDE_SHIFT_MAX, INT64)
-        if wide is None:
-            raise UnsupportedError(f"{self.node}: no multiplier fits")
-        return replace(wide, wide=True)
-
-    def _largest_shift(
-        self, scale: Float64Array, zero_out: int, shift_max: int, limits: tuple[int, int]
-    ) -> Requant | None:
-        for shift in range(shift_max, -1, -1):
-            k = multipliers(scale, shift)
-            if max(k) > INT32[1]:
-                continue
-            constant = (zero_out << shift) + rounding(shift)
-            offset = [m * c + constant for m, c in zip(k, self.correction, strict=True)]
-            if all(
-                _inside(limits, m * low, m * high, m * low + o, m * high + o)
-                for m, o, low, high in zip(k, offset, self.low, self.high, strict=True)
-            ):
-                return Requant(np.array(k, np.int64), np.array(offset, np.int64), shift)
-        return None
-
-
-def _too_coarse(requant: Requant, scale: Float64Array) -> bool:
-    """Say whether int32 costs more than half a unit in the last place in some channel."""
-    error = np.abs(np.ldexp(requant.multiplier.astype(np.float64), -requant.shift) - scale)
-    return bool(np.any(BYTE_MAX * error > 0.5 * scale))
-
-
-def accumulate(
-    node: str,
-    acc: Float64Array,
-    *,
-    weight: Constant,
-    rows: Int64Array,
-    source: Quantized,
-    bias: Value | None,
-) -> Pending:
-    """Describe `acc` of a layer whose weights of channel c are `rows[c]`."""
-    if weight.values.dtype != np.int8 or weight.zero_point.any():
-        raise UnsupportedError(f"{node}: weights must be int8 with zero point 0")
-    scale = np.broadcast_to(source.scale * weight.scale.reshape(-1), len(rows))
-    units = _bias_units(bias, scale)
-    made = Accumulation(
-        node,
-        np.rint(acc).astype(np.int64),
-        scale,
-        [int(b) - source.zero_point * int(total) for b, total in zip(units, rows.sum(axis=1), strict=True)],
-        [int(v) for v in BYTE_MAX * np.minimum(rows, 0).sum(axis=1)],
-        [int(v) for v in BYTE_MAX * np.maximum(rows, 0).sum(axis=1)],
-    )
-    return made.pending()
-
-
-def _bias_units(bias: Value | None, scale: Float64Array) -> AnyArray:
-    """Return the bias in units of `scale`; int32 with these very scales is taken as it is."""
-    if bias is None:
-        return np.zeros(scale.shape)
-    if isinstance(bias, Constant) and _in_units_of(bias, scale):
-        return bias.values.reshape(-1)
-    if not isinstance(bias, (Constant, Real)):
-        raise UnsupportedError("a bias that isn't constant")
-    real = bias.real() if isinstance(bias, Constant) else bias.values
-    return np.rint(real.reshape(-1).astype(np.float64) / scale)
-
-
-def _in_units_of(bias: Constant, scale: Float64Array) -> bool:
-    same_scale = np.allclose(bias.scale, scale, rtol=1e-6, atol=0)
-    return bias.values.dtype == np.int32 and not bias.zero_point.any() and same_scale
-
-
-def convolve(x: AnyArray, weight: AnyArray, strides: Sequence[int], groups: int) -> Float64Array:
-    """Convolve padded `x` (N, C, H, W) in float64, which is exact below 2^53."""
-    n, channels, height, width = x.shape
-    out_channels, _, kernel_h, kernel_w = weight.shape
-    out_h, out_w = (height - kernel_h) // strides[0] + 1, (width - kernel_w) // strides[1] + 1
-    grouped = weight.astype(np.float64).reshape(groups, out_channels // groups, -1, kernel_h, kernel_w)
-    acc = np.zeros((n, groups, out_channels // groups, out_h * out_w))
-    for i, j in np.ndindex(kernel_h, kernel_w):
-        moved = _strided(x, i, j, strides, (out_h, out_w)).astype(np.float64)
-        acc += grouped[..., i, j] @ moved.reshape(n, groups, channels // groups, -1)
-    return acc.reshape(n, out_channels, out_h, out_w)
-
-
-def _strided(x: AnyArray, i: int, j: int, strides: Sequence[int], size: tuple[int, int]) -> AnyArray:
-    """Return what kernel element (i, j) sees at each of `size` outputs."""
-    end_i, end_j = i + strides[0] * (size[0] - 1) + 1, j + strides[1] * (size[1] - 1) + 1
-    return x[:, :, i : end_i : strides[0], j : end_j : strides[1]]
-
-
-# --- add, pools, copies ---
-
-
-def weighted_sum(
-    node: str,
-    terms: Sequence[tuple[AnyArray, float, int, int]],
-    scale_out: float,
-    zero_out: int,
-) -> tuple[AnyArray, Requant]:
-    """Requantize a sum of terms, each of (integers, scale, zero point, largest integer)."""
-    scales = np.array([scale for _, scale, _, _ in terms]) / scale_out
-    for shift in range(NARROW_SHIFT_MAX, -1, -1):
-        k = multipliers(scales, shift)
-        products = [m * top for m, (_, _, _, top) in zip(k, terms, strict=True)]
-        constant = (zero_out << shift) + rounding(shift)
-        offset = constant - sum(m * zero for m, (_, _, zero, _) in zip(k, terms, strict=True))
-        if _inside(INT32, *k, *products, sum(products), offset, sum(products) + offset):
-            break
-    else:
-        raise UnsupportedError(f"{node}: the output's scale is too small for int32")
-    scaled = [m * values.astype(np.int64) for m, (values, *_) in zip(k, terms, strict=True)]
-    total: AnyArray = reduce(np.add, scaled)  # broadcasts a constant operand
-    return (total + offset) >> shift, Requant(np.array(k, np.int64), np.array([offset], np.int64), shift)
-
-
-def copy(node: str, values: Bytes, source: Quantized) -> Pending:
-    """Move bytes; where the scale or the zero point changes, requantize them."""
-
-    def requantize(scale: float, zero_point: int) -> tuple[AnyArray, Requant]:
-        if (scale, zero_point) == (source.scale, source.zero_point):
-            return values, Requant(np.ones(1, np.int64), np.zeros(1, np.int64), 0)
-        return weighted_sum(node, [(values, source.scale, source.zero_point, BYTE_MAX)], scale, zero_point)
-
-    return Pending(node, requantize)
-
-
-def add(node: str, a: Quantized, b: Quantized) -> Pending:
-    """Add with one rounding."""
-    terms = [(x.values, x.scale, x.zero_point, BYTE_MAX) for x in (a, b)]
-    return Pending(node, lambda scale, zero_point: weighted_sum(node, terms, scale, zero_point))
-
-
-def average(node: str, sums: Int64Array, count: int, source: Quantized) -> Pending:
-    """Average windows of `count` elements from their sums."""
-
-    def requantize(scale: float, zero_point: int) -> tuple[AnyArray, Requant]:
-        term = (sums, source.scale, count * source.zero_point, count * BYTE_MAX)
-        return weighted_sum(node, [term], scale * count, zero_point)
-
-    return Pending(node, requantize)
-
-
-# --- the walk through the graph ---
 
 
 @dataclass
@@ -572,3 +270,22 @@ def _float(name: str, value: Value) -> npt.NDArray[np.float32]:
     if isinstance(value, Real):
         return value.values.astype(np.float32)
     raise UnsupportedError(f"output {name} has no QuantizeLinear")
+
+
+def convolve(x: AnyArray, weight: AnyArray, strides: Sequence[int], groups: int) -> Float64Array:
+    """Convolve padded `x` (N, C, H, W) in float64, which is exact below 2^53."""
+    n, channels, height, width = x.shape
+    out_channels, _, kernel_h, kernel_w = weight.shape
+    out_h, out_w = (height - kernel_h) // strides[0] + 1, (width - kernel_w) // strides[1] + 1
+    grouped = weight.astype(np.float64).reshape(groups, out_channels // groups, -1, kernel_h, kernel_w)
+    acc = np.zeros((n, groups, out_channels // groups, out_h * out_w))
+    for i, j in np.ndindex(kernel_h, kernel_w):
+        moved = _strided(x, i, j, strides, (out_h, out_w)).astype(np.float64)
+        acc += grouped[..., i, j] @ moved.reshape(n, groups, channels // groups, -1)
+    return acc.reshape(n, out_channels, out_h, out_w)
+
+
+def _strided(x: AnyArray, i: int, j: int, strides: Sequence[int], size: tuple[int, int]) -> AnyArray:
+    """Return what kernel element (i, j) sees at each of `size` outputs."""
+    end_i, end_j = i + strides[0] * (size[0] - 1) + 1, j + strides[1] * (size[1] - 1) + 1
+    return x[:, :, i : end_i : strides[0], j : end_j : strides[1]]

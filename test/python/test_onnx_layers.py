@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from onnx_layers import (
     CHAINS,
+    FLAT_KINDS,
     KINDS,
     Activation,
     Kind,
@@ -21,8 +22,6 @@ from onnx_layers import (
 from onnx_writer import ActivationForm, Quantization, WeightType
 from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
 
-FLAT = ("gemm", "matmul", "softmax")
-
 
 def run(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
     options = SessionOptions()
@@ -33,7 +32,7 @@ def run(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
 
 
 def shape_for(kind: str) -> tuple[int, ...]:
-    return (24,) if kind in FLAT else (8, 9, 9)
+    return (24,) if kind in FLAT_KINDS else (8, 9, 9)
 
 
 @pytest.mark.parametrize("symmetric", [False, True])
@@ -114,3 +113,12 @@ def test_command_line(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     output = onnx.load(out).graph.output[0].type.tensor_type.shape.dim
     assert [d.dim_value for d in output] == [1, 8, 6, 4]
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *CHAINS])
+def test_command_line_knows_an_input_for_every_kind(kind: str, tmp_path: Path) -> None:
+    out = tmp_path / "layer.onnx"
+    result = CliRunner().invoke(main, [kind, "-o", str(out), "--low", "0"])
+    assert result.exit_code == 0, result.output
+    constants = {i.name: onnx.numpy_helper.to_array(i) for i in onnx.load(out).graph.initializer}
+    assert constants["input_zero_point"] == 0

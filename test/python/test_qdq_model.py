@@ -15,7 +15,8 @@ from onnx_layers import Activation, Kind, QdqLayer, QdqModel, chain
 from onnx_strategies import qdq_models
 from onnx_writer import ActivationForm, Quantization, WeightType
 from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
-from qdq_model import Evaluation, UnsupportedError, evaluate, to_bytes
+from qdq_arithmetic import UnsupportedError, to_bytes
+from qdq_model import Evaluation, evaluate
 
 INT32_MAX = 2**31 - 1
 MODELS = Path(os.environ.get("PULP_MODELS", Path(__file__).parents[3] / "shared/models"))
