@@ -85,7 +85,8 @@ def _agreement(outcome: Outcome, result: RunResult) -> Iterator[str]:
     yield f"equal to the legalized network: {same:,} of {result.compared_bytes:,} output bytes ({share:g} %)"
     steps = np.rint(np.abs(outcome.generated - outcome.onnxruntime) / output_step(INT8_MODEL))
     equal = 100 * np.mean(steps == 0)
-    yield f"equal to onnxruntime: {equal:.1f} % of the logits, the others differ by at most {steps.max():.0f} of 255"
+    rest = f"the rest differ by {steps.max():.0f} of 255 steps or less"
+    yield f"equal to onnxruntime: {equal:.1f} % of the logits, {rest}"
 
 
 def _dma_line(report: CompilationReport, result: RunResult) -> RenderableType:
