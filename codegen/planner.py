@@ -10,7 +10,7 @@ from tvm_pulp.codegen.l2_allocator import allocate_l2
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Box, LayerPlan, Plan
 from tvm_pulp.codegen.schedule import schedule_layer
-from tvm_pulp.codegen.tile_candidates import align, candidates, smallest_tile
+from tvm_pulp.codegen.tile_candidates import align, candidates, least_traffic_tile, smallest_l1, worth_trying
 from tvm_pulp.codegen.tile_objective import DoryHeuristic, TileObjective
 from tvm_pulp.codegen.tile_solver import TileSize, solve_tile
 from tvm_pulp.errors import PlanError
@@ -81,10 +81,11 @@ class _TileSizes:
         if _l1_top(whole) <= self._machine.l1_bytes:
             return TileSize(out.height, out.width, out.channels)
         options = candidates(graph, layer, self._machine.cores)
-        smallest = smallest_tile(options)
-        if smallest.l1_bytes > self._machine.l1_bytes:
-            raise _l1_error(layer, smallest.l1_bytes, self._machine)
-        return solve_tile(layer, options, smallest, self._machine.l1_bytes, self._objective)
+        limit = self._machine.l1_bytes
+        start = least_traffic_tile(worth_trying(options, limit), limit)
+        if start is None:
+            raise _l1_error(layer, smallest_l1(options), self._machine)
+        return solve_tile(layer, worth_trying(options, limit), start, limit, self._objective)
 
 
 def _signature(graph: LayerGraph, layer: Layer) -> _Signature:

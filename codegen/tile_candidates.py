@@ -6,7 +6,7 @@ and a channel row's numbers, which is what the solver's model and `smallest_tile
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.kernels import choose_kernel, input_slack_bytes, scratch_bytes
@@ -19,6 +19,9 @@ ALIGNMENT = 8
 
 ROW_STEP, COLUMN_STEP, CHANNEL_STEP = 8, 2, 4
 """Tile sizes that keep eight cores, pixel pairs and groups of four channels busy."""
+
+CHANNEL_GROUP = 16
+"""Channels with which per-channel kernels keep all cores busy."""
 
 
 def align(size: int) -> int:
@@ -95,23 +98,61 @@ def l1_bytes(options: Candidates, space: SpaceRow, channel: ChannelRow) -> int:
     )
 
 
+def traffic_bytes(options: Candidates, space: SpaceRow, channel: ChannelRow) -> int:
+    """About as many bytes come from L2 to L1 during the layer, in the better loop order."""
+    if options.in_channels is None:
+        channels = max(row.c for row in options.channels)
+        return options.inputs * channels * space.x_once + channel.params_once
+    again = min(
+        options.in_channels * space.x_again * (channel.ranges - 1), channel.params_again * (space.tiles - 1)
+    )
+    return options.in_channels * space.x_once + channel.params_once + again
+
+
+def worth_trying(options: Candidates, l1_limit: int) -> Candidates:
+    """Leaves out the tiles narrower than the map where whole rows fit L1: they only add halo and transfers.
+
+    Whole rows must fit with all channels where a tile reads all input channels, else with one group of 16.
+    """
+    width = max(row.w for row in options.space)
+    enough = max(row.c for row in options.channels) if options.in_channels is not None else CHANNEL_GROUP
+    channel = next((row for row in options.channels if row.c >= enough), options.channels[-1])
+    whole_rows = tuple(row for row in options.space if row.w == width)
+    if any(l1_bytes(options, row, channel) <= l1_limit for row in whole_rows):
+        return replace(options, space=whole_rows)
+    return options
+
+
 @dataclass(frozen=True)
-class SmallestTile:
-    """The tile that needs the least L1, and how many bytes that is."""
+class SizedTile:
+    """A tile and its bytes of L1 and of traffic."""
 
     space: SpaceRow
     channel: ChannelRow
     l1_bytes: int
+    traffic_bytes: int
 
 
-def smallest_tile(options: Candidates) -> SmallestTile:
+def least_traffic_tile(options: Candidates, l1_limit: int) -> SizedTile | None:
+    """The tile that fits and moves the fewest bytes, then the one with the fewest steps; None if none fits."""
+    fitting = (
+        SizedTile(space, channel, size, traffic_bytes(options, space, channel))
+        for space in options.space
+        for channel in options.channels
+        if (size := l1_bytes(options, space, channel)) <= l1_limit
+    )
+    return min(
+        fitting, key=lambda tile: (tile.traffic_bytes, tile.space.tiles * tile.channel.ranges), default=None
+    )
+
+
+def smallest_l1(options: Candidates) -> int:
     """The least L1 with which the layer can be tiled at all.
 
     Memory grows with the channels as long as the layer stays cut or whole, so two channel rows are enough.
     """
     ends = (min(options.channels, key=lambda row: row.c), max(options.channels, key=lambda row: row.c))
-    tiles = (SmallestTile(space, end, l1_bytes(options, space, end)) for space in options.space for end in ends)
-    return min(tiles, key=lambda tile: tile.l1_bytes)
+    return min(l1_bytes(options, space, end) for space in options.space for end in ends)
 
 
 def _cuts(size: int, step: int) -> list[int]:

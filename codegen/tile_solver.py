@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from ortools.sat.python import cp_model
 from tvm_pulp.codegen.graph import Layer
-from tvm_pulp.codegen.tile_candidates import ALIGNMENT, Candidates, SmallestTile
+from tvm_pulp.codegen.tile_candidates import ALIGNMENT, Candidates, SizedTile
 from tvm_pulp.codegen.tile_objective import TileObjective, TileVariables
 
-DETERMINISTIC_SECONDS = 1.0  # the solver's own unit of work: the same result on a slow machine
+DETERMINISTIC_SECONDS = 0.3  # the solver's own unit of work: the same result on a slow machine
 SEED = 1
 
 
@@ -23,17 +23,17 @@ class TileSize:
 
 
 def solve_tile(
-    layer: Layer, options: Candidates, smallest: SmallestTile, l1_bytes: int, objective: TileObjective
+    layer: Layer, options: Candidates, start: SizedTile, l1_bytes: int, objective: TileObjective
 ) -> TileSize:
-    """The best tile that fits `l1_bytes`; `smallest` must fit and is where the search begins."""
+    """The best tile that fits `l1_bytes`; `start` fits and is where the search begins."""
     model = cp_model.CpModel()
     tile = _variables(model, options, l1_bytes)
     reward = objective.reward(model, layer, tile)
     model.maximize(reward * (_traffic_bound(options) + 1) - tile.traffic_bytes)
     for variable, value in (
-        (tile.h, smallest.space.h),
-        (tile.w, smallest.space.w),
-        (tile.c, smallest.channel.c),
+        (tile.h, start.space.h),
+        (tile.w, start.space.w),
+        (tile.c, start.channel.c),
     ):
         model.add_hint(variable, value)
     solver = cp_model.CpSolver()
@@ -41,7 +41,7 @@ def solve_tile(
     solver.parameters.random_seed = SEED
     solver.parameters.max_deterministic_time = DETERMINISTIC_SECONDS
     if solver.solve(model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        return TileSize(smallest.space.h, smallest.space.w, smallest.channel.c)
+        return TileSize(start.space.h, start.space.w, start.channel.c)
     return TileSize(solver.value(tile.h), solver.value(tile.w), solver.value(tile.c))
 
 
