@@ -42,6 +42,17 @@ def _weights(operands: Operands, kind: LayerKind) -> npt.NDArray[np.int8] | None
     return np.ascontiguousarray(values, np.int8)
 
 
+def _sources(body: relay.Call) -> tuple[str, ...]:
+    """The user's operators that a composite stands for, its main one first."""
+    found = dict.fromkeys(operator_name(body).split(SEPARATOR))
+    order: list[relay.Expr] = []
+    relay.analysis.post_order_visit(body, order.append)
+    for expr in order:
+        if isinstance(expr, relay.Call):
+            found.update(dict.fromkeys(operator_name(expr).split(SEPARATOR)))
+    return tuple(name for name in found if name)
+
+
 class _Reader:
     """Collects tensors and layers of one external function."""
 
@@ -87,9 +98,10 @@ class _Reader:
         arguments = dict(zip(composite.params, call.args, strict=True))
         inputs = tuple(self._names[arguments[operand]] for operand in operands.inputs)
         self._set_zero_point(inputs[0], operands.pad_value)
-        source = operator_name(composite.body)
-        name = f"l{len(self._layers)}_{_identifier(source.split(SEPARATOR)[0] or operands.kind.value)}"
-        output = self._add_tensor(call, f"{name}_out", source)
+        sources = _sources(composite.body)
+        main = operator_name(composite.body).split(SEPARATOR)[0]
+        name = f"l{len(self._layers)}_{_identifier(main or operands.kind.value)}"
+        output = self._add_tensor(call, f"{name}_out", main)
         self._layers.append(
             Layer(
                 name=name,
@@ -99,7 +111,7 @@ class _Reader:
                 window=operands.window,
                 weights=_weights(operands, operands.kind),
                 requant=operands.requant,
-                sources=tuple(source.split(SEPARATOR)) if source else (),
+                sources=sources,
             )
         )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.kernels import KernelChoice, choose_kernel, input_slack_bytes, scratch_bytes
 from tvm_pulp.codegen.params import block_bytes
-from tvm_pulp.codegen.plan import Box, L1Buffer, LayerPlan, LoopOrder, Operand, TileStep
+from tvm_pulp.codegen.plan import Box, L1Buffer, LayerPlan, LoopOrder, Operand, Padding, TileStep
 from tvm_pulp.codegen.tile_candidates import align
 from tvm_pulp.codegen.tiling import channel_ranges, enumerate_tiles
 
@@ -80,7 +80,9 @@ def _steps(
     ranges = channel_ranges(graph.tensors[layer.output].channels, tile.c)
     sizes = [block_bytes(layer, channels) for _, channels in ranges]
     offsets = [sum(sizes[:index]) for index in range(len(sizes))]
-    x_uses = assign_slots([part.x for part in tiles], reusable=not choice.destroys_input)
+    # Explicit padding is part of what the slot holds.
+    held = [(part.x, part.padding if choice.pad_in_l1 else Padding()) for part in tiles]
+    x_uses = assign_slots(held, reusable=not choice.destroys_input)
     has_params = sizes[0] > 0
     params_uses = assign_slots([part.channel_range if has_params else 0 for part in tiles])
     return tuple(

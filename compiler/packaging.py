@@ -20,12 +20,13 @@ from typing import Any
 import tvm
 import tvm_pulp.runtime
 from tvm import relay
-from tvm_pulp.codegen.emit import emit_io
+from tvm_pulp.codegen.emit_io import emit_io
+from tvm_pulp.passes.refusals import refusals_of
 
 from .archive import write_archive
 from .options import PulpOptions
 from .package import LEGALIZED_FILE, METADATA_FILE, REPORT_FILE, Package, TensorInfo, package_from_metadata
-from .relay_ext import LEGALIZED_ATTR, PLAN_ATTR, REFUSALS_ATTR, REPORT_ATTR, region_files, region_source
+from .relay_ext import LEGALIZED_ATTR, PLAN_ATTR, REPORT_ATTR, is_region, region_files, region_source
 
 _MLF_VERSION = 7
 _RUNTIME = Path(tvm_pulp.runtime.__file__).parent
@@ -109,8 +110,7 @@ def _workspace_bytes(factory: Any) -> int:
 def _regions(mod: tvm.IRModule) -> Iterator[tuple[str, Any]]:
     """The external functions of pulp: C symbol, function."""
     for variable, function in sorted(mod.functions.items(), key=lambda item: item[0].name_hint):
-        attrs = function.attrs
-        if attrs is not None and "Compiler" in attrs.keys() and attrs["Compiler"] == "pulp":  # noqa: SIM118
+        if is_region(function):
             yield variable.name_hint, function
 
 
@@ -188,7 +188,6 @@ def _metadata(factory: Any, options: PulpOptions, regions: dict[str, Any]) -> di
         "target": [str(factory.target[0]) if factory.target else "c"],
         "memory": {"functions": {"main": [_main_memory(factory, inputs, outputs)], "operator_functions": []}},
     }
-    refusals = _attribute(factory.ir_mod, REFUSALS_ATTR)
     return {
         "version": _MLF_VERSION,
         "modules": {name: module},
@@ -199,7 +198,7 @@ def _metadata(factory: Any, options: PulpOptions, regions: dict[str, Any]) -> di
             "inputs": [asdict(tensor) for tensor in inputs],
             "outputs": [asdict(tensor) for tensor in outputs],
             "regions": [_region_metadata(symbol, region) for symbol, region in regions.items()],
-            "refusals": json.loads(refusals) if refusals else [],
+            "refusals": refusals_of(factory.ir_mod),
             "tvm_workspace_bytes": _workspace_bytes(factory),
         },
     }

@@ -16,7 +16,12 @@ FILES_ATTR = "pulp_files"  # on a region: JSON object, file name -> C text
 PLAN_ATTR = "pulp_plan"  # on a region: JSON of its plan
 LEGALIZED_ATTR = "pulp_legalized"  # on the module: the legalized module before partitioning, tvm.ir.save_json
 REPORT_ATTR = "pulp_report"  # on the module: text of report.json
-REFUSALS_ATTR = "pulp_refusals"  # on the module: JSON list of {operator, sources, reason}
+
+
+def is_region(function: tvm.relay.Function) -> bool:
+    """Whether a function of a partitioned module is one of ours."""
+    attrs = function.attrs
+    return attrs is not None and "Compiler" in attrs.keys() and attrs["Compiler"] == "pulp"  # noqa: SIM118
 
 
 def region_files(function: tvm.relay.Function) -> dict[str, str]:

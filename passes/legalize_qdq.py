@@ -17,6 +17,7 @@ from .legalize.spans import with_span
 from .legalize.values import Quantized, from_user_layout, in_user_form, in_user_layout
 from .legalize.weighted import peel_bias
 from .refusals import add_refusals
+from .relay_pass import RelayPass
 
 RULES: dict[str, Rule] = {
     "nn.conv2d": legalize_conv2d,
@@ -142,7 +143,7 @@ class _Rewriter:
         return expr
 
 
-class LegalizeQdq:
+class LegalizeQdq(RelayPass):
     """Where an operator stands between dequantize and quantize, computes it in the canonical integer form.
 
     Expects a type-inferred module with inlined constants. What is not legalized stays in the importer's form, and

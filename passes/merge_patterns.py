@@ -8,9 +8,10 @@ from tvm import relay
 from .legalize.read import operator_name
 from .patterns.table import pattern_table
 from .refusals import add_refusals
+from .relay_pass import RelayPass
 
 
-class MergePatterns:
+class MergePatterns(RelayPass):
     """Each match of an operator's pattern that passes its check becomes a function `Composite="pulp.<operator>"`.
 
     The reasons of the checks that fail are added to the module's refusals.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import tvm
 from tvm import relay
 
+from .relay_pass import RelayPass
 
-class PartitionRegions:
+
+class PartitionRegions(RelayPass):
     """Composites become external functions `Compiler="pulp"`, as large as data flow allows."""
 
     name = "partition-regions"

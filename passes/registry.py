@@ -6,6 +6,10 @@ from tvm_pulp.errors import TargetError
 from tvm_pulp.suggest import suggestion
 
 from .infer_type import InferType
+from .legalize_qdq import LegalizeQdq
+from .lower_leftovers import LowerLeftovers
+from .merge_patterns import MergePatterns
+from .partition_regions import PartitionRegions
 from .relay_pass import RelayPass
 from .simplify_inference import SimplifyInference
 
@@ -14,6 +18,10 @@ def all_passes() -> tuple[RelayPass, ...]:
     """Return every pass, sorted by name."""
     passes: tuple[RelayPass, ...] = (
         InferType(),
+        LegalizeQdq(),
+        LowerLeftovers(),
+        MergePatterns(),
+        PartitionRegions(),
         SimplifyInference(),
     )
     return tuple(sorted(passes, key=lambda relay_pass: relay_pass.name))

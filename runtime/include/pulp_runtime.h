@@ -6,6 +6,9 @@
 
 #include <stdint.h>
 
+/* What generated code keeps in L2, parameters and activations, is declared with this: 8-byte aligned. */
+#define PULP_L2 __attribute__((aligned(8)))
+
 #ifdef __cplusplus
 extern "C" {
 #endif

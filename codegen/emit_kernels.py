@@ -1,0 +1,240 @@
+"""The computation of one tile as C statements: operands in L1, sizes, padding, kernel call, clipping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tvm_pulp.codegen.emit_steps import StepTable
+from tvm_pulp.codegen.emit_text import call, designated, fill, integer
+from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Requant
+from tvm_pulp.codegen.plan import LayerPlan, Operand
+from tvm_pulp.errors import PlanError
+
+_SIZES = ("in_x", "in_y", "ch_in", "out_x", "out_y", "ch_out", "k_x", "k_y")
+_PADS = ("pad_top", "pad_bottom", "pad_left", "pad_right")
+_STRIDES = ("stride_x", "stride_y")
+_GEOMETRY = (*_SIZES, *_PADS, *_STRIDES)
+
+
+def compute_tile(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) -> list[str]:
+    """Statements that compute a tile; all cores execute them, after the operands have arrived in L1."""
+    writer = _KERNELS.get(plan.kernel)
+    if writer is None:
+        raise PlanError(f"unknown kernel {plan.kernel}", where=layer.name)
+    kernel = writer(_Tile(layer, plan, table))
+    zero_point = graph.tensors[layer.inputs[0]].zero_point
+    return [
+        *_buffers(plan, table),
+        *kernel.locals,
+        "",
+        *_pad_in_l1(plan, table, zero_point),
+        kernel.call,
+        *_clip(layer, plan, table),
+    ]
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """What a kernel's writer looks at."""
+
+    layer: Layer
+    plan: LayerPlan
+    table: StepTable
+
+    @property
+    def requant(self) -> Requant:
+        if self.layer.requant is None:
+            raise PlanError("the layer has no requantization", where=self.layer.name)
+        return self.layer.requant
+
+    def geometry(self) -> dict[str, str]:
+        """C for the sizes of a window kernel's call; x is horizontal."""
+        value, window = self.table.expression, self.layer.window
+        pads = dict.fromkeys(_PADS, "0") if self.plan.pad_in_l1 else {name: value(name) for name in _PADS}
+        return {
+            "in_x": value("in_w"),
+            "in_y": value("in_h"),
+            "ch_in": value("x_c"),
+            "out_x": value("y_w"),
+            "out_y": value("y_h"),
+            "ch_out": value("y_c"),
+            "k_x": str(window.kernel_w),
+            "k_y": str(window.kernel_h),
+            **pads,
+            "stride_x": str(window.stride_w),
+            "stride_y": str(window.stride_h),
+        }
+
+    def scratch(self) -> tuple[list[str], str]:
+        """The kernel's scratch buffer: its declaration and its name, or NULL where the plan has none."""
+        for buffer in self.plan.buffers:
+            if buffer.operand is Operand.SCRATCH:
+                return [f"  uint8_t* const scratch = l1 + {buffer.offset};"], "scratch"
+        return [], "NULL"
+
+    def params(self, channels: str) -> list[str]:
+        """Pointers into the parameter block."""
+        integers = "int64_t" if self.requant.wide else "int32_t"
+        return [
+            f"  void* const params = l1 + {self.table.expression('params_l1')};",
+            f"  {integers}* const k = params;",
+            f"  {integers}* const lambda = k + {channels};",
+            f"  int8_t* const weights = (int8_t*)(lambda + {channels});",
+        ]
+
+    def shift(self) -> str:
+        return f"  const uint16_t shift = {self.requant.shift};"
+
+
+@dataclass(frozen=True)
+class _Kernel:
+    """A kernel call and the declarations that it needs."""
+
+    locals: list[str]
+    call: str
+
+
+def _geometry_locals(geometry: dict[str, str]) -> list[str]:
+    """Declarations of the sizes, grouped by what they are about."""
+    groups = (_SIZES[:3], _SIZES[3:6], (*_SIZES[6:], *_STRIDES), _PADS)
+    names = [[name for name in group if name in geometry] for group in groups]
+    return [fill("  const uint16_t ", [f"{name} = {geometry[name]}" for name in group], ";") for group in names]
+
+
+def _window(tile: _Tile) -> str:
+    return designated("const pulp_window_t window", tile.geometry().items())
+
+
+def _pulp_nn_conv(tile: _Tile) -> _Kernel:
+    declaration, im2col = tile.scratch()
+    sizes = _geometry_locals(tile.geometry())
+    arguments = (
+        *("x", im2col, "NULL", "y", "weights", "k", "lambda", "1", "shift"),
+        *(*_GEOMETRY, "1", "1"),
+    )
+    return _Kernel(
+        [*sizes, *tile.params("ch_out"), *declaration, tile.shift()], call(tile.plan.kernel, arguments)
+    )
+
+
+def _pulp_nn_depthwise(tile: _Tile) -> _Kernel:
+    declaration, buffer = tile.scratch()
+    arguments = (
+        *("x", buffer, "NULL", "y", "weights", "NULL", "k", "lambda", "1", "shift"),
+        *(*_GEOMETRY, "1", "1"),
+    )
+    sizes = _geometry_locals(tile.geometry())
+    return _Kernel(
+        [*sizes, *tile.params("ch_out"), *declaration, tile.shift()], call(tile.plan.kernel, arguments)
+    )
+
+
+def _pulp_nn_linear(tile: _Tile) -> _Kernel:
+    sizes = f"  const uint16_t dim_vec = {_inputs(tile)}, num_out = {tile.table.expression('y_c')};"
+    arguments = ("x", "NULL", "y", "weights", "k", "lambda", "1", "shift", "dim_vec", "num_out", "1", "1")
+    return _Kernel([sizes, *tile.params("num_out"), tile.shift()], call(tile.plan.kernel, arguments))
+
+
+def _pulp_nn_maxpool(tile: _Tile) -> _Kernel:
+    geometry = tile.geometry()
+    del geometry["ch_out"]
+    return _Kernel(_geometry_locals(geometry), call(tile.plan.kernel, ("x", "y", *geometry)))
+
+
+def _pulp_conv(tile: _Tile) -> _Kernel:
+    arguments = ("x", "y", "weights", "k", "lambda", "shift", "&window")
+    return _Kernel(
+        [_window(tile), *tile.params("window.ch_out"), tile.shift()], call(tile.plan.kernel, arguments)
+    )
+
+
+def _pulp_linear(tile: _Tile) -> _Kernel:
+    sizes = f"  const uint32_t dim_vec = {_inputs(tile)}, num_out = {tile.table.expression('y_c')};"
+    arguments = ("x", "y", "weights", "k", "lambda", "shift", "dim_vec", "num_out")
+    return _Kernel([sizes, *tile.params("num_out"), tile.shift()], call(tile.plan.kernel, arguments))
+
+
+def _pulp_add(tile: _Tile) -> _Kernel:
+    k1, k2 = (integer(int(value)) for value in tile.requant.multiplier)
+    offset = integer(int(tile.requant.offset[0]))
+    locals_ = [
+        f"  uint8_t* const x2 = l1 + {tile.table.expression('x2_l1')};",
+        f"  const int32_t k1 = {k1}, k2 = {k2}, lambda = {offset};",
+        tile.shift(),
+        f"  const uint32_t elements = {tile.table.expression('y_size')};",
+    ]
+    return _Kernel(locals_, call(tile.plan.kernel, ("x", "x2", "y", "k1", "k2", "lambda", "shift", "elements")))
+
+
+def _pulp_avgpool(tile: _Tile) -> _Kernel:
+    multiplier, offset = int(tile.requant.multiplier[0]), int(tile.requant.offset[0])
+    locals_ = [
+        f"  const int32_t k = {integer(multiplier)}, lambda = {integer(offset)};",
+        tile.shift(),
+        _window(tile),
+    ]
+    return _Kernel(locals_, call(tile.plan.kernel, ("x", "y", "k", "lambda", "shift", "&window")))
+
+
+def _pulp_maxpool(tile: _Tile) -> _Kernel:
+    return _Kernel([_window(tile)], call(tile.plan.kernel, ("x", "y", "&window")))
+
+
+_KERNELS: dict[str, Callable[[_Tile], _Kernel]] = {
+    **{
+        f"pulp_nn_{kind}_{split}_parallel": _pulp_nn_conv
+        for kind in ("conv", "pointwise")
+        for split in ("Ho", "HoWo", "Co")
+    },
+    "pulp_nn_depthwise_generic": _pulp_nn_depthwise,
+    "pulp_nn_depthwise_generic_less_4_weights": _pulp_nn_depthwise,
+    "pulp_nn_linear": _pulp_nn_linear,
+    "pulp_nn_maxpool": _pulp_nn_maxpool,
+    "pulp_conv_wide": _pulp_conv,
+    "pulp_depthwise": _pulp_conv,
+    "pulp_depthwise_wide": _pulp_conv,
+    "pulp_linear_wide": _pulp_linear,
+    "pulp_add": _pulp_add,
+    "pulp_avgpool": _pulp_avgpool,
+    "pulp_maxpool": _pulp_maxpool,
+}
+
+
+def _inputs(tile: _Tile) -> int:
+    weights = tile.layer.weights
+    if weights is None:
+        raise PlanError("the layer has no weights", where=tile.layer.name)
+    return int(weights.shape[1])
+
+
+def _buffers(plan: LayerPlan, table: StepTable) -> list[str]:
+    return [
+        f"  uint8_t* const x = l1 + {table.expression('x_l1')};",
+        f"  uint8_t* const y = l1 + {table.expression('y_l1')};",
+    ]
+
+
+def _pad_in_l1(plan: LayerPlan, table: StepTable, zero_point: int) -> list[str]:
+    """Fills the border of a padded input buffer; the DMA has written the interior only."""
+    if not plan.pad_in_l1 or not table.any(*_PADS):
+        return []
+    fields = {"rows": "in_h", "cols": "in_w", "channels": "x_c", "top": "pad_top", "bottom": "pad_bottom"}
+    fields |= {"left": "pad_left", "right": "pad_right"}
+    border = designated(
+        "const pulp_border_t border", ((name, table.expression(column)) for name, column in fields.items())
+    )
+    function = "pulp_pad_chw" if plan.channels_first else "pulp_pad"
+    pad = call(function, ("x", "&border", str(zero_point)))
+    if table.varies("load_x"):
+        pad = f"  if ({table.expression('load_x')}) {pad.strip()}"
+    return [border, pad]
+
+
+def _clip(layer: Layer, plan: LayerPlan, table: StepTable) -> list[str]:
+    if not plan.clip:
+        return []
+    if layer.kind is LayerKind.MAXPOOL or layer.requant is None:
+        raise PlanError("a layer without requantization has no bounds to clip to", where=layer.name)
+    bounds = (str(layer.requant.lo), str(layer.requant.hi))
+    return [call("pulp_clip", ("y", table.expression("y_size"), *bounds))]

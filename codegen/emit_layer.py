@@ -1,0 +1,253 @@
+"""One layer as text: its comment, step table, and the functions that load, compute and store a tile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jinja2 import Environment
+from tvm_pulp.codegen.emit_kernels import compute_tile
+from tvm_pulp.codegen.emit_params import params_symbol
+from tvm_pulp.codegen.emit_steps import COLUMNS, StepTable, step_table
+from tvm_pulp.codegen.emit_text import LINE, comment_text, designated, fill, labelled, signature
+from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, macs
+from tvm_pulp.codegen.params import has_params
+from tvm_pulp.codegen.plan import L1Buffer, LayerPlan
+
+
+@dataclass(frozen=True)
+class LayerText:
+    """The text of a layer: its definitions, and its entry function's name; see `templates/layer.c.j2`."""
+
+    function: str
+    definitions: str
+
+
+@dataclass(frozen=True)
+class _Function:
+    """A static function of the layer: body, and whether it reads the step table."""
+
+    name: str
+    body: list[str]
+    arguments: tuple[str, ...]
+
+    @property
+    def reads_step(self) -> bool:
+        return any("step->" in line for line in self.body)
+
+    def parameters(self, step_type: str, parameters: list[str]) -> list[str]:
+        return [f"const {step_type}* step", *parameters] if self.reads_step else parameters
+
+    def call(self, step: str) -> str:
+        arguments = ([step] if self.reads_step else []) + list(self.arguments)
+        return f"{self.name}({', '.join(arguments)})"
+
+
+def layer_text(templates: Environment, graph: LayerGraph, index: int, plan: LayerPlan, cores: int) -> LayerText:
+    """Text of the `index`-th layer of a region."""
+    layer = graph.layers[index]
+    name, table = layer.name, step_table(graph, layer, plan)
+    sources = _input_names(layer)
+    pointers = [f"const uint8_t* {source}" for source in sources]
+    load = _Function(f"load_{name}", _load(graph, layer, plan, table), (*sources, "l1", "&loads"))
+    compute = _Function(f"compute_{name}", compute_tile(graph, layer, plan, table), ("l1",))
+    store = _Function(f"store_{name}", _store(graph, layer, table), ("l1", "out"))
+    step = f"step_{name}_t"
+    y_slots = 1 + max(step.y_slot for step in plan.steps)
+    l2_ranges = _l2_ranges(graph, layer)
+    run = templates.get_template(_run_template(plan)).render(
+        name=name,
+        n_steps=len(plan.steps),
+        l2_ranges="\n".join(l2_ranges),
+        n_l2=len(l2_ranges),
+        no_stores=", ".join(["PULP_DMA_NONE"] * y_slots),
+        wait_stores="\n".join(f"    pulp_dma_wait(stores[{slot}]);" for slot in range(y_slots)),
+        y_slot=table.expression("y_slot"),
+        load_first=load.call(f"&steps_{name}[0]"),
+        load_this=load.call("step"),
+        load_next=load.call("step + 1"),
+        compute_call=compute.call("step"),
+        store_call=store.call("step"),
+    )
+    definitions = templates.get_template("layer.c.j2").render(
+        name=name,
+        comment="\n".join(_comment(graph, index, layer, plan, cores)),
+        steps=_step_table(templates, name, table),
+        l1_ranges="\n".join(_l1_range(buffer) for buffer in plan.buffers),
+        n_l1=len(plan.buffers),
+        load_signature=signature(
+            "void ", load.name, load.parameters(step, [*pointers, "uint8_t* l1", "loads_t* loads"])
+        ),
+        load="\n".join(load.body),
+        compute_signature=signature("void ", compute.name, compute.parameters(step, ["uint8_t* l1"])),
+        compute="\n".join(compute.body),
+        store_signature=signature(
+            "pulp_dma_job_t ", store.name, store.parameters(step, ["const uint8_t* l1", "uint8_t* out"])
+        ),
+        store="\n".join(store.body),
+        run_signature=signature("void ", f"run_{name}", ["uint8_t* l1", *pointers, "uint8_t* out"]),
+        run=run,
+    )
+    return LayerText(f"run_{name}", definitions)
+
+
+def _run_template(plan: LayerPlan) -> str:
+    if len(plan.steps) == 1:
+        return "run_single.c.j2"
+    return "run_serial.c.j2" if _reloads_in_place(plan) else "run_pipelined.c.j2"
+
+
+def _reloads_in_place(plan: LayerPlan) -> bool:
+    """True if a step loads into a buffer that the step before it still reads."""
+    return any(
+        (after.load_x and after.x_slot == before.x_slot)
+        or (after.load_params and after.params_size > 0 and after.params_slot == before.params_slot)
+        for before, after in zip(plan.steps, plan.steps[1:], strict=False)
+    )
+
+
+def _input_names(layer: Layer) -> tuple[str, ...]:
+    return ("in",) if len(layer.inputs) == 1 else ("in", "in2")
+
+
+def _comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores: int) -> list[str]:
+    inputs = [_shape(graph.tensors[name]) for name in layer.inputs]
+    tile, order = plan.tile, plan.order.value.replace("_", " ")
+    kernel = f"{plan.kernel} on {cores} core{'s' if cores > 1 else ''}"
+    lines = [
+        f"/* Layer {index + 1} of {len(graph.layers)}: {layer.name} ({layer.kind.value})",
+        " *",
+        *labelled("from", [comment_text(source) for source in layer.sources] or ["(unknown)"]),
+        *labelled("shape", [f"{' + '.join(inputs)} -> {_shape(graph.tensors[layer.output])} (h x w x c)"]),
+        *_window_comment(layer),
+        *labelled("kernel", [kernel]),
+        *labelled("tile", [f"{tile.h} x {tile.w} x {tile.c}", *_steps_comment(plan, order)]),
+        *labelled("work", [f"{macs(graph, layer):,} MAC", f"about {plan.cycles:,} cycles"]),
+    ]
+    return [*lines, " */"]
+
+
+def _steps_comment(plan: LayerPlan, order: str) -> list[str]:
+    return ["1 step"] if len(plan.steps) == 1 else [f"{len(plan.steps)} steps", order]
+
+
+def _window_comment(layer: Layer) -> list[str]:
+    window = layer.window
+    if layer.kind in (LayerKind.LINEAR, LayerKind.ADD, LayerKind.POINTWISE):
+        return []
+    pads = f"{window.pad_top} {window.pad_bottom} {window.pad_left} {window.pad_right}"
+    sizes = f"{window.kernel_h} x {window.kernel_w}"
+    strides = f"stride {window.stride_h} x {window.stride_w}"
+    return labelled("window", [sizes, strides, f"padding {pads} (top bottom left right)"])
+
+
+def _shape(tensor: Tensor) -> str:
+    return f"{tensor.height} x {tensor.width} x {tensor.channels}"
+
+
+def _step_table(templates: Environment, name: str, table: StepTable) -> str:
+    """The table's type and rows; empty where nothing varies."""
+    columns = table.columns()
+    if not columns:
+        return ""
+    return templates.get_template("steps.c.j2").render(
+        name=name, columns="\n".join(_columns(columns)), rows="\n".join(_rows(table, columns))
+    )
+
+
+def _columns(columns: list[str]) -> list[str]:
+    members = [f"  {COLUMNS[column][0]} {column};" for column in columns]
+    width = max(map(len, members))
+    return [
+        f"{member:<{width}} /* {COLUMNS[column][1]} */" for member, column in zip(members, columns, strict=True)
+    ]
+
+
+def _rows(table: StepTable, columns: list[str]) -> list[str]:
+    """The rows with aligned columns, behind their names where these fit on a line."""
+    rows = [list(map(str, row)) for row in zip(*(table.values[column] for column in columns), strict=True)]
+    lines = _aligned([columns, *rows])
+    if len(lines[0]) + len("    /*  */") <= LINE:
+        return [f"    /* {lines[0]} */", *(f"    {{  {line}  }}," for line in lines[1:])]
+    return [f"    {{{line}}}," for line in _aligned(rows)]
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [", ".join(f"{text:>{width}}" for text, width in zip(row, widths, strict=True)) for row in rows]
+
+
+def _l1_range(buffer: L1Buffer) -> str:
+    return f'    {{"{buffer.operand.value}{buffer.slot}", {buffer.offset}, {buffer.size}}},'
+
+
+def _l2_ranges(graph: LayerGraph, layer: Layer) -> list[str]:
+    names = zip(layer.inputs, _input_names(layer), strict=True)
+    ranges = [(tensor, name, str(graph.tensors[tensor].size_bytes)) for tensor, name in names]
+    ranges.append((layer.output, "out", str(graph.tensors[layer.output].size_bytes)))
+    if has_params(layer):
+        params = params_symbol(graph, layer)
+        ranges.append(("parameters", params, f"sizeof({params})"))
+    return [f'      {{"{name}", {base}, {size}}},' for name, base, size in ranges]
+
+
+def _load(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) -> list[str]:
+    lines = _load_x(graph, layer, plan, table)
+    if has_params(layer):
+        lines += _load_params(graph, layer, table)
+    return lines
+
+
+def _load_x(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) -> list[str]:
+    tensor = graph.tensors[layer.inputs[0]]
+    box = _box(tensor, table, "x")
+    box.append(("l1_row", table.expression("x_row")))
+    if plan.channels_first:
+        box.append(("l1_plane", table.expression("x_plane")))
+    function = "pulp_dma_box_in_chw" if plan.channels_first else "pulp_dma_box_in"
+    target = table.expression("x_data" if plan.pad_in_l1 else "x_l1")
+    source = f" + {table.expression('x')}"
+    copies = [f"loads->x = {function}(l1 + {target}, in{source}, &box);"]
+    if len(layer.inputs) > 1:
+        copies.append(f"loads->x2 = {function}(l1 + {table.expression('x2_l1')}, in2{source}, &box);")
+    if not table.varies("load_x"):
+        return [designated("const pulp_box_t box", box), *(f"  {copy}" for copy in copies)]
+    return [
+        f"  if ({table.expression('load_x')}) {{",
+        designated("const pulp_box_t box", box, indent=4),
+        *(f"    {copy}" for copy in copies),
+        "  }",
+    ]
+
+
+def _load_params(graph: LayerGraph, layer: Layer, table: StepTable) -> list[str]:
+    arguments = [
+        f"l1 + {table.expression('params_l1')}",
+        f"{params_symbol(graph, layer)} + {table.expression('params')}",
+        table.expression("params_size"),
+    ]
+    if not table.varies("load_params"):
+        return [fill("  loads->params = pulp_dma_in(", arguments, ");")]
+    return [
+        f"  if ({table.expression('load_params')}) {{",
+        fill("    loads->params = pulp_dma_in(", arguments, ");"),
+        "  }",
+    ]
+
+
+def _store(graph: LayerGraph, layer: Layer, table: StepTable) -> list[str]:
+    box = [*_box(graph.tensors[layer.output], table, "y"), ("l1_row", table.expression("y_row"))]
+    target, source = table.expression("y"), table.expression("y_l1")
+    return [
+        designated("const pulp_box_t box", box),
+        f"  return pulp_dma_box_out(out + {target}, l1 + {source}, &box);",
+    ]
+
+
+def _box(tensor: Tensor, table: StepTable, operand: str) -> list[tuple[str, str]]:
+    return [
+        ("rows", table.expression(f"{operand}_h")),
+        ("cols", table.expression(f"{operand}_w")),
+        ("channels", table.expression(f"{operand}_c")),
+        ("l2_row", str(tensor.width * tensor.channels)),
+        ("l2_pixel", str(tensor.channels)),
+    ]

@@ -1,0 +1,67 @@
+"""The packed parameters of a region as C arrays, with a comment on each block."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from jinja2 import Environment
+from tvm_pulp.codegen.graph import Layer, LayerGraph
+from tvm_pulp.codegen.params import block_layout, has_params, pack_block
+from tvm_pulp.codegen.plan import LayerPlan, Plan
+
+BYTES_PER_LINE = 16
+
+
+def params_symbol(graph: LayerGraph, layer: Layer) -> str:
+    """The C array of a layer's packed parameters."""
+    return f"{graph.name}_params_{layer.name}"
+
+
+def emit_params(templates: Environment, graph: LayerGraph, plan: Plan) -> dict[str, str]:
+    """Header and source of the region's parameters, by file name."""
+    layers = [(layer, plan) for layer, plan in zip(graph.layers, plan.layers, strict=True) if has_params(layer)]
+    declarations = "".join(f"extern {_declarator(graph, layer, plan)};\n" for layer, plan in layers)
+    header = templates.get_template("params.h.j2").render(
+        name=graph.name, guard=f"{graph.name.upper()}_PARAMS_H", declarations=declarations
+    )
+    source = templates.get_template("params.c.j2").render(
+        name=graph.name, arrays=[_array(graph, layer, plan) for layer, plan in layers]
+    )
+    return {f"{graph.name}_params.h": header, f"{graph.name}_params.c": source}
+
+
+def _blocks(plan: LayerPlan) -> dict[int, tuple[int, int]]:
+    """Offset in the array -> (first output channel, output channels) of each block, in order of the offsets."""
+    return dict(sorted({step.params_offset: (step.y.c0, step.y.c) for step in plan.steps}.items()))
+
+
+def _declarator(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> str:
+    size = sum(block_layout(layer, channels).size for _, channels in _blocks(plan).values())
+    return f"const uint8_t {params_symbol(graph, layer)}[{size}]"
+
+
+def _array(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> str:
+    lines = [f"PULP_L2 {_declarator(graph, layer, plan)} = {{"]
+    for index, (offset, (c0, channels)) in enumerate(_blocks(plan).items()):
+        lines += _block(layer, index, offset, c0, channels)
+    return "\n".join([*lines, "};"])
+
+
+def _block(layer: Layer, index: int, offset: int, c0: int, channels: int) -> list[str]:
+    layout, data = block_layout(layer, channels), pack_block(layer, c0, channels)
+    places = (layout.k_offset, layout.lambda_offset, layout.weights_offset)
+    k, lambda_, weights = (offset + place for place in places)
+    return [
+        f"    /* block {index}: output channels {c0} to {c0 + channels - 1}, k at {k}, lambda at {lambda_}, "
+        f"weights at {weights} */",
+        *_bytes(np.frombuffer(data[: layout.weights_offset], np.uint8)),
+        *_bytes(np.frombuffer(data[layout.weights_offset :], np.uint8)),
+    ]
+
+
+def _bytes(data: npt.NDArray[np.uint8]) -> list[str]:
+    texts = [f"0x{byte:02x}," for byte in data.tolist()]
+    return [
+        "    " + " ".join(texts[start : start + BYTES_PER_LINE])
+        for start in range(0, len(texts), BYTES_PER_LINE)
+    ]

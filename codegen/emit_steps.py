@@ -1,0 +1,148 @@
+"""The step table of a layer: what differs between the iterations of its tile loop.
+
+A value that is the same in all steps becomes a literal in the code; one that varies becomes a column of the
+table, and the code reads it from there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
+from tvm_pulp.codegen.plan import Box, LayerPlan, Operand, TileStep
+
+# In the order in which they appear in the table: wide columns first, so that a row has no holes.
+COLUMNS: dict[str, tuple[str, str]] = {
+    "x": ("uint32_t", "input box: offset in the tensor"),
+    "x_l1": ("uint32_t", "input buffer, offset in L1"),
+    "x2_l1": ("uint32_t", "second input's buffer, offset in L1"),
+    "x_data": ("uint32_t", "where the input box goes inside its padded buffer, offset in L1"),
+    "params": ("uint32_t", "parameter block: offset in the layer's parameters"),
+    "params_l1": ("uint32_t", "parameter buffer, offset in L1"),
+    "params_size": ("uint32_t", "bytes of the parameter block"),
+    "y": ("uint32_t", "output box: offset in the tensor"),
+    "y_l1": ("uint32_t", "output buffer, offset in L1"),
+    "x_h": ("uint16_t", "rows of the input box"),
+    "x_w": ("uint16_t", "columns of the input box"),
+    "x_c": ("uint16_t", "channels of the input box"),
+    "y_h": ("uint16_t", "rows of the output box"),
+    "y_w": ("uint16_t", "columns of the output box"),
+    "y_c": ("uint16_t", "channels of the output box"),
+    "pad_top": ("uint16_t", "padding above the input box"),
+    "pad_bottom": ("uint16_t", "below"),
+    "pad_left": ("uint16_t", "on the left"),
+    "pad_right": ("uint16_t", "on the right"),
+    "load_x": ("uint8_t", "the input box has to be loaded"),
+    "load_params": ("uint8_t", "the parameter block has to be loaded"),
+    "y_slot": ("uint8_t", "which output buffer"),
+}
+
+
+@dataclass
+class StepTable:
+    """Values of each column, and of sizes derived from columns, in each step; `used` grows as code refers to
+    columns that vary."""
+
+    plan: LayerPlan
+    values: dict[str, tuple[int, ...]]
+    used: set[str] = field(default_factory=set)
+
+    def varies(self, name: str) -> bool:
+        """True if the steps don't agree."""
+        return len(set(self.values[name])) > 1
+
+    def constant(self, name: str) -> int:
+        """The value that all steps share."""
+        return self.values[name][0]
+
+    def expression(self, name: str) -> str:
+        """C for a value of the current step: a literal, a column of the table, or what is derived from some."""
+        if not self.varies(name):
+            return str(self.constant(name))
+        if name in COLUMNS:
+            self.used.add(name)
+            return f"step->{name}"
+        if name in ("in_h", "in_w"):
+            return " + ".join(self.expression(term) for term in self._terms(name) if self.any(term))
+        factors = [self.expression(factor) for factor in self._factors(name)]
+        return " * ".join(f"({factor})" if " + " in factor else factor for factor in factors if factor != "1")
+
+    def _terms(self, name: str) -> tuple[str, ...]:
+        """What the size of the input buffer on one axis is the sum of."""
+        if name == "in_h":
+            return ("pad_top", "x_h", "pad_bottom") if self.plan.pad_in_l1 else ("x_h",)
+        return ("pad_left", "x_w", "pad_right") if self.plan.pad_in_l1 else ("x_w",)
+
+    def _factors(self, name: str) -> tuple[str, ...]:
+        """What a number of bytes is the product of."""
+        if name == "x_row":  # from a row of the input buffer to the next
+            return ("in_w",) if self.plan.channels_first else ("in_w", "x_c")
+        if name == "x_plane":  # from a channel of the input buffer to the next
+            return ("in_h", "in_w")
+        return ("y_w", "y_c") if name == "y_row" else ("y_h", "y_w", "y_c")
+
+    def any(self, *names: str) -> bool:
+        """True if one of the columns is not 0 in some step."""
+        return any(value != 0 for name in names for value in self.values[name])
+
+    def columns(self) -> list[str]:
+        """The columns that the table needs."""
+        return [name for name in COLUMNS if name in self.used]
+
+
+def step_table(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> StepTable:
+    """The table of a layer, with every column that its operands have."""
+    x_tensor, y_tensor = graph.tensors[layer.inputs[0]], graph.tensors[layer.output]
+    rows = [_row(plan, step, x_tensor, y_tensor) for step in plan.steps]
+    return StepTable(plan, {name: tuple(row[name] for row in rows) for name in rows[0]})
+
+
+def _row(plan: LayerPlan, step: TileStep, x_tensor: Tensor, y_tensor: Tensor) -> dict[str, int]:
+    slots = {(buffer.operand, buffer.slot): buffer.offset for buffer in plan.buffers}
+    x, y, padding = step.x, step.y, step.padding
+    row = {
+        "x": _box_offset(x_tensor, x),
+        "x_l1": slots[Operand.X, step.x_slot],
+        "x2_l1": slots.get((Operand.X2, step.x_slot), 0),
+        "params": step.params_offset,
+        "params_l1": slots.get((Operand.PARAMS, step.params_slot), 0),
+        "params_size": step.params_size,
+        "y": _box_offset(y_tensor, y),
+        "y_l1": slots[Operand.Y, step.y_slot],
+        "y_row": y.w * y.c,
+        "y_size": y.size_bytes,
+        "x_h": x.h,
+        "x_w": x.w,
+        "x_c": x.c,
+        "y_h": y.h,
+        "y_w": y.w,
+        "y_c": y.c,
+        "pad_top": padding.top,
+        "pad_bottom": padding.bottom,
+        "pad_left": padding.left,
+        "pad_right": padding.right,
+        "load_x": int(step.load_x),
+        "load_params": int(step.load_params),
+        "y_slot": step.y_slot,
+    }
+    return row | _input_buffer(plan, step, row["x_l1"])
+
+
+def _input_buffer(plan: LayerPlan, step: TileStep, x_l1: int) -> dict[str, int]:
+    """Geometry of the input buffer, which includes the padding if the plan pads in L1."""
+    x, padding = step.x, step.padding
+    top, left = (padding.top, padding.left) if plan.pad_in_l1 else (0, 0)
+    in_h = top + x.h + (padding.bottom if plan.pad_in_l1 else 0)
+    in_w = left + x.w + (padding.right if plan.pad_in_l1 else 0)
+    pixel = 1 if plan.channels_first else x.c
+    return {
+        "in_h": in_h,
+        "in_w": in_w,
+        "x_row": in_w * pixel,
+        "x_plane": in_h * in_w,
+        "x_data": x_l1 + (top * in_w + left) * pixel,
+    }
+
+
+def _box_offset(tensor: Tensor, box: Box) -> int:
+    return (box.h0 * tensor.width + box.w0) * tensor.channels + box.c0

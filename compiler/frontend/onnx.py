@@ -1,0 +1,121 @@
+"""Reads a quantized ONNX network into Relay; refuses what can't be compiled, in the user's terms."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import onnx
+import tvm
+from google.protobuf.message import DecodeError
+from tvm import relay
+
+from ..errors import ModelError
+from ..operators import OPERATORS_ATTR
+
+Shapes = Mapping[str, Sequence[int]]
+
+_QUANTIZATION = frozenset({"QuantizeLinear", "DequantizeLinear"})
+_INTEGER = frozenset({"ConvInteger", "MatMulInteger"})
+_HOW_TO_QUANTIZE = (
+    "quantize it first, e.g. with onnxruntime.quantization.quantize_static(..., quant_format=QuantFormat.QDQ)"
+)
+
+
+def load_onnx(path: Path, shapes: Shapes | None = None) -> tuple[tvm.IRModule, dict[str, Any]]:
+    """Relay module and parameters of an ONNX file; `shapes` replaces shapes of inputs by name.
+
+    The module carries the user's operators (name and type, in order) as an attribute. Raises ModelError for a
+    file that is no ONNX, a float network, a dynamic shape, and operators that TVM can't import.
+    """
+    model = _read(path)
+    _check_quantized(model, path)
+    _name_nodes(model.graph)
+    fixed = _static_shapes(model.graph, path, dict(shapes or {}))
+    mod, params = _import(model, fixed, path)
+    return mod.with_attr(OPERATORS_ATTR, json.dumps(_operators(model.graph))), params
+
+
+def _read(path: Path) -> onnx.ModelProto:
+    if not path.is_file():
+        raise ModelError("no such file", where=str(path))
+    try:
+        model = onnx.load(path)
+    except (DecodeError, UnicodeDecodeError, onnx.checker.ValidationError, OSError) as error:
+        raise ModelError("is not a readable ONNX file", where=str(path), fix=_first_line(error)) from error
+    if not model.graph.node or not model.opset_import:
+        raise ModelError("is not an ONNX file", where=str(path), fix="give the path of an .onnx file")
+    return model
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _check_quantized(model: onnx.ModelProto, path: Path) -> None:
+    types = {node.op_type for node in model.graph.node}
+    if not any(name in _QUANTIZATION | _INTEGER or name.startswith("QLinear") for name in types):
+        raise ModelError("is a float network", where=str(path), fix=_HOW_TO_QUANTIZE)
+
+
+def _name_nodes(graph: onnx.GraphProto) -> None:
+    """A name for every node, so that messages can speak of it: `Conv_3` is node 3."""
+    taken = {node.name for node in graph.node}
+    for index, node in enumerate(graph.node):
+        if not node.name:
+            node.name = f"{node.op_type}_{index}"
+            while node.name in taken:
+                node.name += "_"
+            taken.add(node.name)
+
+
+def _static_shapes(graph: onnx.GraphProto, path: Path, shapes: dict[str, Sequence[int]]) -> dict[str, list[int]]:
+    """Every input's shape; ModelError for an unknown name or a dimension that has no number."""
+    constants = {initializer.name for initializer in graph.initializer}
+    inputs = {value.name: value for value in graph.input if value.name not in constants}
+    for name in shapes:
+        if name not in inputs:
+            raise ModelError(f"no input `{name}`", where=str(path), fix=f"its inputs are {_quoted(inputs)}")
+    return {name: _shape(value, path, shapes.get(name)) for name, value in inputs.items()}
+
+
+def _quoted(names: Any) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _shape(value: onnx.ValueInfoProto, path: Path, given: Sequence[int] | None) -> list[int]:
+    if given is not None:
+        return [int(size) for size in given]
+    sizes = [dim.dim_value or dim.dim_param or "?" for dim in value.type.tensor_type.shape.dim]
+    if any(not isinstance(size, int) or size < 1 for size in sizes):
+        shown, example = ", ".join(map(str, sizes)), ",".join(str(s) if isinstance(s, int) else "1" for s in sizes)
+        raise ModelError(
+            f"input `{value.name}` has the dynamic shape [{shown}]",
+            where=str(path),
+            fix=f'fix it with --input-shapes "{value.name}:[{example}]"',
+        )
+    return [int(size) for size in sizes]
+
+
+def _import(
+    model: onnx.ModelProto, shapes: dict[str, list[int]], path: Path
+) -> tuple[tvm.IRModule, dict[str, Any]]:
+    try:
+        mod, params = relay.frontend.from_onnx(model, shape=shapes, freeze_params=True)
+    except tvm.error.OpNotImplemented as error:
+        raise ModelError(_first_line(error), where=str(path), fix="TVM 0.19 can't import it") from error
+    except Exception as error:  # TVM's importer raises whatever its helpers raise
+        raise ModelError(
+            f"TVM 0.19 can't import it ({_first_line(error)})",
+            where=str(path),
+            fix="check it with onnx.checker.check_model",
+        ) from error
+    return mod, dict(params)
+
+
+def _operators(graph: onnx.GraphProto) -> list[list[str]]:
+    """Name and type of the nodes that compute something."""
+    skipped = _QUANTIZATION | {"Constant"}
+    return [[node.name, node.op_type] for node in graph.node if node.op_type not in skipped]

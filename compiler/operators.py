@@ -1,0 +1,86 @@
+"""The user's operators: which of them run on the cluster, and why the others do not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+import tvm
+from tvm import relay
+from tvm_pulp.codegen.graph import LayerGraph, macs
+from tvm_pulp.passes.legalize.read import as_call, operator_name, shape_of
+from tvm_pulp.passes.refusals import refusals_of
+
+from .report import OperatorReport
+
+OPERATORS_ATTR = "pulp_operators"  # on the module: JSON list of [name, type], in the order of the user's file
+
+_HAVE_KERNELS = frozenset(
+    "Conv Gemm MatMul Add MaxPool AveragePool GlobalAveragePool Relu Clip Flatten Reshape Squeeze Unsqueeze".split()
+)
+
+
+def report_operators(
+    imported: tvm.IRModule, partitioned: tvm.IRModule, graphs: Iterable[LayerGraph]
+) -> tuple[OperatorReport, ...]:
+    """What became of each operator.
+
+    `imported` is the type-inferred module before any pass, `partitioned` the one that carries the refusals.
+    """
+    layers = dict(_layer_of(graphs))
+    reasons, sums = refusals_of(partitioned), _macs(imported)
+    remaining = set(_names(partitioned["main"].body))
+    reports = []
+    for name, kind in _operators(imported):
+        layer, count = layers.get(name, (None, 0))
+        reason = None if layer else reasons.get(name) or _default_reason(name, kind, remaining)
+        reports.append(OperatorReport(name, kind, layer is not None, layer, reason, sums.get(name, count)))
+    return tuple(reports)
+
+
+def _operators(imported: tvm.IRModule) -> list[tuple[str, str]]:
+    """Name and type of the user's operators: as the front end left them, else read off the Relay."""
+    attrs = imported.attrs
+    if attrs is not None and OPERATORS_ATTR in attrs.keys():  # noqa: SIM118 (TVM's attributes only have keys())
+        return [(name, kind) for name, kind in json.loads(str(attrs[OPERATORS_ATTR]))]
+    found: dict[str, str] = {}
+    for call in _calls(imported["main"].body):
+        if not call.op.name.startswith("qnn."):
+            found.setdefault(operator_name(call) or call.op.name, call.op.name)
+    return list(found.items())
+
+
+def _calls(body: relay.Expr) -> Iterator[relay.Call]:
+    order: list[relay.Expr] = []
+    relay.analysis.post_order_visit(body, order.append)
+    return (expr for expr in order if isinstance(expr, relay.Call) and isinstance(expr.op, tvm.ir.Op))
+
+
+def _names(body: relay.Expr) -> Iterator[str]:
+    return (operator_name(call) for call in _calls(body))
+
+
+def _layer_of(graphs: Iterable[LayerGraph]) -> Iterator[tuple[str, tuple[str, int]]]:
+    """Each source operator with its layer; the layer's MACs are those of its first source."""
+    for graph in graphs:
+        for layer in graph.layers:
+            for index, source in enumerate(layer.sources):
+                yield source, (layer.name, macs(graph, layer) if index == 0 else 0)
+
+
+def _macs(imported: tvm.IRModule) -> Mapping[str, int]:
+    """Multiply-accumulates of the convolutions and linear layers, by operator."""
+    return {
+        operator_name(call): int(np.prod(shape_of(call))) * int(np.prod(shape_of(call.args[1])[1:]))
+        for call in _calls(imported["main"].body)
+        if as_call(call, "nn.conv2d", "nn.dense") is not None
+    }
+
+
+def _default_reason(name: str, kind: str, remaining: set[str]) -> str:
+    if kind not in _HAVE_KERNELS:
+        return f"there is no kernel for {kind}"
+    if name not in remaining:
+        return "nothing is left to do for it at run time"
+    return "it does not stand between dequantized inputs and a quantized output"

@@ -1,0 +1,103 @@
+"""From an imported module to one whose quantized operators are external functions with planned and emitted C."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import tvm
+from tvm import relay
+from tvm_pulp.codegen.checker import check_plan
+from tvm_pulp.codegen.emit import emit_region
+from tvm_pulp.codegen.graph import LayerGraph
+from tvm_pulp.codegen.machine import Machine
+from tvm_pulp.codegen.plan import Plan
+from tvm_pulp.codegen.plan_json import plan_to_json
+from tvm_pulp.codegen.planner import plan_region
+from tvm_pulp.codegen.relay_reader import read_region
+from tvm_pulp.passes.infer_type import InferType
+from tvm_pulp.passes.legalize_qdq import LegalizeQdq
+from tvm_pulp.passes.lower_leftovers import LowerLeftovers
+from tvm_pulp.passes.merge_patterns import MergePatterns
+from tvm_pulp.passes.partition_regions import PartitionRegions
+from tvm_pulp.passes.simplify_inference import SimplifyInference
+
+from .errors import PlanError
+from .operators import report_operators
+from .options import PulpOptions
+from .relay_ext import FILES_ATTR, LEGALIZED_ATTR, PLAN_ATTR, REPORT_ATTR, is_region
+from .report import CompilationReport, region_report
+from .soc import load_machine
+
+
+def partition_for_pulp(
+    mod: tvm.IRModule,
+    params: Mapping[str, Any] | None = None,
+    *,
+    options: PulpOptions | None = None,
+    mod_name: str = "default",
+) -> tvm.IRModule:
+    """Legalize, partition, plan and emit; `relay.build` can take the result.
+
+    `mod` is a QDQ network as TVM's front ends import it, `params` its constants. External functions carry their
+    C files and their plan as attributes, the module carries the legalized module (the reference) and a report.
+    Raises TargetError for bad options and PlanError where memory does not suffice.
+    """
+    machine = load_machine(options or PulpOptions())
+    imported = prepare(mod, params)
+    legalized = legalize(imported)
+    partitioned = PartitionRegions(mod_name)(MergePatterns()(legalized))
+    graphs = {var: read_region(var.name_hint, func) for var, func in _regions(partitioned)}
+    plans = {var: _planned(graph, machine) for var, graph in graphs.items()}
+    _check_total(plans, machine)
+    for var, graph in graphs.items():
+        partitioned.update_func(var, _with_code(partitioned[var], graph, plans[var]))
+    report = CompilationReport(
+        soc=machine.soc,
+        cores=machine.cores,
+        operators=report_operators(imported, partitioned, graphs.values()),
+        regions=tuple(region_report(graph, plans[var]) for var, graph in graphs.items()),
+    )
+    partitioned = partitioned.with_attr(LEGALIZED_ATTR, tvm.ir.save_json(legalized))
+    return partitioned.with_attr(REPORT_ATTR, report.to_json())
+
+
+def prepare(mod: tvm.IRModule, params: Mapping[str, Any] | None = None) -> tvm.IRModule:
+    """The module with its constants inlined, batch norms folded and types inferred; what passes expect."""
+    if params:
+        bound = relay.build_module.bind_params_by_name(mod["main"], dict(params))
+        mod = tvm.IRModule({**dict(mod.functions.items()), mod.get_global_var("main"): bound}, attrs=mod.attrs)
+    return InferType()(SimplifyInference()(mod))
+
+
+def legalize(mod: tvm.IRModule) -> tvm.IRModule:
+    """The module in the canonical integer form: from here on it is the meaning of the network."""
+    return LowerLeftovers()(LegalizeQdq()(mod))
+
+
+def _regions(mod: tvm.IRModule) -> list[tuple[relay.GlobalVar, relay.Function]]:
+    found = [(var, func) for var, func in mod.functions.items() if is_region(func)]
+    return sorted(found, key=lambda item: str(item[0].name_hint))
+
+
+def _planned(graph: LayerGraph, machine: Machine) -> Plan:
+    plan = plan_region(graph, machine)
+    check_plan(graph, machine, plan)
+    return plan
+
+
+def _check_total(plans: Mapping[Any, Plan], machine: Machine) -> None:
+    """PlanError if the regions together need more L2 than there is."""
+    needed = sum(plan.l2_used for plan in plans.values())
+    if needed > machine.l2_bytes:
+        raise PlanError(
+            f"its {len(plans)} regions need {needed} bytes of L2 together, {machine.l2_bytes} may be used",
+            where="network",
+            fix=f"give -l2={needed} or a SoC with more L2",
+        )
+
+
+def _with_code(func: relay.Function, graph: LayerGraph, plan: Plan) -> relay.Function:
+    files = emit_region(graph, plan)
+    return func.with_attr(FILES_ATTR, json.dumps(files)).with_attr(PLAN_ATTR, plan_to_json(plan))

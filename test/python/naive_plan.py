@@ -1,0 +1,129 @@
+"""Plans by a rule instead of a search: any tile, order and buffering, without a memory limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tvm_pulp.codegen.graph import Layer, LayerGraph
+from tvm_pulp.codegen.kernels import KernelChoice, choose_kernel, input_slack_bytes, scratch_bytes
+from tvm_pulp.codegen.params import block_bytes, has_params
+from tvm_pulp.codegen.plan import (
+    Box,
+    L1Buffer,
+    L2Buffer,
+    LayerPlan,
+    LoopOrder,
+    Operand,
+    Padding,
+    Plan,
+    TileStep,
+)
+from tvm_pulp.codegen.tiling import Tile, channel_ranges, enumerate_tiles
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How to cut one layer: output tile (clamped to the output's size), loop order, buffers per operand."""
+
+    h: int
+    w: int
+    c: int
+    order: LoopOrder = LoopOrder.CHANNELS_OUTER
+    slots: int = 2
+
+
+def naive_plan(graph: LayerGraph, wishes: list[Wish], cores: int) -> Plan:
+    """A plan of the whole graph; activations lie in L2 one behind the other."""
+    layers = tuple(
+        _layer_plan(graph, layer, wish, cores) for layer, wish in zip(graph.layers, wishes, strict=True)
+    )
+    l2_buffers, arena = _l2_buffers(graph)
+    params = sum(sum({step.params_offset: step.params_size for step in plan.steps}.values()) for plan in layers)
+    l1_used = max(buffer.offset + buffer.size for plan in layers for buffer in plan.buffers)
+    return Plan(
+        graph.name, "naive", cores, l1_used, arena + params, l1_used, arena + params, arena, layers, l2_buffers
+    )
+
+
+def _layer_plan(graph: LayerGraph, layer: Layer, wish: Wish, cores: int) -> LayerPlan:
+    out = graph.tensors[layer.output]
+    tile = Box(0, min(wish.h, out.height), 0, min(wish.w, out.width), 0, min(wish.c, out.channels))
+    choice = choose_kernel(graph, layer, tile, cores)
+    tiles = enumerate_tiles(graph, layer, tile, wish.order)
+    sizes = [block_bytes(layer, channels) for _, channels in channel_ranges(out.channels, tile.c)]
+    steps = _steps(layer, sizes, tiles, choice, wish.slots)
+    buffers = _buffers(layer, choice, steps, cores)
+    return LayerPlan(
+        layer.name, choice.name, tile, wish.order, buffers, steps,
+        choice.channels_first, choice.pad_in_l1, choice.clip,
+    )  # fmt: skip
+
+
+def _steps(
+    layer: Layer, sizes: list[int], tiles: list[Tile], choice: KernelChoice, slots: int
+) -> tuple[TileStep, ...]:
+    steps: list[TileStep] = []
+    for index, part in enumerate(tiles):
+        before = steps[-1] if steps else None
+        load_x = before is None or (before.x, before.padding) != (part.x, part.padding) or choice.destroys_input
+        load_params = before is None or tiles[index - 1].channel_range != part.channel_range
+        x_slot = 0 if before is None else (before.x_slot + load_x) % slots
+        params_slot = 0 if before is None else (before.params_slot + load_params) % slots
+        steps.append(
+            TileStep(
+                part.y,
+                part.x,
+                part.padding,
+                x_slot,
+                params_slot,
+                index % slots,
+                load_x,
+                load_params and has_params(layer),
+                sum(sizes[: part.channel_range]),
+                sizes[part.channel_range],
+            )
+        )
+    return tuple(steps)
+
+
+def _buffers(
+    layer: Layer, choice: KernelChoice, steps: tuple[TileStep, ...], cores: int
+) -> tuple[L1Buffer, ...]:
+    x_size = max(_padded_bytes(choice, step.x, step.padding) for step in steps) + input_slack_bytes(
+        choice, layer
+    )
+    in_h = max(step.padding.top + step.x.h + step.padding.bottom for step in steps)
+    scratch = scratch_bytes(choice, layer, in_h, max(step.x.c for step in steps), cores)
+    wanted = [(Operand.X, slot, x_size) for slot in sorted({step.x_slot for step in steps})]
+    if len(layer.inputs) > 1:
+        wanted += [(Operand.X2, slot, x_size) for slot in sorted({step.x_slot for step in steps})]
+    if has_params(layer):
+        size = max(step.params_size for step in steps)
+        wanted += [(Operand.PARAMS, slot, size) for slot in sorted({step.params_slot for step in steps})]
+    size = max(step.y.size_bytes for step in steps)
+    wanted += [(Operand.Y, slot, size) for slot in sorted({step.y_slot for step in steps})]
+    if scratch:
+        wanted.append((Operand.SCRATCH, 0, scratch))
+    buffers, offset = [], 0
+    for operand, slot, size in wanted:
+        buffers.append(L1Buffer(operand, slot, offset, size))
+        offset += size + -size % 8
+    return tuple(buffers)
+
+
+def _padded_bytes(choice: KernelChoice, box: Box, padding: Padding) -> int:
+    if not choice.pad_in_l1:
+        return box.size_bytes
+    return (padding.top + box.h + padding.bottom) * (padding.left + box.w + padding.right) * box.c
+
+
+def _l2_buffers(graph: LayerGraph) -> tuple[tuple[L2Buffer, ...], int]:
+    buffers, offset = [], 0
+    for index, layer in enumerate(graph.layers):
+        if layer.output in graph.outputs:
+            continue
+        size = graph.tensors[layer.output].size_bytes
+        last = max(at for at, reader in enumerate(graph.layers) if layer.output in reader.inputs)
+        buffers.append(L2Buffer(layer.output, offset, size, index, last))
+        offset += size + -size % 8
+    return tuple(buffers), offset
