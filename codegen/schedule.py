@@ -86,7 +86,9 @@ def _steps(job: _Job, order: LoopOrder) -> tuple[TileStep, ...]:
     sizes = [block_bytes(job.layer, channels) for _, channels in ranges]
     offsets = list(accumulate(sizes, initial=0))
     has_params = sizes[0] > 0
-    x_uses = assign_slots([part.x for part in tiles], reusable=not job.choice.destroys_input)
+    # Explicit padding is part of what the slot holds.
+    held = [(part.x, part.padding if job.choice.pad_in_l1 else None) for part in tiles]
+    x_uses = assign_slots(held, reusable=not job.choice.destroys_input)
     params_uses = assign_slots([part.channel_range if has_params else 0 for part in tiles])
     return tuple(
         TileStep(

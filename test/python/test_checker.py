@@ -59,9 +59,9 @@ def refuse(graph: LayerGraph, plan: Plan, message: str) -> None:
 STEP_DEFECTS: list[tuple[int, Callable[[TileStep], TileStep], str]] = [
     (1, lambda s: replace(s, y=replace(s.y, h=1)), "step 1, rows: box and padding span 4, the windows 3"),
     (0, lambda s: replace(s, x=replace(s.x, h=2)), "step 0, rows: box and padding span 3, the windows 4"),
-    (1, lambda s: replace(s, x=replace(s.x, h0=2)), "step 1, rows: box and padding aren't where the windows read"),
+    (1, lambda s: replace(s, x=replace(s.x, h0=2)), "step 1, rows: box and padding aren't where"),
     (0, lambda s: replace(s, padding=Padding(0, 1, 1, 1)), "step 0, rows: box and padding aren't where"),
-    (0, lambda s: replace(s, padding=Padding(1, 0, 1, 0)), "step 0, columns: box and padding span 7, the windows 8"),
+    (0, lambda s: replace(s, padding=Padding(1, 0, 1, 0)), "step 0, columns: box and padding span 7"),
     (3, lambda s: replace(s, x=replace(s.x, h0=6)), "step 3: box x isn't inside tensor x"),
     (0, lambda s: replace(s, y=replace(s.y, c0=8)), "step 0: box y isn't inside tensor y"),
     (0, lambda s: replace(s, x=replace(s.x, c=4)), "step 0: the input box has the wrong channels"),
@@ -101,7 +101,7 @@ BUFFER_DEFECTS: list[tuple[Operand, Callable[[L1Buffer], L1Buffer], str]] = [
     (Operand.SCRATCH, lambda b: replace(b, size=b.size - 1), "buffer scratch[0] needs 720 bytes and has 719"),
     (Operand.Y, lambda b: replace(b, offset=b.offset - 8), "buffers y[0] and y[1] overlap"),
     (Operand.Y, lambda b: replace(b, offset=b.offset + 4), "isn't aligned to 8 bytes"),
-    (Operand.SCRATCH, lambda b: replace(b, offset=15_992), "buffer scratch[0] ends at 16712, beyond the L1 in use"),
+    (Operand.SCRATCH, lambda b: replace(b, offset=15_992), "buffer scratch[0] ends at 16712, beyond the L1"),
     (Operand.X, lambda b: replace(b, slot=0), "buffer x[0] is there twice"),
     (Operand.Y, lambda b: replace(b, operand=Operand.X2), "the second input's buffers don't match the first's"),
 ]  # fmt: skip
@@ -149,6 +149,16 @@ def test_in_place_max_pool_must_load_again() -> None:
         Shape(LayerKind.MAXPOOL, 2, 8, 4, window=Window(3, 2, 1, 2, 1, 1)), Box(0, 1, 0, 4, 0, 4)
     )
     assert plan.layers[0].steps[0].x == plan.layers[0].steps[1].x
+    broken = with_step(plan, 1, lambda step: replace(step, x_slot=0, load_x=False))
+    refuse(graph, broken, "step 1: slot 0 doesn't hold the x of this step")
+
+
+def test_explicit_padding_is_part_of_what_a_slot_holds() -> None:
+    shape = Shape(LayerKind.CONV2D, 2, 6, 4, window=window3(), zero_point=3)
+    graph, plan = tiled(shape, Box(0, 1, 0, 6, 0, 8))
+    first, second = plan.layers[0].steps
+    assert first.x == second.x
+    assert (second.x_slot, second.load_x) == (1, True)
     broken = with_step(plan, 1, lambda step: replace(step, x_slot=0, load_x=False))
     refuse(graph, broken, "step 1: slot 0 doesn't hold the x of this step")
 
