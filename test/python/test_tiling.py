@@ -71,8 +71,15 @@ def test_tile_of_a_depthwise_reads_its_own_channels() -> None:
     assert [tile.x for tile in tiles] == [Box(0, 6, 0, 4, 0, 5), Box(0, 6, 0, 4, 5, 3)]
 
 
+def load(slot: int) -> SlotUse:
+    return SlotUse(slot, load=True)
+
+
+def keep(slot: int) -> SlotUse:
+    return SlotUse(slot, load=False)
+
+
 def test_slots() -> None:
-    load, keep = (lambda slot: SlotUse(slot, True)), (lambda slot: SlotUse(slot, False))
     assert assign_slots("aaa") == [load(0), keep(0), keep(0)]
     assert assign_slots("abc") == [load(0), load(1), load(0)]
     assert assign_slots("abccba") == [load(0), load(1), load(0), keep(0), keep(1), load(0)]
