@@ -8,7 +8,7 @@ from jinja2 import Environment
 from tvm_pulp.codegen.emit_kernels import compute_tile
 from tvm_pulp.codegen.emit_params import params_symbol
 from tvm_pulp.codegen.emit_steps import COLUMNS, StepTable, step_table
-from tvm_pulp.codegen.emit_text import LINE, comment_text, designated, fill, labelled, signature
+from tvm_pulp.codegen.emit_text import LINE, address, comment_text, designated, fill, labelled, signature
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, macs
 from tvm_pulp.codegen.params import has_params
 from tvm_pulp.codegen.plan import L1Buffer, LayerPlan
@@ -35,7 +35,7 @@ class _Function:
         return any("step->" in line for line in self.body)
 
     def parameters(self, step_type: str, parameters: list[str]) -> list[str]:
-        return [f"const {step_type}* step", *parameters] if self.reads_step else parameters
+        return [f"const {step_type} *step", *parameters] if self.reads_step else parameters
 
     def call(self, step: str) -> str:
         arguments = ([step] if self.reads_step else []) + list(self.arguments)
@@ -47,7 +47,7 @@ def layer_text(templates: Environment, graph: LayerGraph, index: int, plan: Laye
     layer = graph.layers[index]
     name, table = layer.name, step_table(graph, layer, plan)
     sources = _input_names(layer)
-    pointers = [f"const uint8_t* {source}" for source in sources]
+    pointers = [f"const uint8_t *{source}" for source in sources]
     load = _Function(f"load_{name}", _load(graph, layer, plan, table), (*sources, "l1", "&loads"))
     compute = _Function(f"compute_{name}", compute_tile(graph, layer, plan, table), ("l1",))
     store = _Function(f"store_{name}", _store(graph, layer, table), ("l1", "out"))
@@ -75,16 +75,16 @@ def layer_text(templates: Environment, graph: LayerGraph, index: int, plan: Laye
         l1_ranges="\n".join(_l1_range(buffer) for buffer in plan.buffers),
         n_l1=len(plan.buffers),
         load_signature=signature(
-            "void ", load.name, load.parameters(step, [*pointers, "uint8_t* l1", "loads_t* loads"])
+            "void ", load.name, load.parameters(step, [*pointers, "uint8_t *l1", "loads_t *loads"])
         ),
         load="\n".join(load.body),
-        compute_signature=signature("void ", compute.name, compute.parameters(step, ["uint8_t* l1"])),
+        compute_signature=signature("void ", compute.name, compute.parameters(step, ["uint8_t *l1"])),
         compute="\n".join(compute.body),
         store_signature=signature(
-            "pulp_dma_job_t ", store.name, store.parameters(step, ["const uint8_t* l1", "uint8_t* out"])
+            "pulp_dma_job_t ", store.name, store.parameters(step, ["const uint8_t *l1", "uint8_t *out"])
         ),
         store="\n".join(store.body),
-        run_signature=signature("void ", f"run_{name}", ["uint8_t* l1", *pointers, "uint8_t* out"]),
+        run_signature=signature("void ", f"run_{name}", ["uint8_t *l1", *pointers, "uint8_t *out"]),
         run=run,
     )
     return LayerText(f"run_{name}", definitions)
@@ -177,7 +177,7 @@ def _aligned(rows: list[list[str]]) -> list[str]:
 
 
 def _l1_range(buffer: L1Buffer) -> str:
-    return f'    {{"{buffer.operand.value}{buffer.slot}", {buffer.offset}, {buffer.size}}},'
+    return f'    {{"{buffer.operand.value}[{buffer.slot}]", {buffer.offset}, {buffer.size}}},'
 
 
 def _l2_ranges(graph: LayerGraph, layer: Layer) -> list[str]:
@@ -204,11 +204,12 @@ def _load_x(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) 
     if plan.channels_first:
         box.append(("l1_plane", table.expression("x_plane")))
     function = "pulp_dma_box_in_chw" if plan.channels_first else "pulp_dma_box_in"
-    target = table.expression("x_data" if plan.pad_in_l1 else "x_l1")
-    source = f" + {table.expression('x')}"
-    copies = [f"loads->x = {function}(l1 + {target}, in{source}, &box);"]
+    source = table.expression("x")
+    target = address("l1", table.expression("x_data" if plan.pad_in_l1 else "x_l1"))
+    copies = [f"loads->x = {function}({target}, {address('in', source)}, &box);"]
     if len(layer.inputs) > 1:
-        copies.append(f"loads->x2 = {function}(l1 + {table.expression('x2_l1')}, in2{source}, &box);")
+        target = address("l1", table.expression("x2_l1"))
+        copies.append(f"loads->x2 = {function}({target}, {address('in2', source)}, &box);")
     if not table.varies("load_x"):
         return [designated("const pulp_box_t box", box), *(f"  {copy}" for copy in copies)]
     return [
@@ -221,8 +222,8 @@ def _load_x(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) 
 
 def _load_params(graph: LayerGraph, layer: Layer, table: StepTable) -> list[str]:
     arguments = [
-        f"l1 + {table.expression('params_l1')}",
-        f"{params_symbol(graph, layer)} + {table.expression('params')}",
+        address("l1", table.expression("params_l1")),
+        address(params_symbol(graph, layer), table.expression("params")),
         table.expression("params_size"),
     ]
     if not table.varies("load_params"):
@@ -236,10 +237,10 @@ def _load_params(graph: LayerGraph, layer: Layer, table: StepTable) -> list[str]
 
 def _store(graph: LayerGraph, layer: Layer, table: StepTable) -> list[str]:
     box = [*_box(graph.tensors[layer.output], table, "y"), ("l1_row", table.expression("y_row"))]
-    target, source = table.expression("y"), table.expression("y_l1")
+    target, source = address("out", table.expression("y")), address("l1", table.expression("y_l1"))
     return [
         designated("const pulp_box_t box", box),
-        f"  return pulp_dma_box_out(out + {target}, l1 + {source}, &box);",
+        f"  return pulp_dma_box_out({target}, {source}, &box);",
     ]
 
 

@@ -18,8 +18,10 @@ def params_symbol(graph: LayerGraph, layer: Layer) -> str:
 
 
 def emit_params(templates: Environment, graph: LayerGraph, plan: Plan) -> dict[str, str]:
-    """Header and source of the region's parameters, by file name."""
+    """Header and source of the region's parameters, by file name; none if no layer has any."""
     layers = [(layer, plan) for layer, plan in zip(graph.layers, plan.layers, strict=True) if has_params(layer)]
+    if not layers:
+        return {}
     declarations = "".join(f"extern {_declarator(graph, layer, plan)};\n" for layer, plan in layers)
     header = templates.get_template("params.h.j2").render(
         name=graph.name, guard=f"{graph.name.upper()}_PARAMS_H", declarations=declarations
