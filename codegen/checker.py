@@ -1,0 +1,316 @@
+"""An independent check of a plan: would the code made from it compute the graph, inside its memories?
+
+Nothing here is shared with the tiler: coverage is counted element by element, what a step reads is derived
+from the windows of its outputs, and slots are replayed load by load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind
+from tvm_pulp.codegen.kernel_limits import violations
+from tvm_pulp.codegen.machine import Machine
+from tvm_pulp.codegen.plan import Box, L1Buffer, L2Buffer, LayerPlan, Operand, Plan, TileStep
+from tvm_pulp.errors import PlanError
+
+ALIGNMENT = 8
+
+
+def check_plan(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
+    """Returns if the plan is right for this graph and machine; else raises PlanError, what is wrong and where."""
+    _check_header(graph, machine, plan)
+    for layer, layer_plan in zip(graph.layers, plan.layers, strict=True):
+        _check_layer(graph, layer, layer_plan, plan)
+    _check_l2(graph, plan)
+
+
+def _fail(what: str, where: str) -> PlanError:
+    return PlanError(what, where=f"plan, {where}")
+
+
+def _check_header(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
+    if plan.region != graph.name:
+        raise _fail(f"made for region {plan.region}, not {graph.name}", "header")
+    if [layer.layer for layer in plan.layers] != [layer.name for layer in graph.layers]:
+        raise _fail("the layers aren't the graph's layers in their order", "header")
+    if plan.cores != machine.cores:
+        raise _fail(f"made for {plan.cores} cores, there are {machine.cores}", "header")
+    if plan.l1_used > machine.l1_bytes:
+        raise _fail(f"uses {plan.l1_used} bytes of L1, there are {machine.l1_bytes}", "header")
+    if plan.l2_used > machine.l2_bytes:
+        raise _fail(f"uses {plan.l2_used} bytes of L2, there are {machine.l2_bytes}", "header")
+
+
+def _check_layer(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, plan: Plan) -> None:
+    where = f"layer {layer.name}"
+    if not layer_plan.steps:
+        raise _fail("no steps", where)
+    _check_buffers(layer, layer_plan, plan, where)
+    _check_boxes(graph, layer_plan, layer, where)
+    _check_coverage(graph, layer, layer_plan, where)
+    for index, step in enumerate(layer_plan.steps):
+        here = f"{where}, step {index}"
+        _check_input(graph, layer, step, here)
+        _check_sizes(layer, layer_plan, step, plan.cores, here)
+        for violation in violations(graph, layer, layer_plan, step):
+            raise _fail(f"{layer_plan.kernel}: {violation}", here)
+    _check_params(layer, layer_plan, where)
+    _replay_slots(layer, layer_plan, where)
+
+
+# ---- Buffers -------------------------------------------------------------------------------------------------
+
+
+def _check_buffers(layer: Layer, layer_plan: LayerPlan, plan: Plan, where: str) -> None:
+    for buffer in layer_plan.buffers:
+        name = _buffer_name(buffer)
+        if buffer.offset % ALIGNMENT or buffer.offset < 0:
+            raise _fail(f"buffer {name} at {buffer.offset} isn't aligned to {ALIGNMENT} bytes", where)
+        if buffer.offset + buffer.size > plan.l1_used:
+            raise _fail(f"buffer {name} ends at {buffer.offset + buffer.size}, beyond the L1 in use", where)
+    for one, other in combinations(layer_plan.buffers, 2):
+        if (one.operand, one.slot) == (other.operand, other.slot):
+            raise _fail(f"buffer {_buffer_name(one)} is there twice", where)
+        if one.offset < other.offset + other.size and other.offset < one.offset + one.size:
+            raise _fail(f"buffers {_buffer_name(one)} and {_buffer_name(other)} overlap", where)
+    if _slots(layer_plan, Operand.X2) != (_slots(layer_plan, Operand.X) if len(layer.inputs) == 2 else set()):
+        raise _fail("the second input's buffers don't match the first's", where)
+
+
+def _buffer_name(buffer: L1Buffer) -> str:
+    return f"{buffer.operand.value}[{buffer.slot}]"
+
+
+def _slots(layer_plan: LayerPlan, operand: Operand) -> set[int]:
+    return {buffer.slot for buffer in layer_plan.buffers if buffer.operand is operand}
+
+
+def _size(layer_plan: LayerPlan, operand: Operand, slot: int) -> int:
+    return sum(b.size for b in layer_plan.buffers if b.operand is operand and b.slot == slot)
+
+
+def _check_sizes(layer: Layer, layer_plan: LayerPlan, step: TileStep, cores: int, where: str) -> None:
+    """Every buffer that the step uses is there and holds what the step puts in it."""
+    pad = step.padding
+    rows = step.x.h + (pad.top + pad.bottom if layer_plan.pad_in_l1 else 0)
+    columns = step.x.w + (pad.left + pad.right if layer_plan.pad_in_l1 else 0)
+    needed = [
+        (Operand.X, step.x_slot, rows * columns * step.x.c + _overread(layer, layer_plan, step)),
+        (Operand.PARAMS, step.params_slot, step.params_size),
+        (Operand.Y, step.y_slot, step.y.h * step.y.w * step.y.c),
+        (Operand.SCRATCH, 0, _scratch(layer, layer_plan, step, cores)),
+    ]
+    if len(layer.inputs) == 2:
+        needed.append((Operand.X2, step.x_slot, rows * columns * step.x.c))
+    for operand, slot, size in needed:
+        if size > _size(layer_plan, operand, slot):
+            there = _size(layer_plan, operand, slot)
+            raise _fail(f"buffer {operand.value}[{slot}] needs {size} bytes and has {there}", where)
+
+
+def _overread(layer: Layer, layer_plan: LayerPlan, step: TileStep) -> int:
+    """Bytes that PULP-NN's depthwise reads behind its input."""
+    if layer_plan.kernel not in ("pulp_nn_depthwise_generic", "pulp_nn_depthwise_generic_less_4_weights"):
+        return 0
+    words = (layer.window.kernel_w + 3) // 4
+    beside = 0 if layer_plan.pad_in_l1 else step.padding.right
+    return max(4, 4 * words - layer.window.kernel_w + beside)
+
+
+def _scratch(layer: Layer, layer_plan: LayerPlan, step: TileStep, cores: int) -> int:
+    kernel_h, kernel_w = layer.window.kernel_h, layer.window.kernel_w
+    column = kernel_w * (step.padding.top + step.x.h + step.padding.bottom) + kernel_w
+    if "_nn_conv_" in layer_plan.kernel:
+        return 2 * cores * kernel_h * kernel_w * step.x.c
+    if layer_plan.kernel == "pulp_nn_depthwise_generic":
+        return cores * column
+    if layer_plan.kernel == "pulp_nn_depthwise_generic_less_4_weights":
+        return cores * (column + (kernel_w + 3) // 4 * 4 - kernel_w)
+    return 0
+
+
+# ---- Geometry ------------------------------------------------------------------------------------------------
+
+
+def _check_boxes(graph: LayerGraph, layer_plan: LayerPlan, layer: Layer, where: str) -> None:
+    source, out = graph.tensors[layer.inputs[0]], graph.tensors[layer.output]
+    for index, step in enumerate(layer_plan.steps):
+        for name, box, tensor in (("x", step.x, source), ("y", step.y, out)):
+            inside = (
+                _inside(box.h0, box.h, tensor.height)
+                and _inside(box.w0, box.w, tensor.width)
+                and _inside(box.c0, box.c, tensor.channels)
+            )
+            if not inside:
+                raise _fail(f"box {name} isn't inside tensor {tensor.name}", f"{where}, step {index}")
+    largest = layer_plan.steps[0].y
+    for step in layer_plan.steps:
+        largest = Box(0, max(largest.h, step.y.h), 0, max(largest.w, step.y.w), 0, max(largest.c, step.y.c))
+    if layer_plan.tile != largest:
+        raise _fail("the tile isn't the largest step's output box", where)
+
+
+def _inside(start: int, size: int, limit: int) -> bool:
+    return start >= 0 and size >= 1 and start + size <= limit
+
+
+def _check_coverage(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, where: str) -> None:
+    out = graph.tensors[layer.output]
+    times = np.zeros((out.height, out.width, out.channels), np.int32)
+    for step in layer_plan.steps:
+        y = step.y
+        times[y.h0 : y.h0 + y.h, y.w0 : y.w0 + y.w, y.c0 : y.c0 + y.c] += 1
+    for fault, wrong in (("never", times == 0), ("more than once", times > 1)):
+        if wrong.any():
+            place = tuple(int(index) for index in np.argwhere(wrong)[0])
+            raise _fail(f"output element {place} is computed {fault}", where)
+
+
+def _check_input(graph: LayerGraph, layer: Layer, step: TileStep, where: str) -> None:
+    """The step reads, at every position of its windows, the element that the layer's definition says."""
+    source = graph.tensors[layer.inputs[0]]
+    whole = Box(0, source.height, 0, source.width, 0, source.channels)
+    if layer.kind is LayerKind.LINEAR:
+        if step.x != whole or step.padding.top + step.padding.bottom + step.padding.left + step.padding.right:
+            raise _fail("a linear layer reads its whole input", where)
+        return
+    window, pad, x, y = layer.window, step.padding, step.x, step.y
+    own = layer.kind in (LayerKind.DEPTHWISE, LayerKind.ADD, LayerKind.AVGPOOL, LayerKind.MAXPOOL)
+    if (x.c0, x.c) != ((y.c0, y.c) if own else (0, source.channels)):
+        raise _fail("the input box has the wrong channels", where)
+    vertical = _reads(y.h0, y.h, window.kernel_h, window.stride_h, window.pad_top)
+    horizontal = _reads(y.w0, y.w, window.kernel_w, window.stride_w, window.pad_left)
+    _check_axis(vertical, source.height, (pad.top, x.h0, x.h, pad.bottom), f"{where}, rows")
+    _check_axis(horizontal, source.width, (pad.left, x.w0, x.w, pad.right), f"{where}, columns")
+
+
+def _reads(first: int, count: int, kernel: int, stride: int, before: int) -> npt.NDArray[np.int64]:
+    """Coordinates in the input tensor (outside: padding), by output and by kernel element."""
+    outputs, taps = np.arange(first, first + count), np.arange(kernel)
+    return np.add.outer(outputs * stride - before, taps)
+
+
+def _check_axis(reads: npt.NDArray[np.int64], size: int, buffer: tuple[int, int, int, int], where: str) -> None:
+    """`buffer` is (padding before, start, size of the box, padding after). A kernel reads the buffer from its
+    first padded element; each position must be the element, or the padding, that `reads` says."""
+    before, start, length, after = buffer
+    inside = np.full(before + length + after, -1, np.int64)
+    inside[before : before + length] = np.arange(start, start + length)
+    local = reads - reads[0, 0]
+    if int(local.max()) + 1 != inside.size:
+        raise _fail(f"box and padding span {inside.size}, the windows {int(local.max()) + 1}", where)
+    expected = np.where((reads >= 0) & (reads < size), reads, -1)
+    if not np.array_equal(inside[local], expected):
+        raise _fail("box and padding aren't where the windows read", where)
+
+
+# ---- Parameters ----------------------------------------------------------------------------------------------
+
+
+def _check_params(layer: Layer, layer_plan: LayerPlan, where: str) -> None:
+    """Equal channel ranges have one block, and the blocks lie one after the other in channel order."""
+    blocks: dict[tuple[int, int], tuple[int, int]] = {}
+    for index, step in enumerate(layer_plan.steps):
+        block = (step.params_offset, step.params_size)
+        channels = (step.y.c0, step.y.c)
+        if blocks.setdefault(channels, block) != block:
+            raise _fail(f"two parameter blocks for channels {channels}", f"{where}, step {index}")
+    offset = 0
+    for (c0, c), (block_offset, block_size) in sorted(blocks.items()):
+        size = _block_size(layer, c)
+        if (block_offset, block_size) != (offset, size):
+            raise _fail(
+                f"the parameters of channels {c0}..{c0 + c - 1} should be {size} bytes at {offset},"
+                f" not {block_size} at {block_offset}",
+                where,
+            )
+        offset += size
+
+
+def _block_size(layer: Layer, channels: int) -> int:
+    if layer.weights is None or layer.requant is None:
+        return 0
+    unit = 8 if layer.requant.wide else 4
+    weights = int(np.prod(layer.weights.shape[1:])) * channels
+    tail = 4 if layer.kind is LayerKind.DEPTHWISE else 0
+    return -(-(2 * unit * channels + weights + tail) // unit) * unit
+
+
+# ---- Slots ---------------------------------------------------------------------------------------------------
+
+
+def _replay_slots(layer: Layer, layer_plan: LayerPlan, where: str) -> None:
+    """Every step finds its operands; no load goes to the slot that the step before still reads, and no result
+    to the slot that is still being stored."""
+    x = [(step.x_slot, step.load_x, step.x) for step in layer_plan.steps]
+    _replay(x, "x", where, destroyed=layer_plan.kernel == "pulp_nn_maxpool")
+    if layer.weights is not None:
+        params = [(s.params_slot, s.load_params, (s.params_offset, s.params_size)) for s in layer_plan.steps]
+        _replay(params, "params", where)
+    elif any(step.load_params for step in layer_plan.steps):
+        raise _fail("loads parameters that the layer doesn't have", where)
+    for index, (before, step) in enumerate(zip(layer_plan.steps, layer_plan.steps[1:], strict=False), start=1):
+        if before.y_slot == step.y_slot:
+            raise _fail("writes the output slot that is still being stored", f"{where}, step {index}")
+
+
+def _replay(
+    uses: Sequence[tuple[int, bool, object]], operand: str, where: str, destroyed: bool = False
+) -> None:
+    held: dict[int, object] = {}
+    for index, (slot, load, wanted) in enumerate(uses):
+        here = f"{where}, step {index}"
+        if load and index > 0 and uses[index - 1][0] == slot:
+            raise _fail(f"loads {operand} into the slot that step {index - 1} reads", here)
+        if load:
+            held[slot] = wanted
+        elif held.get(slot) != wanted:
+            raise _fail(f"slot {slot} doesn't hold the {operand} of this step, and it isn't loaded", here)
+        if destroyed:
+            del held[slot]
+
+
+# ---- L2 ------------------------------------------------------------------------------------------------------
+
+
+def _check_l2(graph: LayerGraph, plan: Plan) -> None:
+    lives = _lives(graph)
+    if sorted(buffer.tensor for buffer in plan.l2_buffers) != sorted(lives):
+        raise _fail("the tensors in L2 aren't those between layers", "L2")
+    for buffer in plan.l2_buffers:
+        where = f"L2 buffer {buffer.tensor}"
+        tensor = graph.tensors[buffer.tensor]
+        if buffer.size != tensor.height * tensor.width * tensor.channels:
+            raise _fail(f"{buffer.size} bytes aren't the tensor's size", where)
+        if buffer.offset < 0 or buffer.offset + buffer.size > plan.l2_arena:
+            raise _fail("lies outside of the arena", where)
+        first, last = lives[buffer.tensor]
+        if buffer.first > first or buffer.last < last:
+            raise _fail(f"lives from layer {first} to {last}, not {buffer.first} to {buffer.last}", where)
+    for one, other in combinations(plan.l2_buffers, 2):
+        if _meet(one, other):
+            raise _fail(f"shares bytes with {other.tensor} while both live", f"L2 buffer {one.tensor}")
+    params = sum(max(s.params_offset + s.params_size for s in layer.steps) for layer in plan.layers)
+    if plan.l2_used < plan.l2_arena + params:
+        raise _fail(f"arena and parameters need {plan.l2_arena + params} bytes, not {plan.l2_used}", "L2")
+
+
+def _lives(graph: LayerGraph) -> dict[str, tuple[int, int]]:
+    """First and last layer of every tensor that the region itself keeps."""
+    lives: dict[str, tuple[int, int]] = {}
+    for index, layer in enumerate(graph.layers):
+        for name in layer.inputs:
+            if name in lives:
+                lives[name] = (lives[name][0], index)
+        if layer.output not in graph.outputs:
+            lives[layer.output] = (index, index)
+    return lives
+
+
+def _meet(one: L2Buffer, other: L2Buffer) -> bool:
+    together = one.first <= other.last and other.first <= one.last
+    return together and one.offset < other.offset + other.size and other.offset < one.offset + one.size

@@ -1,0 +1,179 @@
+"""What each kernel can't do: an independent check of the calls a plan makes.
+
+The limits of PULP-NN (pulp-platform/pulp-nn, 32bit/) were found by tests against a plain reference and by
+reading the kernels. `kernels.choose_kernel` avoids them; this module only judges, and shares no code with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Window
+from tvm_pulp.codegen.plan import LayerPlan, Padding, TileStep
+
+UINT16_MAX = 65535
+_CONVS = ("pulp_nn_conv_Ho_parallel", "pulp_nn_conv_HoWo_parallel", "pulp_nn_conv_Co_parallel")
+_POINTWISE = (
+    "pulp_nn_pointwise_Ho_parallel",
+    "pulp_nn_pointwise_HoWo_parallel",
+    "pulp_nn_pointwise_Co_parallel",
+)
+_DEPTHWISE = ("pulp_nn_depthwise_generic", "pulp_nn_depthwise_generic_less_4_weights")
+
+NARROW_KERNELS: dict[LayerKind, tuple[str, ...]] = {
+    LayerKind.CONV2D: _CONVS,
+    LayerKind.POINTWISE: _CONVS + _POINTWISE,
+    LayerKind.DEPTHWISE: (*_DEPTHWISE, "pulp_depthwise"),
+    LayerKind.LINEAR: ("pulp_nn_linear",),
+    LayerKind.ADD: ("pulp_add",),
+    LayerKind.AVGPOOL: ("pulp_avgpool",),
+    LayerKind.MAXPOOL: ("pulp_nn_maxpool", "pulp_maxpool"),
+}
+WIDE_KERNELS: dict[LayerKind, tuple[str, ...]] = {
+    LayerKind.CONV2D: ("pulp_conv_wide",),
+    LayerKind.POINTWISE: ("pulp_conv_wide",),
+    LayerKind.DEPTHWISE: ("pulp_depthwise_wide",),
+    LayerKind.LINEAR: ("pulp_linear_wide",),
+}
+
+
+@dataclass(frozen=True)
+class KernelCall:
+    """One call as the kernel sees it: `padding` is what the kernel itself adds to its input of `in_h x in_w`."""
+
+    name: str
+    in_h: int
+    in_w: int
+    in_c: int
+    out_h: int
+    out_w: int
+    out_c: int
+    window: Window
+    padding: Padding
+
+
+def kernel_call(layer: Layer, plan: LayerPlan, step: TileStep) -> KernelCall:
+    """The call of one step; explicit padding belongs to the input."""
+    pad = step.padding
+    tall, wide = (pad.top + pad.bottom, pad.left + pad.right) if plan.pad_in_l1 else (0, 0)
+    return KernelCall(
+        name=plan.kernel,
+        in_h=step.x.h + tall,
+        in_w=step.x.w + wide,
+        in_c=step.x.c,
+        out_h=step.y.h,
+        out_w=step.y.w,
+        out_c=step.y.c,
+        window=layer.window,
+        padding=Padding() if plan.pad_in_l1 else pad,
+    )
+
+
+def violations(graph: LayerGraph, layer: Layer, plan: LayerPlan, step: TileStep) -> list[str]:
+    """Everything that would make the step's kernel call compute something else; empty if the call is right."""
+    call = kernel_call(layer, plan, step)
+    found = _wrong_kernel(layer, plan) + _wrong_flags(graph, layer, plan, call)
+    if max(call.in_h, call.in_w, call.in_c, call.out_h, call.out_w, call.out_c) > UINT16_MAX:
+        found.append("a dimension is above 65535")
+    for names, check in _CHECKS:
+        if call.name in names:
+            found += check(call)
+    return found
+
+
+def _wrong_kernel(layer: Layer, plan: LayerPlan) -> list[str]:
+    wide = layer.requant is not None and layer.requant.wide and layer.kind in WIDE_KERNELS
+    allowed = (WIDE_KERNELS if wide else NARROW_KERNELS)[layer.kind]
+    return (
+        []
+        if plan.kernel in allowed
+        else [f"{plan.kernel} doesn't compute a {layer.kind.value} layer of this kind"]
+    )
+
+
+def _wrong_flags(graph: LayerGraph, layer: Layer, plan: LayerPlan, call: KernelCall) -> list[str]:
+    found = []
+    bounds = (0, 255) if layer.requant is None else (layer.requant.lo, layer.requant.hi)
+    if plan.clip != (bounds != (0, 255)):
+        found.append(f"clip is {plan.clip} for the bounds {bounds}")
+    if plan.channels_first != (plan.kernel in _DEPTHWISE):
+        found.append(f"{plan.kernel} with channels_first {plan.channels_first}")
+    if layer.kind is LayerKind.MAXPOOL:
+        if plan.pad_in_l1:
+            found.append("a padded value can't take part in a maximum")
+    elif call.padding != Padding() and graph.tensors[layer.inputs[0]].zero_point != 0:
+        found.append("the kernel pads with 0, which isn't the input's zero point")
+    return found
+
+
+def _even_and_padded(call: KernelCall) -> bool:
+    even = call.window.kernel_h % 2 == 0 or call.window.kernel_w % 2 == 0
+    return even and call.padding != Padding()
+
+
+def _check_conv(call: KernelCall) -> list[str]:
+    found = []
+    if _even_and_padded(call):
+        found.append("an even kernel with padding")
+    if call.in_c * call.window.kernel_h * call.window.kernel_w > UINT16_MAX:
+        found.append("more than 65535 weights for an output channel")
+    return found
+
+
+def _check_pointwise(call: KernelCall) -> list[str]:
+    if call.window != Window() or call.padding != Padding():
+        return ["the pointwise kernel knows no window, stride or padding"]
+    if call.name == "pulp_nn_pointwise_Co_parallel" and call.out_w % 2 == 1:
+        return ["pointwise_Co with an odd number of output columns"]
+    return []
+
+
+def _check_depthwise(call: KernelCall) -> list[str]:
+    window, pad = call.window, call.padding
+    elements = window.kernel_h * window.kernel_w
+    found = []
+    if call.in_c != call.out_c:
+        found.append("input and output channels differ")
+    if _even_and_padded(call):
+        found.append("an even kernel with padding")
+    if pad.right > 0 and pad.left != (window.kernel_w - 1) // 2:
+        found.append(f"padding left {pad.left}, right {pad.right}: right padding needs a centred kernel")
+    windows_at_left = sum(1 for x in range(call.out_w) if x * window.stride_w < pad.left)
+    if pad.left + pad.right > 0 and call.out_w - windows_at_left - pad.right < 1:
+        found.append("no window lies between left and right padding")
+    if call.name == "pulp_nn_depthwise_generic":
+        if elements < 4:
+            found.append("fewer than 4 kernel elements")
+        if elements > 1023:
+            found.append("more than 1023 kernel elements")
+        if window.kernel_w == 1:
+            found.append("a column kernel overruns its core's buffer")
+    elif elements >= 4:
+        found.append("4 or more kernel elements")
+    elif pad.right > 0 and window.stride_w > 1:
+        found.append("right padding with a stride")
+    return found
+
+
+def _check_linear(call: KernelCall) -> list[str]:
+    inputs = call.in_h * call.in_w * call.in_c
+    return ["more than 65535 inputs"] if inputs > UINT16_MAX else []
+
+
+def _check_maxpool(call: KernelCall) -> list[str]:
+    found = []
+    if call.padding.left > 0 and call.window.stride_w <= call.padding.left:
+        found.append("left padding that isn't smaller than the stride")
+    if call.out_w > call.in_w:
+        found.append("more output than input columns")
+    return found
+
+
+_CHECKS: tuple[tuple[tuple[str, ...], Callable[[KernelCall], list[str]]], ...] = (
+    (_CONVS, _check_conv),
+    (_POINTWISE, _check_pointwise),
+    (_DEPTHWISE, _check_depthwise),
+    (("pulp_nn_linear",), _check_linear),
+    (("pulp_nn_maxpool",), _check_maxpool),
+)
