@@ -9,6 +9,7 @@ from typing import Any
 
 import tvm
 
+from .archive import check_writable
 from .build import build_module
 from .errors import ModelError
 from .frontend.onnx import load_onnx
@@ -28,18 +29,20 @@ def compile_model(
 ) -> Package:
     """Compile a quantized network, the path of an ONNX file or a Relay module with `params`.
 
-    The package goes to `output`, a path that ends in `.tar` or the path of a folder (default `<name>.tar`), as a
-    whole or not at all. `name` becomes part of C names: the entry function is `tvmgen_<name>_run`. Raises an
-    error of the PulpError family.
+    The package goes to `output`, a path that ends in `.tar` or the path of a folder (default `<name>.tar`),
+    as a whole or not at all. `name` becomes part of C names: the entry function is `tvmgen_<name>_run`.
+    Raises an error of the PulpError family.
     """
     check_name(name)
+    target = Path(output or f"{name}.tar")
+    check_writable(target)
     options = options or PulpOptions()
     if isinstance(model, tvm.IRModule):
         mod, constants = model, params
     else:
         mod, constants = load_onnx(Path(model))
     partitioned = partition_for_pulp(mod, constants, options=options, mod_name=name)
-    return write_package(build_module(partitioned, name=name), Path(output or f"{name}.tar"), options)
+    return write_package(build_module(partitioned, name=name), target, options)
 
 
 def check_name(name: str) -> None:

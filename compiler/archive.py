@@ -13,6 +13,17 @@ from typing import BinaryIO
 
 from .errors import PulpError
 
+_ELSEWHERE = "choose another place with -o"
+
+
+def check_writable(path: Path) -> None:
+    """PulpError if nothing can be written to `path`, so that nobody waits for a compilation in vain."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise PulpError("no such folder", where=str(folder), fix=f"make it, or {_ELSEWHERE}")
+    if not os.access(folder, os.W_OK):
+        raise PulpError("the folder is not writable", where=str(folder), fix=_ELSEWHERE)
+
 
 def write_archive(files: Mapping[str, bytes], path: Path, *, marker: str) -> None:
     """Write `files` (path inside -> content) to `path`: a tar if it ends in `.tar`, else a folder.
@@ -82,9 +93,7 @@ def _write_folder(files: Mapping[str, bytes], path: Path, marker: str) -> None:
 
 
 def _unwritable(path: Path, error: OSError) -> PulpError:
-    return PulpError(
-        f"can't be written: {error.strerror or error}", where=str(path), fix="choose another place with -o"
-    )
+    return PulpError(f"can't be written: {error.strerror or error}", where=str(path), fix=_ELSEWHERE)
 
 
 def _umask() -> int:

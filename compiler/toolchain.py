@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sysconfig
@@ -85,8 +86,7 @@ def run_tool(command: Sequence[str | Path], *, what: str, environment: Mapping[s
 def _telling_line(output: str, status: int) -> str:
     """The first line about an error, else the last one that isn't blank."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    for word in ("error", "Error"):
-        for line in lines:
-            if word in line:
-                return line
+    for line in lines:
+        if re.search(r"\berror:|\bERROR:|CMake Error", line):
+            return line
     return lines[-1] if lines else f"ended with status {status}"

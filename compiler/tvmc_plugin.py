@@ -22,6 +22,7 @@ from tvm.driver.tvmc import main as driver
 from tvm.driver.tvmc.model import TVMCModel
 from tvm.ir.transform import PassContext
 
+from .archive import check_writable
 from .errors import ModelError, PulpError, TargetError
 from .failure import exit_status, one_line
 from .options import PulpOptions
@@ -52,7 +53,8 @@ def register() -> None:
         "default_target": None,
         "pass_pipeline": _partition,
     }
-    driver.register_parser(_extend_parsers)
+    if _extend_parsers not in driver.REGISTERED_PARSER:
+        driver.register_parser(_extend_parsers)
 
 
 def _partition(mod: Any, params: Any, mod_name: str = "default", **options: Any) -> Any:
@@ -201,8 +203,11 @@ def _compile_for_pulp(args: argparse.Namespace) -> int:
     from .build import pulp_executor, pulp_runtime, quiet_offline_build  # noqa: PLC0415
 
     target = parse_target(args.target, _options_text(args))
-    _settle_settings(args)
+    if not Path(args.FILE).is_file():
+        raise ModelError("no such file", where=args.FILE)
+    check_writable(Path(args.output))
     check_name(args.module_name)
+    _settle_settings(args)
     pass_config = _pass_config(args)
     executor = pulp_executor(_registry_options(args, compiler.Executor))
     runtime = pulp_runtime(_registry_options(args, compiler.Runtime))
@@ -233,10 +238,11 @@ def _compile_for_pulp(args: argparse.Namespace) -> int:
 
 def _registry_options(args: argparse.Namespace, registry: Any) -> dict[str, Any]:
     """Options of executor or runtime that the user gave, e.g. `--executor-aot-workspace-byte-alignment`."""
-    entity = compiler.reconstruct_registry_entity(args, registry)
-    names = registry.list_registered_options(str(entity)).keys()
-    prefix = f"{registry.flag_registry_name}_{entity}"
-    given = {name: getattr(args, f"{prefix}_{name.replace('-', '_')}", None) for name in names}
+    compiler.reconstruct_registry_entity(args, registry)  # refuses options of executors that are not chosen
+    chosen = getattr(args, registry.flag_registry_name)
+    prefix = f"{registry.flag_registry_name}_{chosen}_"
+    names = registry.list_registered_options(chosen).keys()
+    given = {name: getattr(args, prefix + name.replace("-", "_"), None) for name in names}
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -251,8 +257,6 @@ def _target_options(args: argparse.Namespace, target: PulpTarget) -> dict[str, d
 def _load(args: argparse.Namespace, options: PulpOptions) -> _Model:
     """The network: ONNX by our own front end, other formats by TVM's."""
     path = Path(args.FILE)
-    if not path.is_file():
-        raise ModelError("no such file", where=args.FILE)
     onnx = args.model_format == "onnx" or (args.model_format is None and path.suffix == ".onnx")
     if onnx and not args.input_shapes:
         from .frontend.onnx import load_onnx  # noqa: PLC0415 (start-up time of `tvmc --help`)

@@ -49,8 +49,7 @@ def partitioned(name: str = "net", *, addend: int = 3) -> tvm.IRModule:
     mod["main"] = relay.Function([image], _tail(relay.Call(variable, [_head(image)])))
     mod = relay.transform.InferType()(mod)
     mod = mod.with_attr("pulp_legalized", tvm.ir.save_json(legalized()))
-    refusal = {"operator": "nn.softmax", "sources": ["prob"], "reason": "float operator"}
-    return mod.with_attr("pulp_refusals", json.dumps([refusal]))
+    return mod.with_attr("pulp_refusals", json.dumps({"prob": "float operator"}))
 
 
 def _head(image: relay.Expr) -> relay.Expr:

@@ -24,7 +24,7 @@ void pulp_layer_fault(const char *command, const char *format, ...) {
   if (current.info) {
     pulp_fault(PULP_EXIT_FAULT, "layer '%s': %s: %s", current.info->name, command, message);
   }
-  pulp_fault(PULP_EXIT_FAULT, "outside of a layer: %s: %s", command, message);
+  pulp_fault(PULP_EXIT_FAULT, "%s: %s", command, message);
 }
 
 void pulp_require_core_0(const char *command) {
@@ -55,7 +55,7 @@ void pulp_layer_begin(const pulp_layer_info_t *layer, const pulp_l2_range_t *l2,
 void pulp_layer_end(void) {
   pulp_require_core_0("pulp_layer_end");
   if (!current.info) {
-    pulp_layer_fault("pulp_layer_end", "no layer has begun");
+    pulp_layer_fault("pulp_layer_end", "called outside of a layer");
   }
   pulp_dma_require_idle();
   current.info = NULL;
@@ -105,7 +105,7 @@ void pulp_layer_check(const char *command, const void *l1, uint64_t l1_bytes, co
                       uint64_t l2_bytes) {
   pulp_require_core_0(command);
   if (!current.info) {
-    pulp_layer_fault(command, "a transfer needs a layer");
+    pulp_layer_fault(command, "called outside of a layer");
   }
   check_l1(command, l1, l1_bytes);
   check_l2(command, l2, l2_bytes);

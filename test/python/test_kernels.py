@@ -1,0 +1,401 @@
+"""Every portable kernel against NumPy, over odd shapes and 1 to 8 cores."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from runtime_library import EXTRA_FLAGS, WINDOW_FIELDS, Border, RuntimeLibrary, Window
+
+Array = npt.NDArray[Any]
+CORES = st.integers(1, 8)
+SEEDS = st.integers(0, 2**32 - 1)
+PROPERTY = settings(max_examples=int(os.environ.get("PULP_TEST_EXAMPLES", "40")), deadline=None)
+U16 = ctypes.c_uint16
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> RuntimeLibrary:
+    return RuntimeLibrary(tmp_path_factory.mktemp("runtime"))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A window over a map, and the generator of its data."""
+
+    in_y: int
+    in_x: int
+    ch_in: int
+    ch_out: int
+    k_y: int
+    k_x: int
+    stride_y: int
+    stride_x: int
+    top: int
+    bottom: int
+    left: int
+    right: int
+    seed: int
+
+    @property
+    def out_y(self) -> int:
+        return (self.in_y + self.top + self.bottom - self.k_y) // self.stride_y + 1
+
+    @property
+    def out_x(self) -> int:
+        return (self.in_x + self.left + self.right - self.k_x) // self.stride_x + 1
+
+    def window(self) -> Window:
+        sizes = (self.in_x, self.in_y, self.ch_in, self.out_x, self.out_y, self.ch_out, self.k_x, self.k_y)
+        return Window(*sizes, self.top, self.bottom, self.left, self.right, self.stride_x, self.stride_y)
+
+    def nn_sizes(self) -> list[ctypes.c_uint16]:
+        """The window in PULP-NN's argument order, which is that of the structure."""
+        window = self.window()
+        return [U16(getattr(window, name)) for name in WINDOW_FIELDS]
+
+    def windows(self, x: Array, outside: int = 0) -> Array:
+        """(out_y, out_x, channels, k_y, k_x) of the HWC map `x`, int64."""
+        padding = ((self.top, self.bottom), (self.left, self.right), (0, 0))
+        padded = np.pad(x.astype(np.int64), padding, constant_values=outside)
+        views = np.lib.stride_tricks.sliding_window_view(padded, (self.k_y, self.k_x), axis=(0, 1))
+        return views[:: self.stride_y, :: self.stride_x][: self.out_y, : self.out_x]
+
+
+@st.composite
+def cases(draw: st.DrawFn, *, depthwise: bool = False) -> Case:
+    k_y, k_x = draw(st.integers(1, 5)), draw(st.integers(1, 5))
+    top, bottom = draw(st.integers(0, k_y)), draw(st.integers(0, k_y))
+    left, right = draw(st.integers(0, k_x)), draw(st.integers(0, k_x))
+    in_y = draw(st.integers(max(1, k_y - top - bottom), 9))
+    in_x = draw(st.integers(max(1, k_x - left - right), 9))
+    ch_in = draw(st.integers(1, 11))
+    ch_out = ch_in if depthwise else draw(st.integers(1, 11))
+    strides = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    return Case(in_y, in_x, ch_in, ch_out, k_y, k_x, *strides, top, bottom, left, right, draw(SEEDS))
+
+
+def wrap32(values: Array) -> Array:
+    return values.astype(np.uint64).astype(np.uint32).view(np.int32).astype(np.int64)
+
+
+def clip_u8(values: Array) -> Array:
+    return np.clip(values, 0, 255).astype(np.uint8)
+
+
+def nn_output(acc: Array, k: Array, lam: Array, mult: int, shift: int, *, relu: bool, bn: bool) -> Array:
+    """The output stage of PULP-NN, channels last."""
+    if relu and bn:
+        return clip_u8(wrap32(acc * k.astype(np.int64) + lam) >> shift)
+    if relu:
+        return clip_u8((wrap32(acc * mult) >> shift).astype(np.uint64).astype(np.uint16).view(np.int16))
+    return clip_u8(acc >> shift)
+
+
+def random_u8(rng: np.random.Generator, *shape: int) -> Array:
+    return rng.integers(0, 256, shape, dtype=np.uint8)
+
+
+def random_i8(rng: np.random.Generator, *shape: int) -> Array:
+    return rng.integers(-128, 128, shape, dtype=np.int8)
+
+
+def random_requant(rng: np.random.Generator, channels: int) -> tuple[Array, Array, int]:
+    """k, lambda and shift; in one case of four anything that fits, so that products wrap."""
+    if rng.integers(4) == 0:
+        k, lam = rng.integers(-(2**31), 2**31, (2, channels))
+        return k.astype(np.int32), lam.astype(np.int32), int(rng.integers(0, 32))
+    shift = int(rng.integers(8, 20))
+    k = rng.integers(0, max(2, 2**shift // 64), channels, dtype=np.int32)
+    return k, rng.integers(-(2**shift), 2 ** (shift + 7), channels, dtype=np.int32), shift
+
+
+def random_wide_requant(rng: np.random.Generator, channels: int) -> tuple[Array, Array, int]:
+    shift = int(rng.integers(20, 45))
+    k = rng.integers(0, 2**shift // 64, channels, dtype=np.int64)
+    return k, rng.integers(-(2**shift), 2 ** (shift + 7), channels, dtype=np.int64), shift
+
+
+def requant_wide(acc: Array, k: Array, lam: Array, shift: int) -> Array:
+    return clip_u8((acc * k + lam) >> shift)
+
+
+@pytest.mark.parametrize("split", ["Ho", "HoWo", "Co"])
+@PROPERTY
+@given(case=cases(), cores=CORES, relu=st.booleans(), bn=st.booleans(), with_bias=st.booleans())
+def test_nn_conv(
+    *, runtime: RuntimeLibrary, split: str, case: Case, cores: int, relu: bool, bn: bool, with_bias: bool
+) -> None:
+    rng = np.random.default_rng(case.seed)
+    x = random_u8(rng, case.in_y, case.in_x, case.ch_in)
+    weight = random_i8(rng, case.ch_out, case.k_y, case.k_x, case.ch_in)
+    bias = random_i8(rng, case.ch_out)
+    k, lam, shift = random_requant(rng, case.ch_out)
+    mult = int(rng.integers(1, 2**15))
+    im2col = random_u8(rng, 2 * cores * case.ch_in * case.k_y * case.k_x)
+    out = np.zeros((case.out_y, case.out_x, case.ch_out), np.uint8)
+    before = x.copy()
+    runtime.run(
+        cores, f"pulp_nn_conv_{split}_parallel", x, im2col, bias if with_bias else None, out, weight, k, lam,
+        U16(mult), U16(shift), *case.nn_sizes(), relu, bn,
+    )  # fmt: skip
+    acc = np.einsum("yxcij,oijc->yxo", case.windows(x), weight.astype(np.int64)) + (bias if with_bias else 0)
+    np.testing.assert_array_equal(out, nn_output(acc, k, lam, mult, shift, relu=relu, bn=bn))
+    np.testing.assert_array_equal(x, before)
+
+
+@pytest.mark.parametrize("split", ["Ho", "HoWo", "Co"])
+@PROPERTY
+@given(
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)), ch_in=st.integers(1, 40), ch_out=st.integers(1, 20),
+    cores=CORES, relu=st.booleans(), bn=st.booleans(), with_bias=st.booleans(), seed=SEEDS,
+)  # fmt: skip
+def test_nn_pointwise(
+    *, runtime: RuntimeLibrary, split: str, size: tuple[int, int], ch_in: int, ch_out: int, cores: int,
+    relu: bool, bn: bool, with_bias: bool, seed: int,
+) -> None:  # fmt: skip
+    rng = np.random.default_rng(seed)
+    case = Case(*size, ch_in, ch_out, 1, 1, 1, 1, 0, 0, 0, 0, seed)
+    x, weight, bias = random_u8(rng, *size, ch_in), random_i8(rng, ch_out, ch_in), random_i8(rng, ch_out)
+    k, lam, shift = random_requant(rng, ch_out)
+    mult = int(rng.integers(1, 2**15))
+    out = np.zeros((*size, ch_out), np.uint8)
+    runtime.run(
+        cores, f"pulp_nn_pointwise_{split}_parallel", x, None, bias if with_bias else None, out, weight, k, lam,
+        U16(mult), U16(shift), *case.nn_sizes(), relu, bn,
+    )  # fmt: skip
+    acc = x.astype(np.int64) @ weight.T.astype(np.int64) + (bias if with_bias else 0)
+    np.testing.assert_array_equal(out, nn_output(acc, k, lam, mult, shift, relu=relu, bn=bn))
+
+
+@pytest.mark.parametrize("suffix", ["", "_less_4_weights"])
+@PROPERTY
+@given(case=cases(depthwise=True), cores=CORES, relu=st.booleans(), bn=st.booleans(), with_bias=st.booleans())
+def test_nn_depthwise(
+    *, runtime: RuntimeLibrary, suffix: str, case: Case, cores: int, relu: bool, bn: bool, with_bias: bool
+) -> None:
+    rng = np.random.default_rng(case.seed)
+    x = random_u8(rng, case.in_y, case.in_x, case.ch_in)
+    weight, bias = random_i8(rng, case.ch_in, case.k_y, case.k_x), random_i8(rng, case.ch_in)
+    k, lam, shift = random_requant(rng, case.ch_in)
+    mult = int(rng.integers(1, 2**15))
+    tail = case.k_x if not suffix else (case.k_x + 3) // 4 * 4
+    buffer_c = random_u8(rng, cores * (case.k_x * (case.in_y + case.top + case.bottom) + tail))
+    out = np.zeros((case.out_y, case.out_x, case.ch_in), np.uint8)
+    runtime.run(
+        cores, f"pulp_nn_depthwise_generic{suffix}", np.ascontiguousarray(x.transpose(2, 0, 1)), buffer_c,
+        bias if with_bias else None, out, weight, None, k, lam, U16(mult), U16(shift), *case.nn_sizes(),
+        ctypes.c_int8(relu), ctypes.c_int8(bn),
+    )  # fmt: skip
+    acc = np.einsum("yxcij,cij->yxc", case.windows(x), weight.astype(np.int64)) + (bias if with_bias else 0)
+    np.testing.assert_array_equal(out, nn_output(acc, k, lam, mult, shift, relu=relu, bn=bn))
+
+
+@PROPERTY
+@given(
+    dim=st.integers(1, 300), outputs=st.integers(1, 30), cores=CORES, relu=st.booleans(), bn=st.booleans(),
+    with_bias=st.booleans(), seed=SEEDS,
+)  # fmt: skip
+def test_nn_linear(
+    *,
+    runtime: RuntimeLibrary,
+    dim: int,
+    outputs: int,
+    cores: int,
+    relu: bool,
+    bn: bool,
+    with_bias: bool,
+    seed: int,
+) -> None:
+    rng = np.random.default_rng(seed)
+    x, weight, bias = random_u8(rng, dim), random_i8(rng, outputs, dim), random_i8(rng, outputs)
+    k, lam, shift = random_requant(rng, outputs)
+    mult = int(rng.integers(1, 2**15))
+    out = np.zeros(outputs, np.uint8)
+    runtime.run(
+        cores, "pulp_nn_linear", x, bias if with_bias else None, out, weight, k, lam, U16(mult),
+        ctypes.c_int8(shift), U16(dim), U16(outputs), relu, bn,
+    )  # fmt: skip
+    acc = weight.astype(np.int64) @ x.astype(np.int64) + (bias if with_bias else 0)
+    np.testing.assert_array_equal(out, nn_output(acc, k, lam, mult, shift, relu=relu, bn=bn))
+
+
+@PROPERTY
+@given(dim=st.integers(1, 300), outputs=st.integers(1, 30), cores=CORES, with_bias=st.booleans(), seed=SEEDS)
+def test_nn_linear_out_32(
+    *, runtime: RuntimeLibrary, dim: int, outputs: int, cores: int, with_bias: bool, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    x, weight = random_u8(rng, dim), random_i8(rng, outputs, dim)
+    bias = rng.integers(-(2**31), 2**31, outputs).astype(np.int32)
+    out = np.zeros(outputs, np.int32)
+    bias_arg = bias if with_bias else None
+    runtime.run(cores, "pulp_nn_linear_out_32", x, bias_arg, out, weight, U16(dim), U16(outputs))
+    acc = weight.astype(np.int64) @ x.astype(np.int64) + (bias if with_bias else 0)
+    np.testing.assert_array_equal(out, wrap32(acc))
+
+
+@PROPERTY
+@given(case=cases(), cores=CORES)
+def test_conv_wide(runtime: RuntimeLibrary, case: Case, cores: int) -> None:
+    rng = np.random.default_rng(case.seed)
+    x = random_u8(rng, case.in_y, case.in_x, case.ch_in)
+    weight = random_i8(rng, case.ch_out, case.k_y, case.k_x, case.ch_in)
+    k, lam, shift = random_wide_requant(rng, case.ch_out)
+    out = np.zeros((case.out_y, case.out_x, case.ch_out), np.uint8)
+    runtime.run(cores, "pulp_conv_wide", x, out, weight, k, lam, U16(shift), ctypes.byref(case.window()))
+    acc = np.einsum("yxcij,oijc->yxo", case.windows(x), weight.astype(np.int64))
+    np.testing.assert_array_equal(out, requant_wide(acc, k, lam, shift))
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@PROPERTY
+@given(case=cases(depthwise=True), cores=CORES)
+def test_depthwise(runtime: RuntimeLibrary, wide: bool, case: Case, cores: int) -> None:
+    rng = np.random.default_rng(case.seed)
+    x = random_u8(rng, case.in_y, case.in_x, case.ch_in)
+    weight = random_i8(rng, case.ch_in, case.k_y, case.k_x)
+    k, lam, shift = (random_wide_requant if wide else random_requant)(rng, case.ch_in)
+    out = np.zeros((case.out_y, case.out_x, case.ch_in), np.uint8)
+    name = "pulp_depthwise_wide" if wide else "pulp_depthwise"
+    runtime.run(cores, name, x, out, weight, k, lam, U16(shift), ctypes.byref(case.window()))
+    acc = np.einsum("yxcij,cij->yxc", case.windows(x), weight.astype(np.int64))
+    expected = (
+        requant_wide(acc, k, lam, shift) if wide else nn_output(acc, k, lam, 1, shift, relu=True, bn=True)
+    )
+    np.testing.assert_array_equal(out, expected)
+
+
+@PROPERTY
+@given(dim=st.integers(1, 300), outputs=st.integers(1, 30), cores=CORES, seed=SEEDS)
+def test_linear_wide(runtime: RuntimeLibrary, dim: int, outputs: int, cores: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, weight = random_u8(rng, dim), random_i8(rng, outputs, dim)
+    k, lam, shift = random_wide_requant(rng, outputs)
+    out = np.zeros(outputs, np.uint8)
+    sizes = ctypes.c_uint32(dim), ctypes.c_uint32(outputs)
+    runtime.run(cores, "pulp_linear_wide", x, out, weight, k, lam, U16(shift), *sizes)
+    acc = weight.astype(np.int64) @ x.astype(np.int64)
+    np.testing.assert_array_equal(out, requant_wide(acc, k, lam, shift))
+
+
+@PROPERTY
+@given(elements=st.integers(0, 200), cores=CORES, seed=SEEDS)
+def test_add(runtime: RuntimeLibrary, elements: int, cores: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, b, out = random_u8(rng, elements), random_u8(rng, elements), np.zeros(elements, np.uint8)
+    (k1, k2), (lam, _), shift = random_requant(rng, 2)
+    multipliers = ctypes.c_int32(k1), ctypes.c_int32(k2), ctypes.c_int32(lam)
+    runtime.run(cores, "pulp_add", a, b, out, *multipliers, U16(shift), ctypes.c_uint32(elements))
+    total = a.astype(np.int64) * int(k1) + b.astype(np.int64) * int(k2) + int(lam)
+    np.testing.assert_array_equal(out, clip_u8(wrap32(total) >> shift))
+
+
+@PROPERTY
+@given(case=cases(depthwise=True), cores=CORES)
+def test_avgpool(runtime: RuntimeLibrary, case: Case, cores: int) -> None:
+    rng = np.random.default_rng(case.seed)
+    x = random_u8(rng, case.in_y, case.in_x, case.ch_in)
+    (k,), (lam,), shift = random_requant(rng, 1)
+    out = np.zeros((case.out_y, case.out_x, case.ch_in), np.uint8)
+    requant = ctypes.c_int32(k), ctypes.c_int32(lam), U16(shift)
+    runtime.run(cores, "pulp_avgpool", x, out, *requant, ctypes.byref(case.window()))
+    total = case.windows(x).sum(axis=(3, 4)) * int(k) + int(lam)
+    np.testing.assert_array_equal(out, clip_u8(wrap32(total) >> shift))
+
+
+@pytest.mark.parametrize("name", ["pulp_maxpool", "pulp_nn_maxpool"])
+@PROPERTY
+@given(case=cases(depthwise=True), cores=CORES)
+def test_maxpool(runtime: RuntimeLibrary, name: str, case: Case, cores: int) -> None:
+    x = random_u8(np.random.default_rng(case.seed), case.in_y, case.in_x, case.ch_in)
+    before = x.copy()
+    out = np.zeros((case.out_y, case.out_x, case.ch_in), np.uint8)
+    sizes = case.nn_sizes()
+    if name == "pulp_maxpool":
+        runtime.run(cores, name, x, out, ctypes.byref(case.window()))
+    else:  # one number of channels, behind the input's size
+        runtime.run(cores, name, x, out, *sizes[:5], *sizes[6:])
+    np.testing.assert_array_equal(out, case.windows(x).max(axis=(3, 4)))
+    np.testing.assert_array_equal(x, before)
+
+
+@pytest.mark.parametrize("channels_first", [False, True])
+@PROPERTY
+@given(
+    inner=st.tuples(st.integers(0, 5), st.integers(0, 5)), channels=st.integers(1, 9),
+    border=st.tuples(*[st.integers(0, 3)] * 4), value=st.integers(0, 255), cores=CORES, seed=SEEDS,
+)  # fmt: skip
+def test_pad(
+    *, runtime: RuntimeLibrary, channels_first: bool, inner: tuple[int, int], channels: int,
+    border: tuple[int, int, int, int], value: int, cores: int, seed: int,
+) -> None:  # fmt: skip
+    top, bottom, left, right = border
+    rows, cols = inner[0] + top + bottom, inner[1] + left + right
+    padded = random_u8(np.random.default_rng(seed), rows, cols, channels)
+    expected = np.full_like(padded, value)
+    kept = np.s_[top : rows - bottom, left : cols - right]
+    expected[kept] = padded[kept]
+    sizes = ctypes.byref(Border(rows, cols, channels, *border))
+    if channels_first:
+        planes = np.ascontiguousarray(padded.transpose(2, 0, 1))
+        runtime.run(cores, "pulp_pad_chw", planes, sizes, ctypes.c_uint8(value))
+        padded = planes.transpose(1, 2, 0)
+    else:
+        runtime.run(cores, "pulp_pad", padded, sizes, ctypes.c_uint8(value))
+    np.testing.assert_array_equal(padded, expected)
+
+
+@PROPERTY
+@given(elements=st.integers(0, 200), lo=st.integers(0, 255), hi=st.integers(0, 255), cores=CORES, seed=SEEDS)
+def test_clip(*, runtime: RuntimeLibrary, elements: int, lo: int, hi: int, cores: int, seed: int) -> None:
+    data = random_u8(np.random.default_rng(seed), elements)
+    expected = np.minimum(np.maximum(data, lo), hi)
+    bounds = ctypes.c_uint8(lo), ctypes.c_uint8(hi)
+    runtime.run(cores, "pulp_clip", data, ctypes.c_uint32(elements), *bounds)
+    np.testing.assert_array_equal(data, expected)
+
+
+@pytest.mark.skipif(bool(EXTRA_FLAGS), reason="this is the run with a sanitizer")
+@pytest.mark.parametrize("sanitizer", ["thread", "address,undefined"])
+def test_all_of_this_file_with_sanitizers(sanitizer: str) -> None:
+    """A few examples of each test above: no data race, nothing read or written out of bounds."""
+    libraries = [sanitizer_library(name) for name in sanitizer.split(",")]
+    environment = {
+        "PULP_TEST_CFLAGS": f"-fsanitize={sanitizer} -fno-sanitize-recover=all",
+        "PULP_TEST_EXAMPLES": "5",
+        "LD_PRELOAD": ":".join(libraries),
+        "ASAN_OPTIONS": "detect_leaks=0",  # the interpreter's own
+        "TSAN_OPTIONS": "exitcode=66",
+    }
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", __file__]
+    done = subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def sanitizer_library(sanitizer: str) -> str:
+    """The run-time library, which must be loaded before the interpreter's own libraries."""
+    name = {"thread": "libtsan.so", "address": "libasan.so", "undefined": "libubsan.so"}[sanitizer]
+    command = ["cc", f"-print-file-name={name}"]
+    path = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    if path == name:
+        pytest.skip(f"the C compiler has no {name}")
+    return path
+
+
+def test_one_kernel_on_more_cores_than_work(runtime: RuntimeLibrary) -> None:
+    out = np.zeros(1, np.uint8)
+    one = np.ones(1, np.uint8)
+    runtime.run(8, "pulp_add", one, one, out, 2, 3, 4, U16(0), 1)
+    assert out[0] == 9
