@@ -54,7 +54,7 @@ def layer_text(templates: Environment, graph: LayerGraph, index: int, plan: Laye
     step = f"step_{name}_t"
     y_slots = 1 + max(step.y_slot for step in plan.steps)
     l2_ranges = _l2_ranges(graph, layer)
-    run = templates.get_template(_run_template(plan)).render(
+    run = templates.get_template("run_pipelined.c.j2" if len(plan.steps) > 1 else "run_single.c.j2").render(
         name=name,
         n_steps=len(plan.steps),
         l2_ranges="\n".join(l2_ranges),
@@ -63,7 +63,6 @@ def layer_text(templates: Environment, graph: LayerGraph, index: int, plan: Laye
         wait_stores="\n".join(f"    pulp_dma_wait(stores[{slot}]);" for slot in range(y_slots)),
         y_slot=table.expression("y_slot"),
         load_first=load.call(f"&steps_{name}[0]"),
-        load_this=load.call("step"),
         load_next=load.call("step + 1"),
         compute_call=compute.call("step"),
         store_call=store.call("step"),
@@ -88,21 +87,6 @@ def layer_text(templates: Environment, graph: LayerGraph, index: int, plan: Laye
         run=run,
     )
     return LayerText(f"run_{name}", definitions)
-
-
-def _run_template(plan: LayerPlan) -> str:
-    if len(plan.steps) == 1:
-        return "run_single.c.j2"
-    return "run_serial.c.j2" if _reloads_in_place(plan) else "run_pipelined.c.j2"
-
-
-def _reloads_in_place(plan: LayerPlan) -> bool:
-    """True if a step loads into a buffer that the step before it still reads."""
-    return any(
-        (after.load_x and after.x_slot == before.x_slot)
-        or (after.load_params and after.params_size > 0 and after.params_slot == before.params_slot)
-        for before, after in zip(plan.steps, plan.steps[1:], strict=False)
-    )
 
 
 def _input_names(layer: Layer) -> tuple[str, ...]:

@@ -35,7 +35,6 @@ CASES = {
     "add": (Shape(LayerKind.ADD, 8, 8, 8), Wish(4, 8, 8)),
     "avgpool": (Shape(LayerKind.AVGPOOL, 8, 8, 8, window=Window(8, 8)), Wish(1, 1, 8)),
     "maxpool": (Shape(LayerKind.MAXPOOL, 8, 8, 8, window=Window(2, 2, 2, 2)), Wish(2, 4, 8)),
-    "single_buffers": (Shape(LayerKind.CONV2D, 9, 9, 5, 12, SAME), Wish(3, 4, 8, slots=1)),
 }
 
 
@@ -161,14 +160,6 @@ def test_a_layer_of_one_tile_has_no_loop_and_no_table() -> None:
         "    load_layer(in, l1, &loads);\n    wait_loads(&loads);\n  }\n"
         "  pulp_barrier();\n  compute_layer(l1);\n"
         "  if (core == 0) {\n    pulp_dma_wait(store_layer(l1, out));\n    pulp_layer_end();\n  }\n}\n",
-    )
-
-
-def test_single_buffers_are_loaded_when_the_step_before_is_done() -> None:
-    assert_in_order(
-        source("single_buffers"),
-        "      load_layer(step, in, l1, &loads);\n      wait_loads(&loads);\n",
-        "    compute_layer(step, l1);\n",
     )
 
 
