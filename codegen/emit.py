@@ -120,7 +120,7 @@ def _arena(plan: Plan) -> str:
 
 
 def _tensor_places(graph: LayerGraph) -> dict[str, str]:
-    """C for the address of each tensor inside `run_region`."""
+    """C for the address of each tensor inside `region_worker`."""
     inside = {name: f"t_{name}" for name in graph.tensors}
     inputs = {name: f"args->in_{name}" for name in graph.inputs}
     return inside | inputs | {name: f"args->out_{name}" for name in graph.outputs}

@@ -24,69 +24,107 @@ class LayerText:
 
 @dataclass(frozen=True)
 class _Function:
-    """A static function of the layer: body, and whether it reads the step table."""
+    """A static function of the layer; `parameters` and `arguments` without the step that it may read."""
 
+    result: str
     name: str
-    body: list[str]
+    parameters: tuple[str, ...]
     arguments: tuple[str, ...]
+    body: list[str]
 
     @property
     def reads_step(self) -> bool:
         return any("step->" in line for line in self.body)
 
-    def parameters(self, step_type: str, parameters: list[str]) -> list[str]:
-        return [f"const {step_type} *step", *parameters] if self.reads_step else parameters
+    def definition(self, step_type: str) -> str:
+        step = [f"const {step_type} *step"] if self.reads_step else []
+        return "\n".join([signature(self.result, self.name, [*step, *self.parameters]), *self.body, "}"])
 
     def call(self, step: str) -> str:
         arguments = ([step] if self.reads_step else []) + list(self.arguments)
         return f"{self.name}({', '.join(arguments)})"
 
 
+@dataclass(frozen=True)
+class _Functions:
+    """What a layer does with each tile."""
+
+    load: _Function
+    compute: _Function
+    store: _Function
+
+
 def layer_text(templates: Environment, graph: LayerGraph, index: int, plan: LayerPlan, cores: int) -> LayerText:
     """Text of the `index`-th layer of a region."""
     layer = graph.layers[index]
-    name, table = layer.name, step_table(graph, layer, plan)
-    sources = _input_names(layer)
-    pointers = [f"const uint8_t *{source}" for source in sources]
-    load = _Function(f"load_{name}", _load(graph, layer, plan, table), (*sources, "l1", "&loads"))
-    compute = _Function(f"compute_{name}", compute_tile(graph, layer, plan, table), ("l1",))
-    store = _Function(f"store_{name}", _store(graph, layer, table), ("l1", "out"))
-    step = f"step_{name}_t"
-    y_slots = 1 + max(step.y_slot for step in plan.steps)
+    table = step_table(graph, layer, plan)
+    functions = _functions(graph, layer, plan, table)
+    run = _run(templates, graph, layer, table, functions)
+    step_type = f"step_{layer.name}_t"
+    definitions = templates.get_template("layer.c.j2").render(
+        name=layer.name,
+        comment="\n".join(_comment(graph, index, layer, plan, cores)),
+        steps=_step_table(templates, layer.name, table),
+        l1_ranges="\n".join(_l1_range(buffer) for buffer in plan.buffers),
+        n_l1=len(plan.buffers),
+        load=functions.load.definition(step_type),
+        compute=functions.compute.definition(step_type),
+        store=functions.store.definition(step_type),
+        run=run,
+    )
+    return LayerText(f"run_{layer.name}", definitions)
+
+
+def _functions(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) -> _Functions:
+    name, inputs = layer.name, _input_names(layer)
+    return _Functions(
+        load=_Function(
+            "void ",
+            f"load_{name}",
+            (*_pointers(inputs), "uint8_t *l1", "loads_t *loads"),
+            (*inputs, "l1", "&loads"),
+            _load(graph, layer, plan, table),
+        ),
+        compute=_Function(
+            "void ", f"compute_{name}", ("uint8_t *l1",), ("l1",), compute_tile(graph, layer, plan, table)
+        ),
+        store=_Function(
+            "pulp_dma_job_t ",
+            f"store_{name}",
+            ("const uint8_t *l1", "uint8_t *out"),
+            ("l1", "out"),
+            _store(graph, layer, table),
+        ),
+    )
+
+
+def _run(
+    templates: Environment, graph: LayerGraph, layer: Layer, table: StepTable, functions: _Functions
+) -> str:
+    """The layer's entry function: one tile, or the pipelined loop over tiles."""
+    name, inputs, steps = layer.name, _input_names(layer), table.plan.steps
     l2_ranges = _l2_ranges(graph, layer)
-    run = templates.get_template("run_pipelined.c.j2" if len(plan.steps) > 1 else "run_single.c.j2").render(
+    y_slots = 1 + max(step.y_slot for step in steps)
+    body = templates.get_template("run_pipelined.c.j2" if len(steps) > 1 else "run_single.c.j2").render(
         name=name,
-        n_steps=len(plan.steps),
+        n_steps=len(steps),
         l2_ranges="\n".join(l2_ranges),
         n_l2=len(l2_ranges),
         no_stores=", ".join(["PULP_DMA_NONE"] * y_slots),
         wait_stores="\n".join(f"    pulp_dma_wait(stores[{slot}]);" for slot in range(y_slots)),
         y_slot=table.expression("y_slot"),
-        load_first=load.call(f"&steps_{name}[0]"),
-        load_next=load.call("step + 1"),
-        compute_call=compute.call("step"),
-        store_call=store.call("step"),
+        load_first=functions.load.call(f"&steps_{name}[0]"),
+        load_next=functions.load.call("step + 1"),
+        compute_call=functions.compute.call("step"),
+        store_call=functions.store.call("step"),
     )
-    definitions = templates.get_template("layer.c.j2").render(
-        name=name,
-        comment="\n".join(_comment(graph, index, layer, plan, cores)),
-        steps=_step_table(templates, name, table),
-        l1_ranges="\n".join(_l1_range(buffer) for buffer in plan.buffers),
-        n_l1=len(plan.buffers),
-        load_signature=signature(
-            "void ", load.name, load.parameters(step, [*pointers, "uint8_t *l1", "loads_t *loads"])
-        ),
-        load="\n".join(load.body),
-        compute_signature=signature("void ", compute.name, compute.parameters(step, ["uint8_t *l1"])),
-        compute="\n".join(compute.body),
-        store_signature=signature(
-            "pulp_dma_job_t ", store.name, store.parameters(step, ["const uint8_t *l1", "uint8_t *out"])
-        ),
-        store="\n".join(store.body),
-        run_signature=signature("void ", f"run_{name}", ["uint8_t *l1", *pointers, "uint8_t *out"]),
-        run=run,
+    return (
+        signature("void ", f"run_{name}", ["uint8_t *l1", *_pointers(inputs), "uint8_t *out"]) + f"\n{body}}}"
     )
-    return LayerText(f"run_{name}", definitions)
+
+
+def _pointers(inputs: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"const uint8_t *{name}" for name in inputs)
 
 
 def _input_names(layer: Layer) -> tuple[str, ...]:

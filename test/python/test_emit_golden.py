@@ -98,7 +98,7 @@ def test_conv2d_is_a_loop_over_its_step_table() -> None:
         "int32_t net(uint8_t *in_x, uint8_t *out_y) {\n"
         "  region_args_t args = {pulp_l1_arena(L1_BYTES), in_x, out_y};\n"
         "  if (args.l1 == NULL) return -1;\n"
-        "  return pulp_cluster_run(run_region, &args, CORES);\n}\n",
+        "  return pulp_cluster_run(region_worker, &args, CORES);\n}\n",
     )
 
 
@@ -233,10 +233,18 @@ def test_code_is_formatted_like_the_runtime(case: str, tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+TVM_HEADER = """#include <stdint.h>
+struct tvmgen_net_inputs { void *x; };
+struct tvmgen_net_outputs { void *y; };
+int32_t tvmgen_net_run(struct tvmgen_net_inputs *inputs, struct tvmgen_net_outputs *outputs);
+"""
+
+
 @pytest.mark.skipif(c_compiler() is None, reason="no C compiler on PATH")
 @pytest.mark.parametrize("case", CASES)
 def test_code_compiles_without_warnings(case: str, tmp_path: Path) -> None:
-    files = emit_region(*region(case, cores=2))
+    table = {"net_io.c": emit_io("net", [Io("x", 1)], [Io("y", 1)]), "tvmgen_net.h": TVM_HEADER}
+    files = emit_region(*region(case, cores=2)) | table
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     sources = [name for name in files if name.endswith(".c")]
