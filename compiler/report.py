@@ -12,8 +12,6 @@ from tvm_pulp.codegen.traffic import layer_traffic
 
 from .errors import InputError
 
-REPORT_FILE = "report.json"  # in a package
-
 Shape = tuple[int, int, int]  # height, width, channels
 
 

@@ -11,8 +11,8 @@ from tvm_pulp.codegen.plan_json import plan_from_json
 from ..console import console
 from ..errors import InputError
 from ..options import PulpOptions
-from ..package import Package
-from ..report import REPORT_FILE, CompilationReport, LayerReport, RegionReport, report_from_json
+from ..package import REPORT_FILE, Package
+from ..report import CompilationReport, LayerReport, RegionReport, report_from_json
 from ..report_tables import plan_tables, report_tables
 from ..suggest import suggestion
 
@@ -32,8 +32,9 @@ def command(path: Path, target: str, as_json: bool, layer: str | None) -> None:
     if path.suffix != ".onnx":
         _inspect(Package.open(path), as_json=as_json, layer=layer)
         return
-    with TemporaryDirectory() as folder:
-        _inspect(_compile(path, Path(folder) / "package", target), as_json=as_json, layer=layer)
+    options = PulpOptions.parse(target.strip().removeprefix("pulp"))
+    with TemporaryDirectory(prefix="tvm-pulp-") as folder:
+        _inspect(_compile(path, Path(folder) / "package", options), as_json=as_json, layer=layer)
 
 
 def _inspect(package: Package, *, as_json: bool, layer: str | None) -> None:
@@ -46,11 +47,10 @@ def _inspect(package: Package, *, as_json: bool, layer: str | None) -> None:
         console().print(report_tables(report))
 
 
-def _compile(model: Path, folder: Path, target: str) -> Package:
-    """Compile a network into a package in `folder`."""
-    from ..driver import compile_model  # noqa: PLC0415 (TVM, which inspecting a package does without)
+def _compile(model: Path, folder: Path, options: PulpOptions) -> Package:
+    """Compile a network into the package `folder`."""
+    from ..api import compile_model  # noqa: PLC0415 (TVM, which inspecting a package does without)
 
-    options = PulpOptions.parse(target.strip().removeprefix("pulp"))
     return compile_model(model, folder, options=options)
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from data import FloatArray, Split, load_split
-from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
+from data import FloatArray, load_split
+from onnx_run import count_right, run_onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 FOLDER = Path(__file__).parent
@@ -30,18 +30,6 @@ class _Images(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is un
 
     def get_next(self) -> dict[str, FloatArray] | None:
         return next(self._feeds, None)
-
-
-def count_correct(model: Path, split: Split) -> int:
-    """Return how many held-out images `model` gets right in onnxruntime.
-
-    Graph optimizations are off: fused integer kernels saturate differently on CPUs without VNNI.
-    """
-    options = SessionOptions()
-    options.graph_optimization_level = GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    logits = [session.run(["logits"], {"image": image[np.newaxis]})[0] for image in split.test_x]
-    return int((np.concatenate(logits).argmax(axis=1) == split.test_y).sum())
 
 
 def quantize(images: FloatArray) -> None:
@@ -63,7 +51,7 @@ def main() -> None:
     split = load_split()
     quantize(split.train_x[:CALIBRATION_IMAGES])
     for model in (FLOAT_MODEL, INT8_MODEL):
-        correct = count_correct(model, split)
+        correct = count_right(run_onnx(model, split.test_x), split.test_y)
         log.info("%s: %d of %d right", model.name, correct, len(split.test_y))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import lit.formats
 import llvm
 
-# Tools come from the environment that runs lit: its scripts, and LLVM's tools from the wheel that brings libLLVM.
+# Tools are those of the environment that runs lit: its scripts, and LLVM's from the wheel that brings libLLVM.
 SCRIPTS = Path(sys.executable).parent
 LLVM = Path(llvm.__path__[0]) / "bin"
 ROOT = Path(__file__).resolve().parents[2]

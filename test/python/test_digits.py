@@ -9,6 +9,7 @@ import onnx
 import pytest
 import quantize
 from data import load_split
+from onnx_run import count_right, run_onnx
 
 FOLDER = Path(quantize.__file__).parent
 FILES = ("digits_float.onnx", "digits_int8.onnx")
@@ -46,8 +47,9 @@ def test_quantized_types() -> None:
 def test_accuracy_is_what_the_readme_states(name: str) -> None:
     row = re.search(rf"`{name}`.*\| (\d+) \(", (FOLDER / "README.md").read_text())
     assert row is not None
-    correct = quantize.count_correct(FOLDER / name, load_split())
-    assert correct == int(row[1]) == 357
+    split = load_split()
+    right = count_right(run_onnx(FOLDER / name, split.test_x), split.test_y)
+    assert right == int(row[1]) == 357
 
 
 def test_size() -> None:
