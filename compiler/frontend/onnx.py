@@ -71,7 +71,9 @@ def _name_nodes(graph: onnx.GraphProto) -> None:
             taken.add(node.name)
 
 
-def _static_shapes(graph: onnx.GraphProto, path: Path, shapes: dict[str, Sequence[int]]) -> dict[str, list[int]]:
+def _static_shapes(
+    graph: onnx.GraphProto, path: Path, shapes: dict[str, Sequence[int]]
+) -> dict[str, list[int]]:
     """Every input's shape; ModelError for an unknown name or a dimension that has no number."""
     constants = {initializer.name for initializer in graph.initializer}
     inputs = {value.name: value for value in graph.input if value.name not in constants}
@@ -90,7 +92,10 @@ def _shape(value: onnx.ValueInfoProto, path: Path, given: Sequence[int] | None) 
         return [int(size) for size in given]
     sizes = [dim.dim_value or dim.dim_param or "?" for dim in value.type.tensor_type.shape.dim]
     if any(not isinstance(size, int) or size < 1 for size in sizes):
-        shown, example = ", ".join(map(str, sizes)), ",".join(str(s) if isinstance(s, int) else "1" for s in sizes)
+        shown, example = (
+            ", ".join(map(str, sizes)),
+            ",".join(str(s) if isinstance(s, int) else "1" for s in sizes),
+        )
         raise ModelError(
             f"input `{value.name}` has the dynamic shape [{shown}]",
             where=str(path),
