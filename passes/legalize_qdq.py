@@ -12,6 +12,7 @@ from .legalize.dense import legalize_dense
 from .legalize.island import Island, Refusal, Rule, strip_activations
 from .legalize.pool import legalize_average_pool, legalize_global_average_pool, legalize_max_pool
 from .legalize.read import activation_quantization, as_call, dtype_of, operator_name, shape_of
+from .legalize.requantize import legalize_requantize
 from .legalize.reshape import legalize_reshape
 from .legalize.spans import with_span
 from .legalize.values import Quantized, from_user_layout, in_user_form, in_user_layout
@@ -31,6 +32,7 @@ RULES: dict[str, Rule] = {
     "nn.batch_flatten": legalize_reshape,
     "squeeze": legalize_reshape,
     "expand_dims": legalize_reshape,
+    "qnn.dequantize": legalize_requantize,  # nothing between dequantize and quantize, or only a clip
 }
 
 
@@ -69,7 +71,7 @@ class _Rewriter:
         rule = RULES.get(main.op.name) if as_call(main, *RULES) is not None else None
         if rule is None or not self._reads_quantized(main):
             return None
-        operators = (main, *activations)
+        operators = (main, *activations) if main.op.name != "qnn.dequantize" else activations
         island = Island(
             core, out, bounds, shape_of(quantize), dtype_of(quantize), operators, self._behind_dequantize
         )
@@ -77,11 +79,13 @@ class _Rewriter:
         if isinstance(result, Refusal):
             self.refusals[operator_name(main)] = result.reason
             return None
-        leaves = [value.expr for arg in main.args if (value := self._behind_dequantize(arg)) is not None]
+        read = (main, *main.args)
+        leaves = [value.expr for arg in read if (value := self._behind_dequantize(arg)) is not None]
         return result.with_expr(with_span(result.expr, operators, leaves))
 
     def _reads_quantized(self, core: relay.Call) -> bool:
-        return as_call(core.args[0], "qnn.dequantize") is not None
+        source = core if core.op.name == "qnn.dequantize" else core.args[0]
+        return self._behind_dequantize(source) is not None
 
     def _behind_dequantize(self, expr: relay.Expr) -> Quantized | None:
         """The canonical value that a `qnn.dequantize` reads."""

@@ -8,19 +8,21 @@ for which `k * acc` and `k * acc + offset` are proven to stay inside int32, from
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 INT32_MAX = 2**31 - 1
-INT64_HEADROOM = 2**62
+INT64_MAX = 2**63 - 1
 MAX_SHIFT = 31
-MAX_WIDE_SHIFT = 47  # with 8 bits of output and 7 to spare this keeps every sum far inside int64
+MAX_WIDE_SHIFT = 62
 MAX_BYTE = 255
 
 Ints = npt.NDArray[np.int64]
 Reals = npt.NDArray[np.float64]
+Exact = npt.NDArray[np.object_]  # Python's integers, which do not wrap
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class Quantization:
     zero_point: int
 
     def nearest_byte(self, real: float) -> int:
-        """The byte that stands for a real number best, half to even as ONNX rounds."""
-        return int(min(MAX_BYTE, max(0, round(real / self.scale) + self.zero_point)))
+        """The byte that stands for a real number best; half a unit rounds up, as in every layer."""
+        return int(min(MAX_BYTE, max(0.0, math.floor(real / self.scale + self.zero_point + 0.5))))
 
 
 @dataclass(frozen=True)
@@ -76,34 +78,38 @@ def accumulator_of(weights: npt.NDArray[np.integer], bias: Ints, zero_point: int
     )
 
 
-def _with_shift(scale: Reals, acc: Accumulator, zero_point: int, shift: int) -> tuple[Ints, Ints]:
-    k = np.rint(scale * 2.0**shift).astype(np.int64)
-    return k, k * acc.constant + (zero_point << shift) + ((1 << shift) >> 1)
+def _with_shift(scale: Reals, acc: Accumulator, zero_point: int, shift: int) -> tuple[Exact, Exact]:
+    k = np.array([int(value) for value in np.rint(np.ldexp(scale, shift))], dtype=object)
+    return k, k * acc.constant.astype(object) + (zero_point << shift) + ((1 << shift) >> 1)
 
 
-def _fits(k: Ints, offset: Ints, acc: Accumulator, limit: int) -> bool:
-    """Whether k, every product and every sum stay inside -limit .. limit."""
-    low, high = k.astype(float) * acc.low, k.astype(float) * acc.high
-    constant = k.astype(float) * acc.constant  # in floats, since the offset itself may have wrapped
-    bounds = (k.astype(float), low, high, low + offset, high + offset, offset.astype(float), constant)
-    return all(bool(np.all(np.abs(bound) <= limit)) for bound in bounds)
+def _fits(k: Exact, offset: Exact, acc: Accumulator, limit: int) -> bool:
+    """Whether every product and every sum stay inside -limit .. limit."""
+    low, high = k * acc.low.astype(object), k * acc.high.astype(object)
+    bounds = (low, high, low + offset, high + offset, offset)
+    return all(-limit <= value <= limit for bound in bounds for value in (bound.min(), bound.max()))
 
 
-def _error(scale: Reals, k: Ints, shift: int, acc: Accumulator) -> float:
+def _error(scale: Reals, k: Exact, shift: int, acc: Accumulator) -> float:
     """The largest error of the rounded multipliers in units of the output, over sums that are not clipped."""
     reach = np.maximum(np.abs(acc.low + acc.constant), np.abs(acc.high + acc.constant)).astype(float)
     unclipped = np.minimum(reach, MAX_BYTE / np.maximum(scale, np.finfo(float).tiny))
-    return float(np.max(np.abs(k / 2.0**shift - scale) * unclipped, initial=0.0))
+    return float(np.max(np.abs(k.astype(float) / 2.0**shift - scale) * unclipped, initial=0.0))
 
 
 def _largest_shift(scale: Reals, acc: Accumulator, zero_point: int, most: int, limit: int) -> int | None:
     """The largest shift up to `most` that keeps everything inside `limit`; None if not even 0 does."""
+    largest = float(np.max(scale, initial=0.0))
     for shift in range(most, -1, -1):
-        if float(np.max(scale, initial=0.0)) * 2.0**shift > INT32_MAX:
-            continue
+        if np.rint(np.ldexp(largest, shift)) > INT32_MAX:
+            continue  # k itself is int32 in both variants
         if _fits(*_with_shift(scale, acc, zero_point, shift), acc, limit):
             return shift
     return None
+
+
+def _multipliers(k: Exact, offset: Exact, shift: int, *, wide: bool) -> Multipliers:
+    return Multipliers(k.astype(np.int64), offset.astype(np.int64), shift, wide)
 
 
 def choose_multipliers(scale: Reals, acc: Accumulator, zero_point: int) -> Multipliers | None:
@@ -116,12 +122,12 @@ def choose_multipliers(scale: Reals, acc: Accumulator, zero_point: int) -> Multi
     if shift is not None:
         k, offset = _with_shift(scale, acc, zero_point, shift)
         if _error(scale, k, shift, acc) <= 0.5:
-            return Multipliers(k, offset, shift, wide=False)
-    shift = _largest_shift(scale, acc, zero_point, MAX_WIDE_SHIFT, INT64_HEADROOM)
+            return _multipliers(k, offset, shift, wide=False)
+    shift = _largest_shift(scale, acc, zero_point, MAX_WIDE_SHIFT, INT64_MAX)
     if shift is None:
         return None
     k, offset = _with_shift(scale, acc, zero_point, shift)
-    return Multipliers(k, offset, shift, wide=True)
+    return _multipliers(k, offset, shift, wide=True)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from tvm import relay
 
-from ..numerics import choose_pool_multipliers
+from ..numerics import Quantization, choose_pool_multipliers
 from . import build
 from .island import Island, Refusal
+from .requantize import rescaled
 from .values import Layout, Quantized
 
 
@@ -24,12 +25,12 @@ def _feature_map(island: Island) -> Quantized | Refusal:
     return x
 
 
-def _result(island: Island, x: Quantized, expr: relay.Expr) -> Quantized:
+def _result(island: Island, x: Quantized, expr: relay.Expr, meaning: Quantization) -> Quantized:
     _, channels, height, width = island.shape
     return replace(
         x,
         expr=expr,
-        quantization=island.out,
+        quantization=meaning,
         shape=island.shape,
         dtype=island.dtype,
         feature_map=(channels, height, width),
@@ -37,12 +38,10 @@ def _result(island: Island, x: Quantized, expr: relay.Expr) -> Quantized:
 
 
 def legalize_max_pool(island: Island) -> Quantized | Refusal:
-    """`nn.max_pool2d`; the quantization must be the same on both sides."""
+    """`nn.max_pool2d`; where the scale changes it is followed by a requantization."""
     x = _feature_map(island)
     if isinstance(x, Refusal):
         return x
-    if x.quantization != island.out:
-        return Refusal("its input and output have different scales")
     attrs = island.core.attrs
     expr = relay.nn.max_pool2d(
         x.expr,
@@ -53,9 +52,7 @@ def legalize_max_pool(island: Island) -> Quantized | Refusal:
         layout="NHWC",
         ceil_mode=attrs.ceil_mode,
     )
-    if (island.bounds.lo, island.bounds.hi) != (0, 255):
-        expr = relay.clip(expr, island.bounds.lo, island.bounds.hi)
-    return _result(island, x, expr)
+    return rescaled(_result(island, x, expr, x.quantization), island)
 
 
 def _counts(
@@ -90,7 +87,7 @@ def _average(
     shaped = replace(multipliers, k=multipliers.k.reshape(shape), offset=multipliers.offset.reshape(shape))
     pad_value = x.quantization.zero_point if include_padding else 0
     total = build.window_sum(x.expr, x.feature_map, pool, pad_value)
-    return _result(island, x, build.requantize(total, shaped, island.bounds))
+    return _result(island, x, build.requantize(total, shaped, island.bounds), island.out)
 
 
 def legalize_average_pool(island: Island) -> Quantized | Refusal:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..numerics import Range
 from . import build
 from .island import Island, Refusal
+from .requantize import rescaled
 from .values import Layout, Quantized, from_user_layout, in_user_layout
 
 
@@ -22,13 +22,11 @@ def _flat(x: Quantized, shape: tuple[int, ...]) -> Quantized:
 
 
 def legalize_reshape(island: Island) -> Quantized | Refusal:
-    """`reshape`, `nn.batch_flatten`, `squeeze`, `expand_dims`; the quantization must be the same on both sides."""
+    """`reshape`, `nn.batch_flatten`, `squeeze`, `expand_dims`; a change of scale is a requantization behind it."""
     x = island.value(island.core.args[0])
     if x is None:
         return Refusal("its input is not a quantized tensor")
-    if x.quantization != island.out or island.bounds != Range():
-        return Refusal("its input and output have different scales")
     if _flattens(x, island.shape):
-        return replace(_flat(x, island.shape), dtype=island.dtype)
+        return rescaled(_flat(x, island.shape), island)
     moved = build.reshape(in_user_layout(x), island.shape)
-    return from_user_layout(moved, island.out, island.shape, island.dtype)
+    return rescaled(from_user_layout(moved, x.quantization, island.shape, island.dtype), island)

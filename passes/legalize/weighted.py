@@ -24,15 +24,34 @@ class Weights:
     scale: npt.NDArray[np.float64]
 
 
-def peel_bias(expr: relay.Expr) -> tuple[relay.Expr, npt.NDArray[np.float64] | None]:
-    """The operator below a constant bias, and the bias in real numbers (flat), if there is one."""
+@dataclass(frozen=True)
+class Bias:
+    """A constant added to the sums: real numbers, and the integers with their scale if it was quantized."""
+
+    real: npt.NDArray[np.float64]
+    quantized: QuantizedConstant | None
+
+    def in_units(self, step: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """The bias in units of the accumulator, `step` real numbers each, for every channel.
+
+        A bias with (nearly) that scale already, as quantizers write it, is taken as it is.
+        """
+        if self.quantized is not None and np.allclose(self.quantized.scale, step, rtol=1e-6, atol=0):
+            centred = self.quantized.values.astype(np.int64).ravel() - self.quantized.zero_point
+            return np.broadcast_to(centred, step.shape)
+        real = np.broadcast_to(self.real, step.shape)
+        return np.rint(np.divide(real, step, out=np.zeros(step.shape), where=step > 0)).astype(np.int64)
+
+
+def peel_bias(expr: relay.Expr) -> tuple[relay.Expr, Bias | None]:
+    """The operator below a constant bias, and the bias, if there is one."""
     call = as_call(expr, "nn.bias_add", "add")
     if call is None:
         return expr, None
     for data, other in ((call.args[0], call.args[1]), (call.args[1], call.args[0])):
-        bias = evaluate(other)
-        if bias is not None and as_call(data, "nn.conv2d", "nn.dense", "nn.matmul") is not None:
-            return data, np.asarray(bias, np.float64).ravel()
+        real = evaluate(other)
+        if real is not None and as_call(data, "nn.conv2d", "nn.dense", "nn.matmul") is not None:
+            return data, Bias(np.asarray(real, np.float64).ravel(), quantized_constant(other))
     return expr, None
 
 
@@ -55,13 +74,11 @@ def _centred(found: QuantizedConstant) -> Weights | Refusal:
 
 
 def multipliers_of(
-    weights: Weights, bias: npt.NDArray[np.float64] | None, x: Quantization, out: Quantization
+    weights: Weights, bias: Bias | None, x: Quantization, out: Quantization
 ) -> Multipliers | Refusal:
-    """Multipliers of a layer; `bias` in real numbers, an entry per channel or one for all."""
-    channels = weights.values.shape[0]
+    """Multipliers of a layer."""
     step = weights.scale * x.scale  # what one unit of the accumulator is worth
-    real_bias = np.broadcast_to(np.zeros(1) if bias is None else bias, (channels,))
-    units = np.divide(real_bias, step, out=np.zeros(channels), where=step > 0)
-    acc = accumulator_of(weights.values, np.rint(units).astype(np.int64), x.zero_point)
+    units = np.zeros(step.shape, np.int64) if bias is None else bias.in_units(step)
+    acc = accumulator_of(weights.values, units, x.zero_point)
     found = choose_multipliers(step / out.scale, acc, out.zero_point)
     return found or Refusal("its scales are too far apart for 64-bit requantization")

@@ -12,8 +12,9 @@ from .conv2d import CONV2D
 from .linear import LINEAR
 from .operator import OperatorPattern
 from .pool import AVERAGE_POOL, MAX_POOL
+from .requantize import REQUANTIZE
 
-OPERATORS: tuple[OperatorPattern, ...] = (CONV2D, LINEAR, ADD, AVERAGE_POOL, MAX_POOL)
+OPERATORS: tuple[OperatorPattern, ...] = (CONV2D, LINEAR, ADD, AVERAGE_POOL, MAX_POOL, REQUANTIZE)
 
 Refuse = Callable[[relay.Call, str], None]
 TableEntry = tuple[str, DFPattern, Callable[[relay.Call], bool]]

@@ -75,7 +75,9 @@ typedef struct {
   unsigned n_l1;
 } pulp_layer_info_t;
 
-/* Core 0 calls these around each layer: checks and counters on `host`, performance counters on devices. */
+/* Core 0 calls these around each layer: checks and counters on `host`, performance counters on devices. A
+ * layer is known by the address of its `pulp_layer_info_t`, which must stay valid to the end of the program;
+ * `l2` only until pulp_layer_end. */
 void pulp_layer_begin(const pulp_layer_info_t *layer, const pulp_l2_range_t *l2, unsigned n_l2);
 void pulp_layer_end(void);
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +14,12 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime_library import Border, RuntimeLibrary, Window
+from runtime_library import EXTRA_FLAGS, WINDOW_FIELDS, Border, RuntimeLibrary, Window
 
 Array = npt.NDArray[Any]
 CORES = st.integers(1, 8)
 SEEDS = st.integers(0, 2**32 - 1)
-PROPERTY = settings(max_examples=60, deadline=None)
+PROPERTY = settings(max_examples=int(os.environ.get("PULP_TEST_EXAMPLES", "40")), deadline=None)
 U16 = ctypes.c_uint16
 
 
@@ -58,7 +61,7 @@ class Case:
     def nn_sizes(self) -> list[ctypes.c_uint16]:
         """The window in PULP-NN's argument order, which is that of the structure."""
         window = self.window()
-        return [U16(getattr(window, name)) for name, _ in Window._fields_]
+        return [U16(getattr(window, name)) for name in WINDOW_FIELDS]
 
     def windows(self, x: Array, outside: int = 0) -> Array:
         """(out_y, out_x, channels, k_y, k_x) of the HWC map `x`, int64."""
@@ -89,7 +92,7 @@ def clip_u8(values: Array) -> Array:
     return np.clip(values, 0, 255).astype(np.uint8)
 
 
-def nn_output(acc: Array, k: Array, lam: Array, mult: int, shift: int, relu: bool, bn: bool) -> Array:
+def nn_output(acc: Array, k: Array, lam: Array, mult: int, shift: int, *, relu: bool, bn: bool) -> Array:
     """The output stage of PULP-NN, channels last."""
     if relu and bn:
         return clip_u8(wrap32(acc * k.astype(np.int64) + lam) >> shift)
@@ -130,7 +133,7 @@ def requant_wide(acc: Array, k: Array, lam: Array, shift: int) -> Array:
 @PROPERTY
 @given(case=cases(), cores=CORES, relu=st.booleans(), bn=st.booleans(), with_bias=st.booleans())
 def test_nn_conv(
-    runtime: RuntimeLibrary, split: str, case: Case, cores: int, relu: bool, bn: bool, with_bias: bool
+    *, runtime: RuntimeLibrary, split: str, case: Case, cores: int, relu: bool, bn: bool, with_bias: bool
 ) -> None:
     rng = np.random.default_rng(case.seed)
     x = random_u8(rng, case.in_y, case.in_x, case.ch_in)
@@ -138,7 +141,7 @@ def test_nn_conv(
     bias = random_i8(rng, case.ch_out)
     k, lam, shift = random_requant(rng, case.ch_out)
     mult = int(rng.integers(1, 2**15))
-    im2col = np.zeros(2 * cores * case.ch_in * case.k_y * case.k_x, np.uint8)
+    im2col = random_u8(rng, 2 * cores * case.ch_in * case.k_y * case.k_x)
     out = np.zeros((case.out_y, case.out_x, case.ch_out), np.uint8)
     before = x.copy()
     runtime.run(
@@ -146,7 +149,7 @@ def test_nn_conv(
         U16(mult), U16(shift), *case.nn_sizes(), relu, bn,
     )  # fmt: skip
     acc = np.einsum("yxcij,oijc->yxo", case.windows(x), weight.astype(np.int64)) + (bias if with_bias else 0)
-    np.testing.assert_array_equal(out, nn_output(acc, k, lam, mult, shift, relu, bn))
+    np.testing.assert_array_equal(out, nn_output(acc, k, lam, mult, shift, relu=relu, bn=bn))
     np.testing.assert_array_equal(x, before)
 
 
@@ -157,8 +160,8 @@ def test_nn_conv(
     cores=CORES, relu=st.booleans(), bn=st.booleans(), with_bias=st.booleans(), seed=SEEDS,
 )  # fmt: skip
 def test_nn_pointwise(
-    runtime: RuntimeLibrary, split: str, size: tuple[int, int], ch_in: int, ch_out: int, cores: int, relu: bool,
-    bn: bool, with_bias: bool, seed: int,
+    *, runtime: RuntimeLibrary, split: str, size: tuple[int, int], ch_in: int, ch_out: int, cores: int,
+    relu: bool, bn: bool, with_bias: bool, seed: int,
 ) -> None:  # fmt: skip
     rng = np.random.default_rng(seed)
     case = Case(*size, ch_in, ch_out, 1, 1, 1, 1, 0, 0, 0, 0, seed)
@@ -171,14 +174,14 @@ def test_nn_pointwise(
         U16(mult), U16(shift), *case.nn_sizes(), relu, bn,
     )  # fmt: skip
     acc = x.astype(np.int64) @ weight.T.astype(np.int64) + (bias if with_bias else 0)
-    np.testing.assert_array_equal(out, nn_output(acc, k, lam, mult, shift, relu, bn))
+    np.testing.assert_array_equal(out, nn_output(acc, k, lam, mult, shift, relu=relu, bn=bn))
 
 
 @pytest.mark.parametrize("suffix", ["", "_less_4_weights"])
 @PROPERTY
 @given(case=cases(depthwise=True), cores=CORES, relu=st.booleans(), bn=st.booleans(), with_bias=st.booleans())
 def test_nn_depthwise(
-    runtime: RuntimeLibrary, suffix: str, case: Case, cores: int, relu: bool, bn: bool, with_bias: bool
+    *, runtime: RuntimeLibrary, suffix: str, case: Case, cores: int, relu: bool, bn: bool, with_bias: bool
 ) -> None:
     rng = np.random.default_rng(case.seed)
     x = random_u8(rng, case.in_y, case.in_x, case.ch_in)
@@ -186,7 +189,7 @@ def test_nn_depthwise(
     k, lam, shift = random_requant(rng, case.ch_in)
     mult = int(rng.integers(1, 2**15))
     tail = case.k_x if not suffix else (case.k_x + 3) // 4 * 4
-    buffer_c = np.zeros(cores * (case.k_x * (case.in_y + case.top + case.bottom) + tail), np.uint8)
+    buffer_c = random_u8(rng, cores * (case.k_x * (case.in_y + case.top + case.bottom) + tail))
     out = np.zeros((case.out_y, case.out_x, case.ch_in), np.uint8)
     runtime.run(
         cores, f"pulp_nn_depthwise_generic{suffix}", np.ascontiguousarray(x.transpose(2, 0, 1)), buffer_c,
@@ -194,7 +197,7 @@ def test_nn_depthwise(
         ctypes.c_int8(relu), ctypes.c_int8(bn),
     )  # fmt: skip
     acc = np.einsum("yxcij,cij->yxc", case.windows(x), weight.astype(np.int64)) + (bias if with_bias else 0)
-    np.testing.assert_array_equal(out, nn_output(acc, k, lam, mult, shift, relu, bn))
+    np.testing.assert_array_equal(out, nn_output(acc, k, lam, mult, shift, relu=relu, bn=bn))
 
 
 @PROPERTY
@@ -203,6 +206,7 @@ def test_nn_depthwise(
     with_bias=st.booleans(), seed=SEEDS,
 )  # fmt: skip
 def test_nn_linear(
+    *,
     runtime: RuntimeLibrary,
     dim: int,
     outputs: int,
@@ -222,13 +226,13 @@ def test_nn_linear(
         ctypes.c_int8(shift), U16(dim), U16(outputs), relu, bn,
     )  # fmt: skip
     acc = weight.astype(np.int64) @ x.astype(np.int64) + (bias if with_bias else 0)
-    np.testing.assert_array_equal(out, nn_output(acc, k, lam, mult, shift, relu, bn))
+    np.testing.assert_array_equal(out, nn_output(acc, k, lam, mult, shift, relu=relu, bn=bn))
 
 
 @PROPERTY
 @given(dim=st.integers(1, 300), outputs=st.integers(1, 30), cores=CORES, with_bias=st.booleans(), seed=SEEDS)
 def test_nn_linear_out_32(
-    runtime: RuntimeLibrary, dim: int, outputs: int, cores: int, with_bias: bool, seed: int
+    *, runtime: RuntimeLibrary, dim: int, outputs: int, cores: int, with_bias: bool, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     x, weight = random_u8(rng, dim), random_i8(rng, outputs, dim)
@@ -265,7 +269,9 @@ def test_depthwise(runtime: RuntimeLibrary, wide: bool, case: Case, cores: int) 
     name = "pulp_depthwise_wide" if wide else "pulp_depthwise"
     runtime.run(cores, name, x, out, weight, k, lam, U16(shift), ctypes.byref(case.window()))
     acc = np.einsum("yxcij,cij->yxc", case.windows(x), weight.astype(np.int64))
-    expected = requant_wide(acc, k, lam, shift) if wide else nn_output(acc, k, lam, 1, shift, True, True)
+    expected = (
+        requant_wide(acc, k, lam, shift) if wide else nn_output(acc, k, lam, 1, shift, relu=True, bn=True)
+    )
     np.testing.assert_array_equal(out, expected)
 
 
@@ -330,7 +336,7 @@ def test_maxpool(runtime: RuntimeLibrary, name: str, case: Case, cores: int) -> 
     border=st.tuples(*[st.integers(0, 3)] * 4), value=st.integers(0, 255), cores=CORES, seed=SEEDS,
 )  # fmt: skip
 def test_pad(
-    runtime: RuntimeLibrary, channels_first: bool, inner: tuple[int, int], channels: int,
+    *, runtime: RuntimeLibrary, channels_first: bool, inner: tuple[int, int], channels: int,
     border: tuple[int, int, int, int], value: int, cores: int, seed: int,
 ) -> None:  # fmt: skip
     top, bottom, left, right = border
@@ -351,12 +357,41 @@ def test_pad(
 
 @PROPERTY
 @given(elements=st.integers(0, 200), lo=st.integers(0, 255), hi=st.integers(0, 255), cores=CORES, seed=SEEDS)
-def test_clip(runtime: RuntimeLibrary, elements: int, lo: int, hi: int, cores: int, seed: int) -> None:
+def test_clip(*, runtime: RuntimeLibrary, elements: int, lo: int, hi: int, cores: int, seed: int) -> None:
     data = random_u8(np.random.default_rng(seed), elements)
     expected = np.minimum(np.maximum(data, lo), hi)
     bounds = ctypes.c_uint8(lo), ctypes.c_uint8(hi)
     runtime.run(cores, "pulp_clip", data, ctypes.c_uint32(elements), *bounds)
     np.testing.assert_array_equal(data, expected)
+
+
+@pytest.mark.skipif(bool(EXTRA_FLAGS), reason="this is the run with a sanitizer")
+@pytest.mark.parametrize("sanitizer", ["thread", "address,undefined"])
+def test_all_of_this_file_with_sanitizers(sanitizer: str) -> None:
+    """A few examples of each test above: no data race, nothing read or written out of bounds."""
+    libraries = [sanitizer_library(name) for name in sanitizer.split(",")]
+    environment = {
+        "PULP_TEST_CFLAGS": f"-fsanitize={sanitizer} -fno-sanitize-recover=all",
+        "PULP_TEST_EXAMPLES": "5",
+        "LD_PRELOAD": ":".join(libraries),
+        "ASAN_OPTIONS": "detect_leaks=0",  # the interpreter's own
+        "TSAN_OPTIONS": "exitcode=66",
+    }
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", __file__]
+    done = subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def sanitizer_library(sanitizer: str) -> str:
+    """The run-time library, which must be loaded before the interpreter's own libraries."""
+    name = {"thread": "libtsan.so", "address": "libasan.so", "undefined": "libubsan.so"}[sanitizer]
+    command = ["cc", f"-print-file-name={name}"]
+    path = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    if path == name:
+        pytest.skip(f"the C compiler has no {name}")
+    return path
 
 
 def test_one_kernel_on_more_cores_than_work(runtime: RuntimeLibrary) -> None:
