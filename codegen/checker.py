@@ -21,7 +21,7 @@ ALIGNMENT = 8
 
 
 def check_plan(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
-    """Returns if the plan is right for this graph and machine; else raises PlanError, what is wrong and where."""
+    """Raises PlanError, saying what is wrong and where, unless the plan is right for this graph and machine."""
     _check_header(graph, machine, plan)
     for layer, layer_plan in zip(graph.layers, plan.layers, strict=True):
         _check_layer(graph, layer, layer_plan, plan)
