@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from jinja2 import Environment
 from tvm_pulp.codegen.emit_kernels import compute_tile
-from tvm_pulp.codegen.emit_params import params_symbol
+from tvm_pulp.codegen.emit_params import params_bytes, params_symbol
 from tvm_pulp.codegen.emit_steps import COLUMNS, StepTable, step_table
 from tvm_pulp.codegen.emit_text import LINE, address, comment_text, designated, fill, labelled, signature
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, macs
@@ -66,7 +66,7 @@ def layer_text(templates: Environment, graph: LayerGraph, index: int, plan: Laye
         comment="\n".join(_comment(graph, index, layer, plan, cores)),
         steps=_step_table(templates, layer.name, table),
         l1_ranges="\n".join(_l1_range(buffer) for buffer in plan.buffers),
-        n_l1=len(plan.buffers),
+        info=_info(layer.name, len(plan.buffers)),
         load=functions.load.definition(step_type),
         compute=functions.compute.definition(step_type),
         store=functions.store.definition(step_type),
@@ -103,7 +103,7 @@ def _run(
 ) -> str:
     """The layer's entry function: one tile, or the pipelined loop over tiles."""
     name, inputs, steps = layer.name, _input_names(layer), table.plan.steps
-    l2_ranges = _l2_ranges(graph, layer)
+    l2_ranges = _l2_ranges(graph, layer, table.plan)
     y_slots = 1 + max(step.y_slot for step in steps)
     body = templates.get_template("run_pipelined.c.j2" if len(steps) > 1 else "run_single.c.j2").render(
         name=name,
@@ -202,14 +202,18 @@ def _l1_range(buffer: L1Buffer) -> str:
     return f'    {{"{buffer.operand.value}[{buffer.slot}]", {buffer.offset}, {buffer.size}}},'
 
 
-def _l2_ranges(graph: LayerGraph, layer: Layer) -> list[str]:
+def _info(name: str, l1_ranges: int) -> str:
+    fields = (("name", f'"{name}"'), ("l1", f"l1_{name}"), ("n_l1", str(l1_ranges)))
+    return designated(f"static const pulp_layer_info_t info_{name}", fields, indent=0)
+
+
+def _l2_ranges(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> list[str]:
     names = zip(layer.inputs, _input_names(layer), strict=True)
     ranges = [(tensor, name, str(graph.tensors[tensor].size_bytes)) for tensor, name in names]
     ranges.append((layer.output, "out", str(graph.tensors[layer.output].size_bytes)))
     if has_params(layer):
-        params = params_symbol(graph, layer)
-        ranges.append(("parameters", params, f"sizeof({params})"))
-    return [f'      {{"{name}", {base}, {size}}},' for name, base, size in ranges]
+        ranges.append(("parameters", params_symbol(graph, layer), str(params_bytes(layer, plan))))
+    return [fill("      {", [f'"{name}"', base, size], "},") for name, base, size in ranges]
 
 
 def _load(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) -> list[str]:
@@ -243,18 +247,13 @@ def _load_x(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) 
 
 
 def _load_params(graph: LayerGraph, layer: Layer, table: StepTable) -> list[str]:
-    arguments = [
-        address("l1", table.expression("params_l1")),
-        address(params_symbol(graph, layer), table.expression("params")),
-        table.expression("params_size"),
-    ]
+    target, source = table.expression("params_l1"), table.expression("params")
+    arguments = [address("l1", target), address("params", source), table.expression("params_size")]
+    copy = f"loads->params = pulp_dma_in({', '.join(arguments)});"
+    declaration = f"  const uint8_t *const params = {params_symbol(graph, layer)};"
     if not table.varies("load_params"):
-        return [fill("  loads->params = pulp_dma_in(", arguments, ");")]
-    return [
-        f"  if ({table.expression('load_params')}) {{",
-        fill("    loads->params = pulp_dma_in(", arguments, ");"),
-        "  }",
-    ]
+        return [declaration, f"  {copy}"]
+    return [declaration, f"  if ({table.expression('load_params')}) {{", f"    {copy}", "  }"]
 
 
 def _store(graph: LayerGraph, layer: Layer, table: StepTable) -> list[str]:

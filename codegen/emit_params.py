@@ -16,6 +16,11 @@ def params_symbol(graph: LayerGraph, layer: Layer) -> str:
     return f"{graph.name}_params_{layer.name}"
 
 
+def params_bytes(layer: Layer, plan: LayerPlan) -> int:
+    """Size of a layer's packed parameters."""
+    return sum(block_layout(layer, channels).size for _, channels in _blocks(plan).values())
+
+
 def emit_params(templates: Environment, graph: LayerGraph, plan: Plan) -> dict[str, str]:
     """Header and source of the region's parameters, by file name; none if no layer has any."""
     layers = [(layer, plan) for layer, plan in zip(graph.layers, plan.layers, strict=True) if has_params(layer)]
@@ -37,8 +42,7 @@ def _blocks(plan: LayerPlan) -> dict[int, tuple[int, int]]:
 
 
 def _declarator(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> str:
-    size = sum(block_layout(layer, channels).size for _, channels in _blocks(plan).values())
-    return f"const uint8_t {params_symbol(graph, layer)}[{size}]"
+    return f"const uint8_t {params_symbol(graph, layer)}[{params_bytes(layer, plan)}]"
 
 
 def _array(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -220,13 +220,25 @@ def _clang_format() -> str | None:
     return str(beside) if beside.exists() else shutil.which("clang-format")
 
 
+def renamed(graph: LayerGraph, plan: Plan, name: str, layer_name: str) -> tuple[LayerGraph, Plan]:
+    """The same region and plan under other names."""
+    layers = tuple(replace(layer, name=layer_name) for layer in graph.layers)
+    plans = tuple(replace(layer, layer=layer_name) for layer in plan.layers)
+    return replace(graph, name=name, layers=layers), replace(plan, region=name, layers=plans)
+
+
 @pytest.mark.skipif(_clang_format() is None, reason="no clang-format on PATH")
+@pytest.mark.parametrize(
+    ("name", "layer"), [("net", "layer"), ("tvmgen_default_pulp_main_0", "l12_block3_expand_conv_160")]
+)
 @pytest.mark.parametrize("case", CASES)
-def test_code_is_formatted_like_the_runtime(case: str, tmp_path: Path) -> None:
-    files = emit_region(*region(case)) | {"net_io.c": emit_io("net", [Io("x", 1)], [Io("y", 1)])}
-    files.pop("net_params.c", None)
-    for name, text in files.items():
-        (tmp_path / name).write_text(text)
+def test_code_is_formatted_like_the_runtime(case: str, name: str, layer: str, tmp_path: Path) -> None:
+    files = emit_region(*renamed(*region(case), name, layer)) | {
+        "net_io.c": emit_io("net", [Io("x", 1)], [Io("y", 1)])
+    }
+    files.pop(f"{name}_params.c", None)
+    for file, text in files.items():
+        (tmp_path / file).write_text(text)
     style = f"--style=file:{REPOSITORY / '.clang-format'}"
     command = [str(_clang_format()), style, "--dry-run", "-Werror", *files]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
