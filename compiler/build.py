@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -52,14 +53,17 @@ def pulp_runtime(options: Mapping[str, Any] | None = None) -> Runtime:
 
 @contextmanager
 def quiet_offline_build() -> Iterator[None]:
-    """Keeps TVM from looking for tuned schedules on the net, and from advising to tune."""
-    before = os.environ.get("TOPHUB_LOCATION"), autotvm.GLOBAL_SCOPE.silent
+    """Keeps TVM from looking for tuned schedules on the net, and from advising to tune or to change layouts."""
+    strategy = logging.getLogger("strategy")
+    before = os.environ.get("TOPHUB_LOCATION"), autotvm.GLOBAL_SCOPE.silent, strategy.level
     os.environ["TOPHUB_LOCATION"] = "NONE"
     autotvm.GLOBAL_SCOPE.silent = True
+    strategy.setLevel(logging.ERROR)
     try:
         yield
     finally:
         autotvm.GLOBAL_SCOPE.silent = before[1]
+        strategy.setLevel(before[2])
         if before[0] is None:
             del os.environ["TOPHUB_LOCATION"]
         else:
