@@ -5,15 +5,17 @@ from __future__ import annotations
 from jinja2 import Environment
 from tvm_pulp.codegen.emit_layer import layer_text
 from tvm_pulp.codegen.emit_params import emit_params
-from tvm_pulp.codegen.emit_text import call, comment_text, fill, labelled
+from tvm_pulp.codegen.emit_templates import template_environment
+from tvm_pulp.codegen.emit_text import address, call, comment_text, fill, labelled
 from tvm_pulp.codegen.graph import LayerGraph, Tensor, macs
+from tvm_pulp.codegen.params import has_params
 from tvm_pulp.codegen.plan import Plan
-from tvm_pulp.codegen.templates_env import template_environment
 from tvm_pulp.errors import PlanError
 
 
 def emit_region(graph: LayerGraph, plan: Plan) -> dict[str, str]:
-    """C sources and headers of a region, file name -> text: `<region>.{c,h}` and `<region>_params.{c,h}`.
+    """C sources and headers of a region, file name -> text: `<region>.{c,h}` and, where a layer has
+    parameters, `<region>_params.{c,h}`.
 
     The same graph and plan give the same text. Raises PlanError if the plan isn't this graph's.
     """
@@ -43,16 +45,22 @@ def _source(templates: Environment, graph: LayerGraph, plan: Plan) -> str:
     return templates.get_template("region.c.j2").render(
         name=graph.name,
         comment="\n".join(_comment(graph, plan)),
+        includes="\n".join(f'#include "{header}"' for header in _headers(graph)),
         cores=plan.cores,
         l1_bytes=plan.l1_used,
         arena=_arena(plan),
         layers=[layer.definitions for layer in layers],
-        fields="\n".join(f"  uint8_t* {name};" for name in _parameters(graph)),
+        fields="\n".join(f"  uint8_t *{name};" for name in _parameters(graph)),
         tensors="\n".join(_tensors(graph, plan)),
         calls="\n".join(calls),
         entry=_prototype(graph),
         arguments="{" + ", ".join(["pulp_l1_arena(L1_BYTES)", *_parameters(graph)]) + "}",
     )
+
+
+def _headers(graph: LayerGraph) -> list[str]:
+    params = [f"{graph.name}_params.h"] if any(map(has_params, graph.layers)) else []
+    return [*params, "pulp_kernels.h", "pulp_nn_kernels.h", "pulp_runtime.h"]
 
 
 def _header(templates: Environment, graph: LayerGraph) -> str:
@@ -82,8 +90,10 @@ def _comment(graph: LayerGraph, plan: Plan) -> list[str]:
         *labelled("L2", [f"{plan.l2_used} of {plan.l2_bytes} bytes", f"{plan.l2_arena} of them activations"]),
         *labelled("work", [f"{work:,} MAC", f"about {cycles:,} cycles"]),
         " *",
-        " * Each core runs every layer. Core 0 also moves the tiles: while all compute a step, the loads of",
-        " * the next step and the store of the one before are under way. Kernels end with a barrier. */",
+        " * Every core runs every layer: run_<layer> goes through the steps of its tile loop. compute_<layer>",
+        " * is all cores' work and ends with a barrier; core 0 also calls load_<layer> and store_<layer>,",
+        " * which start transfers: while a step computes, the loads of the next step and the store of the one",
+        " * before are under way. */",
     ]
 
 
@@ -96,7 +106,7 @@ def _parameters(graph: LayerGraph) -> list[str]:
 
 
 def _prototype(graph: LayerGraph) -> str:
-    return fill(f"int32_t {graph.name}(", [f"uint8_t* {name}" for name in _parameters(graph)], ")")
+    return fill(f"int32_t {graph.name}(", [f"uint8_t *{name}" for name in _parameters(graph)], ")")
 
 
 def _arena(plan: Plan) -> str:
@@ -110,15 +120,17 @@ def _arena(plan: Plan) -> str:
 
 
 def _tensor_places(graph: LayerGraph) -> dict[str, str]:
-    """C for the address of each tensor inside `run_region`."""
+    """C for the address of each tensor inside `region_worker`."""
     inside = {name: f"t_{name}" for name in graph.tensors}
     inputs = {name: f"args->in_{name}" for name in graph.inputs}
     return inside | inputs | {name: f"args->out_{name}" for name in graph.outputs}
 
 
 def _tensors(graph: LayerGraph, plan: Plan) -> list[str]:
-    uint8_t = "uint8_t* const"
     return [
-        f"  {uint8_t} l1 = args->l1;",
-        *(f"  {uint8_t} t_{buffer.tensor} = l2_arena + {buffer.offset};" for buffer in plan.l2_buffers),
+        "  uint8_t *const l1 = args->l1;",
+        *(
+            f"  uint8_t *const t_{buffer.tensor} = {address('l2_arena', str(buffer.offset))};"
+            for buffer in plan.l2_buffers
+        ),
     ]

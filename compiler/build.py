@@ -14,25 +14,29 @@ from tvm.relay.backend import Executor, Runtime
 
 from . import relay_ext  # noqa: F401 (registers relay.ext.pulp)
 from .errors import TargetError
+from .exact_floats import exact_floats
 
 # What the package needs: static memory (it has no allocator) and scalar C.
 _REQUIRED_CONFIG: Mapping[str, Any] = {"tir.usmp.enable": True, "tir.disable_vectorize": True}
 _DEFAULT_CONFIG: Mapping[str, Any] = {"tir.usmp.algorithm": "hill_climb"}
+EXACT_FLOATS_PHASE = 3  # the last one of TVM's lowering
 _REQUIRED_EXECUTOR: Mapping[str, Any] = {"unpacked-api": True, "interface-api": "c"}
 
 
-def pass_config(user: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The PassContext configuration of a build: the user's settings and ours; TargetError where they clash."""
-    config = {**_DEFAULT_CONFIG, **(user or {})}
+def missing_config(user: Mapping[str, Any]) -> dict[str, Any]:
+    """What a build needs of the PassContext's configuration beside the user's settings.
+
+    TargetError where those can't be kept. It also needs the pass `exact_floats`.
+    """
     for key, value in _REQUIRED_CONFIG.items():
-        if key in config and bool(config[key]) != value:
+        if key in user and bool(user[key]) != value:
             raise TargetError(
                 "the C of a pulp package needs it to be 1: no allocator, no vector types",
-                where=f"--pass-config {key}={int(bool(config[key]))}",
+                where=f"--pass-config {key}={int(bool(user[key]))}",
                 fix="leave it out",
             )
-        config[key] = value
-    return config
+    needed = {**_DEFAULT_CONFIG, **_REQUIRED_CONFIG}
+    return {key: value for key, value in needed.items() if key not in user}
 
 
 def pulp_executor(options: Mapping[str, Any] | None = None) -> Executor:
@@ -53,8 +57,8 @@ def pulp_runtime(options: Mapping[str, Any] | None = None) -> Runtime:
 
 @contextmanager
 def quiet_offline_build() -> Iterator[None]:
-    """Keeps TVM from looking for tuned schedules on the net, and from advising to tune or to change layouts."""
-    strategy = logging.getLogger("strategy")
+    """Keeps TVM from looking for tuned schedules on the net, and from advising to tune."""
+    strategy = logging.getLogger("strategy")  # where TVM says which schedules it finds slow
     before = os.environ.get("TOPHUB_LOCATION"), autotvm.GLOBAL_SCOPE.silent, strategy.level
     os.environ["TOPHUB_LOCATION"] = "NONE"
     autotvm.GLOBAL_SCOPE.silent = True
@@ -62,8 +66,8 @@ def quiet_offline_build() -> Iterator[None]:
     try:
         yield
     finally:
-        autotvm.GLOBAL_SCOPE.silent = before[1]
         strategy.setLevel(before[2])
+        autotvm.GLOBAL_SCOPE.silent = before[1]
         if before[0] is None:
             del os.environ["TOPHUB_LOCATION"]
         else:
@@ -72,5 +76,6 @@ def quiet_offline_build() -> Iterator[None]:
 
 def build_module(mod: tvm.IRModule, *, name: str = "default", opt_level: int = 3) -> Any:
     """An AOTExecutorFactoryModule of a module that `partition_for_pulp` returned."""
-    with quiet_offline_build(), tvm.transform.PassContext(opt_level=opt_level, config=pass_config()):
+    config = {**missing_config({}), "tir.add_lower_pass": [(EXACT_FLOATS_PHASE, exact_floats())]}
+    with quiet_offline_build(), tvm.transform.PassContext(opt_level=opt_level, config=config):
         return relay.build(mod, target="c", executor=pulp_executor(), runtime=pulp_runtime(), mod_name=name)

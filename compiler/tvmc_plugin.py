@@ -172,12 +172,13 @@ def _settle_settings(args: argparse.Namespace) -> None:
 
 def _pass_config(args: argparse.Namespace) -> list[str]:
     """`--pass-config` of the user and what a pulp build needs, as tvmc takes it."""
-    from .build import pass_config  # noqa: PLC0415 (start-up time of `tvmc --help`)
+    from .build import EXACT_FLOATS_PHASE, missing_config  # noqa: PLC0415 (start-up time of `tvmc --help`)
+    from .exact_floats import exact_floats  # noqa: PLC0415
 
     given = list(args.pass_config or [])
-    user = compiler.parse_configs(given)
-    added = {key: value for key, value in pass_config(user).items() if key not in user}
-    return given + [f"{key}={int(value) if isinstance(value, bool) else value}" for key, value in added.items()]
+    added = missing_config(compiler.parse_configs(given))
+    passes = f"tir.add_lower_pass={EXACT_FLOATS_PHASE},{exact_floats.__module__}.{exact_floats.__name__}"
+    return [*given, passes, *(f"{key}={int(v) if isinstance(v, bool) else v}" for key, v in added.items())]
 
 
 # ---- The compilation -------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from tvm import relay
 
 from ..errors import ModelError
 from ..operators import OPERATORS_ATTR
+from .quick_fold import quick_constant_folding
 
 Shapes = Mapping[str, Sequence[int]]
 
@@ -108,7 +109,8 @@ def _import(
     model: onnx.ModelProto, shapes: dict[str, list[int]], path: Path
 ) -> tuple[tvm.IRModule, dict[str, Any]]:
     try:
-        mod, params = relay.frontend.from_onnx(model, shape=shapes, freeze_params=True)
+        with quick_constant_folding():
+            mod, params = relay.frontend.from_onnx(model, shape=shapes, freeze_params=True)
     except tvm.error.OpNotImplemented as error:
         raise ModelError(_first_line(error), where=str(path), fix="TVM 0.19 can't import it") from error
     except Exception as error:  # TVM's importer raises whatever its helpers raise

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hand_partition import SHAPE, partitioned
 from tvm_pulp.archive import check_writable, write_archive
-from tvm_pulp.build import build_module, pass_config, pulp_executor
+from tvm_pulp.build import build_module, missing_config, pulp_executor
 from tvm_pulp.errors import ModelError, PulpError, TargetError
 from tvm_pulp.options import PulpOptions
 from tvm_pulp.package import Package, TensorInfo
@@ -186,16 +186,15 @@ def test_no_package(tmp_path, content, message):
 
 
 def test_pass_config_keeps_the_users_settings():
-    assert pass_config({"tir.usmp.algorithm": "greedy_by_size"}) == {
+    assert missing_config({"tir.usmp.algorithm": "greedy_by_size"}) == {
         "tir.usmp.enable": True,
         "tir.disable_vectorize": True,
-        "tir.usmp.algorithm": "greedy_by_size",
     }
 
 
 def test_pass_config_refuses_what_breaks_the_package():
     with pytest.raises(TargetError) as caught:
-        pass_config({"tir.usmp.enable": False})
+        missing_config({"tir.usmp.enable": False})
     assert str(caught.value) == (
         "--pass-config tir.usmp.enable=0: the C of a pulp package needs it to be 1: "
         "no allocator, no vector types; leave it out"
