@@ -21,7 +21,7 @@ ALIGNMENT = 8
 
 
 def check_plan(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
-    """Returns if the plan is right for this graph and machine; else raises PlanError, what is wrong and where."""
+    """Raises PlanError, saying what is wrong and where, unless the plan is right for this graph and machine."""
     _check_header(graph, machine, plan)
     for layer, layer_plan in zip(graph.layers, plan.layers, strict=True):
         _check_layer(graph, layer, layer_plan, plan)
@@ -246,7 +246,10 @@ def _block_size(layer: Layer, channels: int) -> int:
 def _replay_slots(layer: Layer, layer_plan: LayerPlan, where: str) -> None:
     """Every step finds its operands; no load goes to the slot that the step before still reads, and no result
     to the slot that is still being stored."""
-    x = [(step.x_slot, step.load_x, step.x) for step in layer_plan.steps]
+    x = [
+        (step.x_slot, step.load_x, (step.x, step.padding if layer_plan.pad_in_l1 else None))
+        for step in layer_plan.steps
+    ]
     _replay(x, "x", where, destroyed=layer_plan.kernel == "pulp_nn_maxpool")
     if layer.weights is not None:
         params = [(s.params_slot, s.load_params, (s.params_offset, s.params_size)) for s in layer_plan.steps]

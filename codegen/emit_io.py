@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from tvm_pulp.codegen.emit_templates import template_environment
 from tvm_pulp.codegen.emit_text import comment_text
-from tvm_pulp.codegen.templates_env import template_environment
 
 
 class IoTensor(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tvm_pulp.codegen.emit_steps import StepTable
-from tvm_pulp.codegen.emit_text import call, designated, fill, integer
+from tvm_pulp.codegen.emit_text import address, call, designated, fill, integer
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Requant
 from tvm_pulp.codegen.plan import LayerPlan, Operand
 from tvm_pulp.errors import PlanError
@@ -25,7 +25,7 @@ def compute_tile(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTa
     kernel = writer(_Tile(layer, plan, table))
     zero_point = graph.tensors[layer.inputs[0]].zero_point
     return [
-        *_buffers(plan, table),
+        *_buffers(table),
         *kernel.locals,
         "",
         *_pad_in_l1(plan, table, zero_point),
@@ -70,17 +70,17 @@ class _Tile:
         """The kernel's scratch buffer: its declaration and its name, or NULL where the plan has none."""
         for buffer in self.plan.buffers:
             if buffer.operand is Operand.SCRATCH:
-                return [f"  uint8_t* const scratch = l1 + {buffer.offset};"], "scratch"
+                return [f"  uint8_t *const scratch = {address('l1', str(buffer.offset))};"], "scratch"
         return [], "NULL"
 
     def params(self, channels: str) -> list[str]:
         """Pointers into the parameter block."""
         integers = "int64_t" if self.requant.wide else "int32_t"
         return [
-            f"  void* const params = l1 + {self.table.expression('params_l1')};",
-            f"  {integers}* const k = params;",
-            f"  {integers}* const lambda = k + {channels};",
-            f"  int8_t* const weights = (int8_t*)(lambda + {channels});",
+            f"  void *const params = {address('l1', self.table.expression('params_l1'))};",
+            f"  {integers} *const k = params;",
+            f"  {integers} *const lambda = k + {channels};",
+            f"  int8_t *const weights = (int8_t *)(lambda + {channels});",
         ]
 
     def shift(self) -> str:
@@ -110,8 +110,8 @@ def _pulp_nn_conv(tile: _Tile) -> _Kernel:
     declaration, im2col = tile.scratch()
     sizes = _geometry_locals(tile.geometry())
     arguments = (
-        *("x", im2col, "NULL", "y", "weights", "k", "lambda", "1", "shift"),
-        *(*_GEOMETRY, "1", "1"),
+        *("x", im2col, "NULL", "y", "weights", "k", "lambda", "OUT_MULT", "shift"),
+        *(*_GEOMETRY, "RELU", "BATCH_NORM"),
     )
     return _Kernel(
         [*sizes, *tile.params("ch_out"), *declaration, tile.shift()], call(tile.plan.kernel, arguments)
@@ -121,8 +121,8 @@ def _pulp_nn_conv(tile: _Tile) -> _Kernel:
 def _pulp_nn_depthwise(tile: _Tile) -> _Kernel:
     declaration, buffer = tile.scratch()
     arguments = (
-        *("x", buffer, "NULL", "y", "weights", "NULL", "k", "lambda", "1", "shift"),
-        *(*_GEOMETRY, "1", "1"),
+        *("x", buffer, "NULL", "y", "weights", "NULL", "k", "lambda", "OUT_MULT", "shift"),
+        *(*_GEOMETRY, "RELU", "BATCH_NORM"),
     )
     sizes = _geometry_locals(tile.geometry())
     return _Kernel(
@@ -132,7 +132,20 @@ def _pulp_nn_depthwise(tile: _Tile) -> _Kernel:
 
 def _pulp_nn_linear(tile: _Tile) -> _Kernel:
     sizes = f"  const uint16_t dim_vec = {_inputs(tile)}, num_out = {tile.table.expression('y_c')};"
-    arguments = ("x", "NULL", "y", "weights", "k", "lambda", "1", "shift", "dim_vec", "num_out", "1", "1")
+    arguments = (
+        "x",
+        "NULL",
+        "y",
+        "weights",
+        "k",
+        "lambda",
+        "OUT_MULT",
+        "shift",
+        "dim_vec",
+        "num_out",
+        "RELU",
+        "BATCH_NORM",
+    )
     return _Kernel([sizes, *tile.params("num_out"), tile.shift()], call(tile.plan.kernel, arguments))
 
 
@@ -159,7 +172,7 @@ def _pulp_add(tile: _Tile) -> _Kernel:
     k1, k2 = (integer(int(value)) for value in tile.requant.multiplier)
     offset = integer(int(tile.requant.offset[0]))
     locals_ = [
-        f"  uint8_t* const x2 = l1 + {tile.table.expression('x2_l1')};",
+        f"  uint8_t *const x2 = {address('l1', tile.table.expression('x2_l1'))};",
         f"  const int32_t k1 = {k1}, k2 = {k2}, lambda = {offset};",
         tile.shift(),
         f"  const uint32_t elements = {tile.table.expression('y_size')};",
@@ -208,10 +221,10 @@ def _inputs(tile: _Tile) -> int:
     return int(weights.shape[1])
 
 
-def _buffers(plan: LayerPlan, table: StepTable) -> list[str]:
+def _buffers(table: StepTable) -> list[str]:
     return [
-        f"  uint8_t* const x = l1 + {table.expression('x_l1')};",
-        f"  uint8_t* const y = l1 + {table.expression('y_l1')};",
+        f"  uint8_t *const x = {address('l1', table.expression('x_l1'))};",
+        f"  uint8_t *const y = {address('l1', table.expression('y_l1'))};",
     ]
 
 

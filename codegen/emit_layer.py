@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from jinja2 import Environment
 from tvm_pulp.codegen.emit_kernels import compute_tile
-from tvm_pulp.codegen.emit_params import params_symbol
+from tvm_pulp.codegen.emit_params import params_bytes, params_symbol
 from tvm_pulp.codegen.emit_steps import COLUMNS, StepTable, step_table
-from tvm_pulp.codegen.emit_text import LINE, comment_text, designated, fill, labelled, signature
+from tvm_pulp.codegen.emit_text import LINE, address, comment_text, designated, fill, labelled, signature
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, macs
 from tvm_pulp.codegen.params import has_params
 from tvm_pulp.codegen.plan import L1Buffer, LayerPlan
@@ -24,85 +24,107 @@ class LayerText:
 
 @dataclass(frozen=True)
 class _Function:
-    """A static function of the layer: body, and whether it reads the step table."""
+    """A static function of the layer; `parameters` and `arguments` without the step that it may read."""
 
+    result: str
     name: str
-    body: list[str]
+    parameters: tuple[str, ...]
     arguments: tuple[str, ...]
+    body: list[str]
 
     @property
     def reads_step(self) -> bool:
         return any("step->" in line for line in self.body)
 
-    def parameters(self, step_type: str, parameters: list[str]) -> list[str]:
-        return [f"const {step_type}* step", *parameters] if self.reads_step else parameters
+    def definition(self, step_type: str) -> str:
+        step = [f"const {step_type} *step"] if self.reads_step else []
+        return "\n".join([signature(self.result, self.name, [*step, *self.parameters]), *self.body, "}"])
 
     def call(self, step: str) -> str:
         arguments = ([step] if self.reads_step else []) + list(self.arguments)
         return f"{self.name}({', '.join(arguments)})"
 
 
+@dataclass(frozen=True)
+class _Functions:
+    """What a layer does with each tile."""
+
+    load: _Function
+    compute: _Function
+    store: _Function
+
+
 def layer_text(templates: Environment, graph: LayerGraph, index: int, plan: LayerPlan, cores: int) -> LayerText:
     """Text of the `index`-th layer of a region."""
     layer = graph.layers[index]
-    name, table = layer.name, step_table(graph, layer, plan)
-    sources = _input_names(layer)
-    pointers = [f"const uint8_t* {source}" for source in sources]
-    load = _Function(f"load_{name}", _load(graph, layer, plan, table), (*sources, "l1", "&loads"))
-    compute = _Function(f"compute_{name}", compute_tile(graph, layer, plan, table), ("l1",))
-    store = _Function(f"store_{name}", _store(graph, layer, table), ("l1", "out"))
-    step = f"step_{name}_t"
-    y_slots = 1 + max(step.y_slot for step in plan.steps)
-    l2_ranges = _l2_ranges(graph, layer)
-    run = templates.get_template(_run_template(plan)).render(
+    table = step_table(graph, layer, plan)
+    functions = _functions(graph, layer, plan, table)
+    run = _run(templates, graph, layer, table, functions)
+    step_type = f"step_{layer.name}_t"
+    definitions = templates.get_template("layer.c.j2").render(
+        name=layer.name,
+        comment="\n".join(_comment(graph, index, layer, plan, cores)),
+        steps=_step_table(templates, layer.name, table),
+        l1_ranges="\n".join(_l1_range(buffer) for buffer in plan.buffers),
+        info=_info(layer.name, len(plan.buffers)),
+        load=functions.load.definition(step_type),
+        compute=functions.compute.definition(step_type),
+        store=functions.store.definition(step_type),
+        run=run,
+    )
+    return LayerText(f"run_{layer.name}", definitions)
+
+
+def _functions(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) -> _Functions:
+    name, inputs = layer.name, _input_names(layer)
+    return _Functions(
+        load=_Function(
+            "void ",
+            f"load_{name}",
+            (*_pointers(inputs), "uint8_t *l1", "loads_t *loads"),
+            (*inputs, "l1", "&loads"),
+            _load(graph, layer, plan, table),
+        ),
+        compute=_Function(
+            "void ", f"compute_{name}", ("uint8_t *l1",), ("l1",), compute_tile(graph, layer, plan, table)
+        ),
+        store=_Function(
+            "pulp_dma_job_t ",
+            f"store_{name}",
+            ("const uint8_t *l1", "uint8_t *out"),
+            ("l1", "out"),
+            _store(graph, layer, table),
+        ),
+    )
+
+
+def _run(
+    templates: Environment, graph: LayerGraph, layer: Layer, table: StepTable, functions: _Functions
+) -> str:
+    """The layer's entry function: one tile, or the pipelined loop over tiles."""
+    name, inputs, steps = layer.name, _input_names(layer), table.plan.steps
+    l2_ranges = _l2_ranges(graph, layer, table.plan)
+    y_slots = 1 + max(step.y_slot for step in steps)
+    body = templates.get_template("run_pipelined.c.j2" if len(steps) > 1 else "run_single.c.j2").render(
         name=name,
-        n_steps=len(plan.steps),
+        n_steps=len(steps),
         l2_ranges="\n".join(l2_ranges),
         n_l2=len(l2_ranges),
         no_stores=", ".join(["PULP_DMA_NONE"] * y_slots),
         wait_stores="\n".join(f"    pulp_dma_wait(stores[{slot}]);" for slot in range(y_slots)),
         y_slot=table.expression("y_slot"),
-        load_first=load.call(f"&steps_{name}[0]"),
-        load_this=load.call("step"),
-        load_next=load.call("step + 1"),
-        compute_call=compute.call("step"),
-        store_call=store.call("step"),
+        load_first=functions.load.call(f"&steps_{name}[0]"),
+        load_next=functions.load.call("step + 1"),
+        compute_call=functions.compute.call("step"),
+        store_call=functions.store.call("step"),
     )
-    definitions = templates.get_template("layer.c.j2").render(
-        name=name,
-        comment="\n".join(_comment(graph, index, layer, plan, cores)),
-        steps=_step_table(templates, name, table),
-        l1_ranges="\n".join(_l1_range(buffer) for buffer in plan.buffers),
-        n_l1=len(plan.buffers),
-        load_signature=signature(
-            "void ", load.name, load.parameters(step, [*pointers, "uint8_t* l1", "loads_t* loads"])
-        ),
-        load="\n".join(load.body),
-        compute_signature=signature("void ", compute.name, compute.parameters(step, ["uint8_t* l1"])),
-        compute="\n".join(compute.body),
-        store_signature=signature(
-            "pulp_dma_job_t ", store.name, store.parameters(step, ["const uint8_t* l1", "uint8_t* out"])
-        ),
-        store="\n".join(store.body),
-        run_signature=signature("void ", f"run_{name}", ["uint8_t* l1", *pointers, "uint8_t* out"]),
-        run=run,
+    return (
+        signature("void ", f"run_{name}", ["uint8_t *l1", *_pointers(inputs), "uint8_t *out"]) + f"\n{body}}}"
     )
-    return LayerText(f"run_{name}", definitions)
 
 
-def _run_template(plan: LayerPlan) -> str:
-    if len(plan.steps) == 1:
-        return "run_single.c.j2"
-    return "run_serial.c.j2" if _reloads_in_place(plan) else "run_pipelined.c.j2"
-
-
-def _reloads_in_place(plan: LayerPlan) -> bool:
-    """True if a step loads into a buffer that the step before it still reads."""
-    return any(
-        (after.load_x and after.x_slot == before.x_slot)
-        or (after.load_params and after.params_size > 0 and after.params_slot == before.params_slot)
-        for before, after in zip(plan.steps, plan.steps[1:], strict=False)
-    )
+def _pointers(inputs: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"const uint8_t *{name}" for name in inputs)
 
 
 def _input_names(layer: Layer) -> tuple[str, ...]:
@@ -177,17 +199,21 @@ def _aligned(rows: list[list[str]]) -> list[str]:
 
 
 def _l1_range(buffer: L1Buffer) -> str:
-    return f'    {{"{buffer.operand.value}{buffer.slot}", {buffer.offset}, {buffer.size}}},'
+    return f'    {{"{buffer.operand.value}[{buffer.slot}]", {buffer.offset}, {buffer.size}}},'
 
 
-def _l2_ranges(graph: LayerGraph, layer: Layer) -> list[str]:
+def _info(name: str, l1_ranges: int) -> str:
+    fields = (("name", f'"{name}"'), ("l1", f"l1_{name}"), ("n_l1", str(l1_ranges)))
+    return designated(f"static const pulp_layer_info_t info_{name}", fields, indent=0)
+
+
+def _l2_ranges(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> list[str]:
     names = zip(layer.inputs, _input_names(layer), strict=True)
     ranges = [(tensor, name, str(graph.tensors[tensor].size_bytes)) for tensor, name in names]
     ranges.append((layer.output, "out", str(graph.tensors[layer.output].size_bytes)))
     if has_params(layer):
-        params = params_symbol(graph, layer)
-        ranges.append(("parameters", params, f"sizeof({params})"))
-    return [f'      {{"{name}", {base}, {size}}},' for name, base, size in ranges]
+        ranges.append(("parameters", params_symbol(graph, layer), str(params_bytes(layer, plan))))
+    return [fill("      {", [f'"{name}"', base, size], "},") for name, base, size in ranges]
 
 
 def _load(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) -> list[str]:
@@ -204,11 +230,12 @@ def _load_x(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) 
     if plan.channels_first:
         box.append(("l1_plane", table.expression("x_plane")))
     function = "pulp_dma_box_in_chw" if plan.channels_first else "pulp_dma_box_in"
-    target = table.expression("x_data" if plan.pad_in_l1 else "x_l1")
-    source = f" + {table.expression('x')}"
-    copies = [f"loads->x = {function}(l1 + {target}, in{source}, &box);"]
+    source = table.expression("x")
+    target = address("l1", table.expression("x_data" if plan.pad_in_l1 else "x_l1"))
+    copies = [f"loads->x = {function}({target}, {address('in', source)}, &box);"]
     if len(layer.inputs) > 1:
-        copies.append(f"loads->x2 = {function}(l1 + {table.expression('x2_l1')}, in2{source}, &box);")
+        target = address("l1", table.expression("x2_l1"))
+        copies.append(f"loads->x2 = {function}({target}, {address('in2', source)}, &box);")
     if not table.varies("load_x"):
         return [designated("const pulp_box_t box", box), *(f"  {copy}" for copy in copies)]
     return [
@@ -220,26 +247,21 @@ def _load_x(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) 
 
 
 def _load_params(graph: LayerGraph, layer: Layer, table: StepTable) -> list[str]:
-    arguments = [
-        f"l1 + {table.expression('params_l1')}",
-        f"{params_symbol(graph, layer)} + {table.expression('params')}",
-        table.expression("params_size"),
-    ]
+    target, source = table.expression("params_l1"), table.expression("params")
+    arguments = [address("l1", target), address("params", source), table.expression("params_size")]
+    copy = f"loads->params = pulp_dma_in({', '.join(arguments)});"
+    declaration = f"  const uint8_t *const params = {params_symbol(graph, layer)};"
     if not table.varies("load_params"):
-        return [fill("  loads->params = pulp_dma_in(", arguments, ");")]
-    return [
-        f"  if ({table.expression('load_params')}) {{",
-        fill("    loads->params = pulp_dma_in(", arguments, ");"),
-        "  }",
-    ]
+        return [declaration, f"  {copy}"]
+    return [declaration, f"  if ({table.expression('load_params')}) {{", f"    {copy}", "  }"]
 
 
 def _store(graph: LayerGraph, layer: Layer, table: StepTable) -> list[str]:
     box = [*_box(graph.tensors[layer.output], table, "y"), ("l1_row", table.expression("y_row"))]
-    target, source = table.expression("y"), table.expression("y_l1")
+    target, source = address("out", table.expression("y")), address("l1", table.expression("y_l1"))
     return [
         designated("const pulp_box_t box", box),
-        f"  return pulp_dma_box_out(out + {target}, l1 + {source}, &box);",
+        f"  return pulp_dma_box_out({target}, {source}, &box);",
     ]
 
 

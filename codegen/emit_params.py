@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
 from jinja2 import Environment
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.params import block_layout, has_params, pack_block
 from tvm_pulp.codegen.plan import LayerPlan, Plan
 
 BYTES_PER_LINE = 16
+HEX = [f"0x{byte:02x}," for byte in range(256)]
 
 
 def params_symbol(graph: LayerGraph, layer: Layer) -> str:
@@ -17,9 +16,16 @@ def params_symbol(graph: LayerGraph, layer: Layer) -> str:
     return f"{graph.name}_params_{layer.name}"
 
 
+def params_bytes(layer: Layer, plan: LayerPlan) -> int:
+    """Size of a layer's packed parameters."""
+    return sum(block_layout(layer, channels).size for _, channels in _blocks(plan).values())
+
+
 def emit_params(templates: Environment, graph: LayerGraph, plan: Plan) -> dict[str, str]:
-    """Header and source of the region's parameters, by file name."""
+    """Header and source of the region's parameters, by file name; none if no layer has any."""
     layers = [(layer, plan) for layer, plan in zip(graph.layers, plan.layers, strict=True) if has_params(layer)]
+    if not layers:
+        return {}
     declarations = "".join(f"extern {_declarator(graph, layer, plan)};\n" for layer, plan in layers)
     header = templates.get_template("params.h.j2").render(
         name=graph.name, guard=f"{graph.name.upper()}_PARAMS_H", declarations=declarations
@@ -36,8 +42,7 @@ def _blocks(plan: LayerPlan) -> dict[int, tuple[int, int]]:
 
 
 def _declarator(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> str:
-    size = sum(block_layout(layer, channels).size for _, channels in _blocks(plan).values())
-    return f"const uint8_t {params_symbol(graph, layer)}[{size}]"
+    return f"const uint8_t {params_symbol(graph, layer)}[{params_bytes(layer, plan)}]"
 
 
 def _array(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> str:
@@ -54,13 +59,13 @@ def _block(layer: Layer, index: int, offset: int, c0: int, channels: int) -> lis
     return [
         f"    /* block {index}: output channels {c0} to {c0 + channels - 1}, k at {k}, lambda at {lambda_}, "
         f"weights at {weights} */",
-        *_bytes(np.frombuffer(data[: layout.weights_offset], np.uint8)),
-        *_bytes(np.frombuffer(data[layout.weights_offset :], np.uint8)),
+        *_bytes(data[: layout.weights_offset]),
+        *_bytes(data[layout.weights_offset :]),
     ]
 
 
-def _bytes(data: npt.NDArray[np.uint8]) -> list[str]:
-    texts = [f"0x{byte:02x}," for byte in data.tolist()]
+def _bytes(data: bytes) -> list[str]:
+    texts = [HEX[byte] for byte in data]
     return [
         "    " + " ".join(texts[start : start + BYTES_PER_LINE])
         for start in range(0, len(texts), BYTES_PER_LINE)

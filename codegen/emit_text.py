@@ -42,6 +42,11 @@ def designated(declaration: str, fields: Iterable[tuple[str, str]], indent: int 
     return f"{pad}{declaration} = {{\n{body}{pad}}};"
 
 
+def address(base: str, offset: str) -> str:
+    """C for a pointer and an offset to it."""
+    return base if offset == "0" else f"{base} + {offset}"
+
+
 def integer(value: int) -> str:
     """An int32 literal; the smallest one has no literal of its own in C."""
     return f"(-{2**31 - 1} - 1)" if value == INT32_MIN else str(value)

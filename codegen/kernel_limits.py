@@ -40,7 +40,7 @@ WIDE_KERNELS: dict[LayerKind, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class KernelCall:
-    """One call as the kernel sees it: `padding` is what the kernel itself adds to its input of `in_h x in_w`."""
+    """One call as the kernel sees it: `padding` is what the kernel itself adds to its `in_h x in_w` input."""
 
     name: str
     in_h: int
@@ -85,11 +85,7 @@ def violations(graph: LayerGraph, layer: Layer, plan: LayerPlan, step: TileStep)
 def _wrong_kernel(layer: Layer, plan: LayerPlan) -> list[str]:
     wide = layer.requant is not None and layer.requant.wide and layer.kind in WIDE_KERNELS
     allowed = (WIDE_KERNELS if wide else NARROW_KERNELS)[layer.kind]
-    return (
-        []
-        if plan.kernel in allowed
-        else [f"{plan.kernel} doesn't compute a {layer.kind.value} layer of this kind"]
-    )
+    return [] if plan.kernel in allowed else [f"{plan.kernel} isn't a kernel for this {layer.kind.value} layer"]
 
 
 def _wrong_flags(graph: LayerGraph, layer: Layer, plan: LayerPlan, call: KernelCall) -> list[str]:

@@ -125,7 +125,8 @@ def _l2_error(
     parts.sort(key=lambda part: -part[0])
     largest = "; ".join(f"{name} {size} bytes" for size, name in parts[:LARGEST_NAMED])
     return PlanError(
-        f"activations and parameters need {used} bytes of L2 memory, there are {machine.l2_bytes} (largest: {largest})",
+        f"activations and parameters need {used} bytes of L2 memory, there are {machine.l2_bytes}"
+        f" (largest: {largest})",
         where=f"region {graph.name}",
-        fix=f"a SoC or -l2= with at least {used} bytes",
+        fix=f"choose a SoC or -l2= with at least {used} bytes",
     )

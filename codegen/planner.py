@@ -37,9 +37,24 @@ def plan_region(graph: LayerGraph, machine: Machine, objective: TileObjective | 
 
 
 def _plan_layer(graph: LayerGraph, layer: Layer, machine: Machine, sizes: _TileSizes) -> LayerPlan:
+    _check_window(layer)
     size = sizes.of(graph, layer)
     plan = schedule_layer(graph, layer, Box(0, size.h, 0, size.w, 0, size.c), machine.cores)
     return replace(plan, cycles=layer_cycles(layer, plan, machine))
+
+
+def _check_window(layer: Layer) -> None:
+    """A window wholly in the padding has no input to bring into L1."""
+    window = layer.window
+    if (
+        max(window.pad_top, window.pad_bottom) >= window.kernel_h
+        or max(window.pad_left, window.pad_right) >= window.kernel_w
+    ):
+        raise PlanError("the padding isn't smaller than the kernel", where=_layer_words(layer))
+
+
+def _layer_words(layer: Layer) -> str:
+    return f"layer {layer.name} ({', '.join(layer.sources)})" if layer.sources else f"layer {layer.name}"
 
 
 def _l1_top(plan: LayerPlan) -> int:
@@ -101,10 +116,9 @@ def _signature(graph: LayerGraph, layer: Layer) -> _Signature:
 
 
 def _l1_error(layer: Layer, needed: int, machine: Machine) -> PlanError:
-    operators = f" ({', '.join(layer.sources)})" if layer.sources else ""
     return PlanError(
-        f"no tile of this layer fits the {machine.l1_bytes} bytes of L1 memory; the smallest needs {needed} bytes"
+        f"no tile fits the {machine.l1_bytes} bytes of L1 memory, the smallest needs {needed} bytes"
         f" on {machine.cores} cores",
-        where=f"layer {layer.name}{operators}",
-        fix=f"choose -l1={needed} or more, or a SoC with as much L1",
+        where=_layer_words(layer),
+        fix=f"choose a SoC or -l1= with at least {needed} bytes",
     )

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.kernels import KernelChoice, choose_kernel, input_slack_bytes, scratch_bytes
 from tvm_pulp.codegen.params import block_bytes
-from tvm_pulp.codegen.plan import Box, L1Buffer, LayerPlan, LoopOrder, Operand, Padding, TileStep
+from tvm_pulp.codegen.plan import Box, L1Buffer, LayerPlan, LoopOrder, Operand, TileStep
 from tvm_pulp.codegen.tile_candidates import align
 from tvm_pulp.codegen.tiling import channel_ranges, enumerate_tiles
 
@@ -44,9 +45,8 @@ def assign_slots(contents: Sequence[Hashable], reusable: bool = True) -> list[Sl
 
 def schedule_layer(graph: LayerGraph, layer: Layer, tile: Box, cores: int) -> LayerPlan:
     """The plan of a layer cut into `tile`s, in the loop order that loads less; its cycles are left 0."""
-    choice = choose_kernel(graph, layer, tile, cores)
-    orders = (LoopOrder.CHANNELS_OUTER, LoopOrder.SPACE_OUTER)
-    plans = [_in_order(graph, layer, tile, cores, choice, order) for order in orders]
+    job = _Job(graph, layer, tile, cores, choose_kernel(graph, layer, tile, cores))
+    plans = [_in_order(job, order) for order in (LoopOrder.CHANNELS_OUTER, LoopOrder.SPACE_OUTER)]
     return min(plans, key=lambda plan: loaded_bytes(plan, len(layer.inputs)))
 
 
@@ -56,34 +56,39 @@ def loaded_bytes(plan: LayerPlan, inputs: int) -> int:
     return inputs * x + sum(step.params_size for step in plan.steps if step.load_params)
 
 
-def _in_order(
-    graph: LayerGraph, layer: Layer, tile: Box, cores: int, choice: KernelChoice, order: LoopOrder
-) -> LayerPlan:
-    steps = _steps(graph, layer, choice, tile, order)
+@dataclass(frozen=True)
+class _Job:
+    graph: LayerGraph
+    layer: Layer
+    tile: Box
+    cores: int
+    choice: KernelChoice
+
+
+def _in_order(job: _Job, order: LoopOrder) -> LayerPlan:
+    steps = _steps(job, order)
     return LayerPlan(
-        layer=layer.name,
-        kernel=choice.name,
-        tile=tile,
+        layer=job.layer.name,
+        kernel=job.choice.name,
+        tile=job.tile,
         order=order,
-        buffers=_buffers(graph, layer, choice, steps, cores),
+        buffers=_place(_wanted_buffers(job, steps)),
         steps=steps,
-        channels_first=choice.channels_first,
-        pad_in_l1=choice.pad_in_l1,
-        clip=choice.clip,
+        channels_first=job.choice.channels_first,
+        pad_in_l1=job.choice.pad_in_l1,
+        clip=job.choice.clip,
     )
 
 
-def _steps(
-    graph: LayerGraph, layer: Layer, choice: KernelChoice, tile: Box, order: LoopOrder
-) -> tuple[TileStep, ...]:
-    tiles = enumerate_tiles(graph, layer, tile, order)
-    ranges = channel_ranges(graph.tensors[layer.output].channels, tile.c)
-    sizes = [block_bytes(layer, channels) for _, channels in ranges]
-    offsets = [sum(sizes[:index]) for index in range(len(sizes))]
-    # Explicit padding is part of what the slot holds.
-    held = [(part.x, part.padding if choice.pad_in_l1 else Padding()) for part in tiles]
-    x_uses = assign_slots(held, reusable=not choice.destroys_input)
+def _steps(job: _Job, order: LoopOrder) -> tuple[TileStep, ...]:
+    tiles = enumerate_tiles(job.graph, job.layer, job.tile, order)
+    ranges = channel_ranges(job.graph.tensors[job.layer.output].channels, job.tile.c)
+    sizes = [block_bytes(job.layer, channels) for _, channels in ranges]
+    offsets = list(accumulate(sizes, initial=0))
     has_params = sizes[0] > 0
+    # Explicit padding is part of what the slot holds.
+    held = [(part.x, part.padding if job.choice.pad_in_l1 else None) for part in tiles]
+    x_uses = assign_slots(held, reusable=not job.choice.destroys_input)
     params_uses = assign_slots([part.channel_range if has_params else 0 for part in tiles])
     return tuple(
         TileStep(
@@ -110,32 +115,38 @@ def input_tile_bytes(choice: KernelChoice, layer: Layer, step: TileStep) -> int:
     return (step.x.h + tall) * (step.x.w + wide) * step.x.c + input_slack_bytes(choice, layer)
 
 
-def _buffers(
-    graph: LayerGraph, layer: Layer, choice: KernelChoice, steps: tuple[TileStep, ...], cores: int
-) -> tuple[L1Buffer, ...]:
-    x_size = max(input_tile_bytes(choice, layer, step) for step in steps)
-    scratch = max(
-        scratch_bytes(
-            choice,
-            layer,
-            step.x.h + step.padding.top + step.padding.bottom,
-            graph.tensors[layer.inputs[0]].channels,
-            cores,
-        )
-        for step in steps
-    )
+@dataclass(frozen=True)
+class _Wanted:
+    operand: Operand
+    slots: int
+    size: int
+
+
+def _wanted_buffers(job: _Job, steps: tuple[TileStep, ...]) -> list[_Wanted]:
+    x_size = max(input_tile_bytes(job.choice, job.layer, step) for step in steps)
     x_slots = max(step.x_slot for step in steps) + 1
-    wanted = [(Operand.X, x_slots, x_size)]
-    if len(layer.inputs) > 1:
-        wanted.append((Operand.X2, x_slots, x_size))
     params_slots = max(step.params_slot for step in steps) + 1
-    wanted.append((Operand.PARAMS, params_slots, max(step.params_size for step in steps)))
-    wanted.append((Operand.Y, min(2, len(steps)), max(step.y.size_bytes for step in steps)))
-    wanted.append((Operand.SCRATCH, 1, scratch))
+    inputs = (Operand.X, Operand.X2)[: len(job.layer.inputs)]
+    return [
+        *(_Wanted(operand, x_slots, x_size) for operand in inputs),
+        _Wanted(Operand.PARAMS, params_slots, max(step.params_size for step in steps)),
+        _Wanted(Operand.Y, min(2, len(steps)), max(step.y.size_bytes for step in steps)),
+        _Wanted(Operand.SCRATCH, 1, max(_scratch(job, step) for step in steps)),
+    ]
+
+
+def _scratch(job: _Job, step: TileStep) -> int:
+    padded_h = step.x.h + step.padding.top + step.padding.bottom
+    in_channels = job.graph.tensors[job.layer.inputs[0]].channels
+    return scratch_bytes(job.choice, job.layer, padded_h, in_channels, job.cores)
+
+
+def _place(wanted: list[_Wanted]) -> tuple[L1Buffer, ...]:
+    """One buffer after the other, none for what has no bytes."""
     buffers: list[L1Buffer] = []
     offset = 0
-    for operand, slots, size in wanted:
-        for slot in range(slots if size else 0):
-            buffers.append(L1Buffer(operand, slot, offset, size))
-            offset += align(size)
+    for want in wanted:
+        for slot in range(want.slots if want.size else 0):
+            buffers.append(L1Buffer(want.operand, slot, offset, want.size))
+            offset += align(want.size)
     return tuple(buffers)

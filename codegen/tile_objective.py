@@ -31,7 +31,7 @@ class TileObjective(Protocol):
     """A measure of tiles; larger is better."""
 
     def reward(self, model: cp_model.CpModel, layer: Layer, tile: TileVariables) -> cp_model.LinearExprT:
-        """The expression to maximise, below 2^31; may add variables and constraints to `model`."""
+        """The expression to maximise, below 2^32 in size; may add variables and constraints to `model`."""
         ...
 
 
@@ -49,8 +49,8 @@ class DoryHeuristic:
                 + 1000 * (tile.w + tile.h)
             )
         if layer.kind in (LayerKind.AVGPOOL, LayerKind.MAXPOOL, LayerKind.ADD):
-            return 100 * tile.l1_bytes + tile.w * 100 + tile.h + 10_000 * tile.c
-        area = model.new_int_var(1, 1 << 31, "area")
+            return 100 * tile.l1_bytes + 10_000 * tile.c + tile.w
+        area = model.new_int_var(1, _largest(tile.h) * _largest(tile.w), "area")
         model.add_multiplication_equality(area, [tile.h, tile.w])
         return (
             2_000_000 * _modulo(model, tile.h - 1, 8)
@@ -63,12 +63,18 @@ class DoryHeuristic:
 
 
 class LeastTraffic:
-    """The fewest bytes from L2 to L1, then the fewest tiles."""
+    """The fewest bytes from L2 to L1, where a step's overhead counts as STEP_BYTES."""
+
+    STEP_BYTES = 240  # what the DMA moves while a transfer is set up
 
     def reward(self, model: cp_model.CpModel, layer: Layer, tile: TileVariables) -> cp_model.LinearExprT:
-        steps = model.new_int_var(1, 1 << 31, "steps")
+        steps = model.new_int_var(1, _largest(tile.tiles) * _largest(tile.ranges), "steps")
         model.add_multiplication_equality(steps, [tile.tiles, tile.ranges])
-        return -(tile.traffic_bytes + 240 * steps)
+        return -(tile.traffic_bytes + self.STEP_BYTES * steps)
+
+
+def _largest(variable: cp_model.IntVar) -> int:
+    return int(variable.domain.max())
 
 
 def _modulo(model: cp_model.CpModel, value: cp_model.LinearExprT, by: int) -> cp_model.IntVar:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -19,7 +17,7 @@ def report_tables(report: CompilationReport) -> RenderableType:
     if report.refused:
         parts.append(_refused_table(report))
     for region in report.regions:
-        parts += [_layer_table(region), _memory_table(region)]
+        parts += [_layer_table(region), _cost_table(region), _memory_table(region)]
     return Group(*parts)
 
 
@@ -70,23 +68,25 @@ def _refused_table(report: CompilationReport) -> Table:
 
 
 def _layer_table(region: RegionReport) -> Table:
-    numbers = ("steps", "L1 bytes", "DMA in", "DMA out", "MAC", "cycles", "MAC/cycle")
-    columns = ("layer", "from", "input", "output", "kernel", "tile", "requantize", *numbers)
-    table = new_table(*columns, numbers=numbers, title=f"region {region.name} (cycles are predicted)")
+    columns = ("layer", "from", "input", "output", "kernel", "tile", "requantize")
+    table = new_table(*columns, title=f"region {region.name}")
     for layer in region.layers:
-        table.add_row(
-            layer.name,
-            ", ".join(layer.sources),
-            " + ".join(_shape(shape) for shape in layer.inputs),
-            _shape(layer.output),
-            layer.kernel,
-            _shape(layer.tile),
-            _requantize(layer),
-            *_counts(layer),
-        )
+        inputs = " + ".join(_shape(shape) for shape in layer.inputs)
+        shapes = (inputs, _shape(layer.output), layer.kernel, _shape(layer.tile))
+        table.add_row(layer.name, ", ".join(layer.sources), *shapes, _requantize(layer))
+    return table
+
+
+def _cost_table(region: RegionReport) -> Table:
+    columns = ("steps", "L1 bytes", "DMA in", "DMA out", "MAC", "cycles", "MAC/cycle")
+    table = new_table("layer", *columns, numbers=columns, title="predicted, for one inference")
+    for layer in region.layers:
+        traffic = (layer.dma_in, layer.dma_out, layer.macs, layer.cycles)
+        counts = (f"{value:,}" for value in (layer.steps, layer.l1_bytes, *traffic))
+        table.add_row(layer.name, *counts, _rate(layer.macs, layer.cycles))
     table.add_section()
     total = (region.dma_in, region.dma_out, region.macs, region.cycles)
-    table.add_row("total", *[""] * 8, *(f"{value:,}" for value in total), _rate(region.macs, region.cycles))
+    table.add_row("total", "", "", *(f"{value:,}" for value in total), _rate(region.macs, region.cycles))
     return table
 
 
@@ -97,12 +97,6 @@ def _memory_table(region: RegionReport) -> Table:
     table.add_row("  activations in L2", f"{region.l2_arena:,}", "", "")
     table.add_row("  parameters in L2", f"{region.l2_params:,}", "", "")
     return table
-
-
-def _counts(layer: LayerReport) -> Iterator[str]:
-    for value in (layer.steps, layer.l1_bytes, layer.dma_in, layer.dma_out, layer.macs, layer.cycles):
-        yield f"{value:,}"
-    yield _rate(layer.macs, layer.cycles)
 
 
 def _layer_summary(layer: LayerReport, plan: LayerPlan) -> str:

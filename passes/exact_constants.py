@@ -15,12 +15,18 @@ def survives_printing(value: float) -> bool:
     return np.float32(f"{value:e}") == np.float32(value)
 
 
-def _as_tensor(expr: relay.Expr) -> relay.Expr:
-    """A float scalar that would lose digits, as a tensor of shape (1,); anything else as it is."""
+def _as_tensor(expr: relay.Expr, *, divisor: bool) -> relay.Expr:
+    """A float scalar that would lose digits, as a tensor of shape (1,); anything else as it is.
+
+    TVM multiplies by the reciprocal of a scalar divisor, and prints that.
+    """
     if not isinstance(expr, relay.Constant) or str(expr.data.dtype) != "float32" or expr.data.shape != ():
         return expr
-    value = float(expr.data.numpy())
-    return expr if survives_printing(value) else relay.const(np.array([value], np.float32), "float32")
+    value = np.float32(expr.data.numpy())
+    printed = [value, np.float32(1) / value] if divisor and value else [value]
+    if all(survives_printing(float(number)) for number in printed):
+        return expr
+    return relay.const(np.array([value], np.float32), "float32")
 
 
 class _Rewriter(relay.ExprMutator):  # type: ignore[misc] # TVM has no types
@@ -29,7 +35,8 @@ class _Rewriter(relay.ExprMutator):  # type: ignore[misc] # TVM has no types
     def visit_call(self, call: relay.Call) -> relay.Expr:
         args = [self.visit(arg) for arg in call.args]
         if isinstance(call.checked_type, relay.TensorType) and shape_of(call):
-            args = [_as_tensor(arg) for arg in args]
+            division = as_call(call, "divide") is not None
+            args = [_as_tensor(arg, divisor=division) for arg in args]
         if as_call(call, "clip") is not None and dtype_of(call) == "float32":
             return self._clip(call, args[0])
         return relay.Call(call.op, args, call.attrs, call.type_args, call.span)

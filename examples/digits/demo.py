@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import numpy as np
 import tvm_pulp
 from data import FloatArray, Split, load_split
@@ -42,14 +43,23 @@ class Outcome:
 
 def main() -> int:
     """Run the demo and return the exit status."""
-    out = console()
+    try:
+        return _demo(console())
+    except tvm_pulp.PulpError as error:
+        click.echo(f"demo: error: {error}", err=True)
+        return 1
+
+
+def _demo(out: Console) -> int:
     split = load_split()
+    BUILD.mkdir(parents=True, exist_ok=True)
     with _timed(out, f"compile {INT8_MODEL.name} for {OPTIONS.soc}"):
         package = tvm_pulp.compile_model(INT8_MODEL, BUILD / "digits", options=OPTIONS, name="digits")
     with _timed(out, f"build the C for this computer, run it on {len(split.test_x)} images, check every byte"):
         result = tvm_pulp.run_package(package, {"image": split.test_x}, check=True, workdir=BUILD / "host")
     report = report_from_json(package.read(REPORT_FILE).decode(), file=REPORT_FILE)
-    generated = result.outputs["logits"].reshape(len(split.test_x), -1)
+    (logits,) = result.outputs.values()
+    generated = logits.reshape(len(split.test_x), -1)
     outcome = Outcome(run_onnx(FLOAT_MODEL, split.test_x), run_onnx(INT8_MODEL, split.test_x), generated)
     for part in (report_tables(report), _dma_line(report, result), _accuracy(outcome, split)):
         out.print(part)

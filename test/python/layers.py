@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -157,3 +157,73 @@ def shapes(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = tuple(LayerKind)) -> 
 def layer_graphs(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = tuple(LayerKind)) -> LayerGraph:
     """Graphs of one layer."""
     return single_layer(draw(shapes(kinds)))
+
+
+class NetworkBuilder:
+    """Adds layers one after the other; each reads the last one's output unless told otherwise.
+
+    Tensors are named `x`, `t0`, `t1` ..., layers `l0`, `l1` ..., the user's operators `op0`, `op1` ...
+    """
+
+    def __init__(self, height: int, width: int, channels: int, zero_point: int = 0) -> None:
+        self.tensors = {"x": Tensor("x", height, width, channels, zero_point, "x")}
+        self.layers: list[Layer] = []
+        self.last = "x"
+
+    def add(
+        self, kind: LayerKind, out_channels: int = 0, window: Window | None = None, inputs: tuple[str, ...] = ()
+    ) -> str:
+        """The name of the new layer's output."""
+        index = len(self.layers)
+        names = inputs or (self.last,)
+        source = self.tensors[names[0]]
+        shape = Shape(
+            kind, source.height, source.width, source.channels, out_channels, window or Window(),
+            source.zero_point, seed=index,
+        )  # fmt: skip
+        single = single_layer(shape)
+        self.last = f"t{index}"
+        self.tensors[self.last] = replace(single.tensors["y"], name=self.last, source=f"op{index}_out")
+        layer = replace(
+            single.layers[0], name=f"l{index}", inputs=names, output=self.last, sources=(f"op{index}",)
+        )
+        self.layers.append(layer)
+        return self.last
+
+    def graph(self, *extra_outputs: str) -> LayerGraph:
+        """The network; the last layer's output and `extra_outputs` are its outputs."""
+        return LayerGraph("net", self.tensors, ("x",), (self.last, *extra_outputs), tuple(self.layers))
+
+
+def window3(stride: int = 1) -> Window:
+    """3x3 with padding 1."""
+    return Window(3, 3, stride, stride, 1, 1, 1, 1)
+
+
+def residual_network(zero_point: int = 0) -> LayerGraph:
+    """conv -> (depthwise -> pointwise) + itself -> max pool -> average pool -> linear, on 19x14 pixels."""
+    net = NetworkBuilder(19, 14, 3, zero_point)
+    stem = net.add(LayerKind.CONV2D, 12, window3())
+    net.add(LayerKind.DEPTHWISE, window=window3())
+    branch = net.add(LayerKind.POINTWISE, 12)
+    net.add(LayerKind.ADD, inputs=(branch, stem))
+    net.add(LayerKind.MAXPOOL, window=Window(2, 2, 2, 2))
+    net.add(LayerKind.AVGPOOL, window=Window(9, 7))
+    net.add(LayerKind.LINEAR, 10)
+    return net.graph()
+
+
+def resnet8() -> LayerGraph:
+    """The shape of MLPerf Tiny's image classification network."""
+    net = NetworkBuilder(32, 32, 3)
+    net.add(LayerKind.CONV2D, 16, window3())
+    for channels, stride in ((16, 1), (32, 2), (64, 2)):
+        shortcut = net.last
+        net.add(LayerKind.CONV2D, channels, window3(stride))
+        branch = net.add(LayerKind.CONV2D, channels, window3())
+        if stride == 2:
+            shortcut = net.add(LayerKind.CONV2D, channels, Window(1, 1, 2, 2), inputs=(shortcut,))
+        net.add(LayerKind.ADD, inputs=(branch, shortcut))
+    net.add(LayerKind.AVGPOOL, window=Window(8, 8))
+    net.add(LayerKind.LINEAR, 10)
+    return net.graph()

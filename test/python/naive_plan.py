@@ -1,4 +1,4 @@
-"""Plans by a rule instead of a search: any tile, order and buffering, without a memory limit."""
+"""Plans by a rule instead of a search: any tile and loop order, without a memory limit."""
 
 from __future__ import annotations
 
@@ -23,13 +23,12 @@ from tvm_pulp.codegen.tiling import Tile, channel_ranges, enumerate_tiles
 
 @dataclass(frozen=True)
 class Wish:
-    """How to cut one layer: output tile (clamped to the output's size), loop order, buffers per operand."""
+    """How to cut one layer: output tile (clamped to the output's size) and loop order."""
 
     h: int
     w: int
     c: int
     order: LoopOrder = LoopOrder.CHANNELS_OUTER
-    slots: int = 2
 
 
 def naive_plan(graph: LayerGraph, wishes: list[Wish], cores: int) -> Plan:
@@ -51,7 +50,7 @@ def _layer_plan(graph: LayerGraph, layer: Layer, wish: Wish, cores: int) -> Laye
     choice = choose_kernel(graph, layer, tile, cores)
     tiles = enumerate_tiles(graph, layer, tile, wish.order)
     sizes = [block_bytes(layer, channels) for _, channels in channel_ranges(out.channels, tile.c)]
-    steps = _steps(layer, sizes, tiles, choice, wish.slots)
+    steps = _steps(layer, sizes, tiles, choice)
     buffers = _buffers(layer, choice, steps, cores)
     return LayerPlan(
         layer.name, choice.name, tile, wish.order, buffers, steps,
@@ -59,16 +58,14 @@ def _layer_plan(graph: LayerGraph, layer: Layer, wish: Wish, cores: int) -> Laye
     )  # fmt: skip
 
 
-def _steps(
-    layer: Layer, sizes: list[int], tiles: list[Tile], choice: KernelChoice, slots: int
-) -> tuple[TileStep, ...]:
+def _steps(layer: Layer, sizes: list[int], tiles: list[Tile], choice: KernelChoice) -> tuple[TileStep, ...]:
     steps: list[TileStep] = []
     for index, part in enumerate(tiles):
         before = steps[-1] if steps else None
         load_x = before is None or (before.x, before.padding) != (part.x, part.padding) or choice.destroys_input
         load_params = before is None or tiles[index - 1].channel_range != part.channel_range
-        x_slot = 0 if before is None else (before.x_slot + load_x) % slots
-        params_slot = 0 if before is None else (before.params_slot + load_params) % slots
+        x_slot = 0 if before is None else (before.x_slot + load_x) % 2
+        params_slot = 0 if before is None else (before.params_slot + load_params) % 2
         steps.append(
             TileStep(
                 part.y,
@@ -76,7 +73,7 @@ def _steps(
                 part.padding,
                 x_slot,
                 params_slot,
-                index % slots,
+                index % 2,
                 load_x,
                 load_params and has_params(layer),
                 sum(sizes[: part.channel_range]),

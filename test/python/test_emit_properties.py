@@ -28,6 +28,7 @@ from hypothesis import strategies as st
 from layer_model import run_model
 from layers import layer_graphs
 from naive_plan import Wish, naive_plan
+from tvm_pulp.codegen.checker import check_plan
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.machine import ClusterModel, DmaModel, Machine
 from tvm_pulp.codegen.plan import LoopOrder, Plan
@@ -52,6 +53,10 @@ PROFILE = settings.get_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 FEW = settings(PROFILE, max_examples=max(12, PROFILE.max_examples // 6))
 
 
+def machine(soc: str, cores: int, l1_bytes: int, l2_bytes: int) -> Machine:
+    return Machine(soc, cores, l1_bytes, l2_bytes, DmaModel(), ClusterModel())
+
+
 @st.composite
 def wishes(draw: st.DrawFn) -> Wish:
     return Wish(
@@ -59,15 +64,16 @@ def wishes(draw: st.DrawFn) -> Wish:
         w=draw(st.integers(1, 9)),
         c=draw(st.integers(1, 40)),
         order=draw(st.sampled_from(LoopOrder)),
-        slots=draw(st.sampled_from([1, 2, 2])),
     )
 
 
 @st.composite
 def tiled_at_random(draw: st.DrawFn, graphs: st.SearchStrategy[LayerGraph]) -> Case:
-    """Graphs with any tiles, loop orders and buffering."""
+    """Graphs with any tiles and loop orders."""
     graph = draw(graphs)
-    return graph, naive_plan(graph, [draw(wishes()) for _ in graph.layers], draw(CORES))
+    plan = naive_plan(graph, [draw(wishes()) for _ in graph.layers], draw(CORES))
+    check_plan(graph, machine("naive", plan.cores, plan.l1_bytes, plan.l2_bytes), plan)
+    return graph, plan
 
 
 @st.composite
@@ -75,12 +81,13 @@ def planned(draw: st.DrawFn, graphs: st.SearchStrategy[LayerGraph]) -> Case:
     """Graphs with the planner's plan for an L1 that is hardly large enough, and checked."""
     graph, l1_bytes, cores = draw(graphs), draw(st.integers(64, 4096)), draw(CORES)
     while True:
-        machine = Machine("tiny", cores, l1_bytes, 1 << 20, DmaModel(), ClusterModel())
+        target = machine("tiny", cores, l1_bytes, 1 << 20)
         try:
-            plan = plan_region(graph, machine)
+            plan = plan_region(graph, target)
         except PlanError:
             l1_bytes += l1_bytes // 2
         else:
+            check_plan(graph, target, plan)
             return graph, plan
 
 

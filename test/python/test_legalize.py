@@ -1,0 +1,118 @@
+"""The legalized module, built by TVM's llvm back end, computes the numerics contract byte for byte."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from onnx_layers import Kind, QdqLayer, QdqModel, chain
+from onnx_strategies import qdq_models
+from onnx_writer import Quantization, WeightType
+from qdq_model import UnsupportedError, evaluate
+from tvm_pulp.frontend.onnx import load_onnx
+from tvm_pulp.partition import legalize, prepare
+from tvm_pulp.passes.merge_patterns import MergePatterns
+from tvm_pulp.passes.partition_regions import PartitionRegions
+from tvm_pulp.passes.refusals import refusals_of
+from tvm_pulp.reference import run_reference
+from tvm_pulp.relay_ext import is_region
+
+logging.getLogger("te_compiler").setLevel(logging.ERROR)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("models")
+
+
+def imported(model: onnx.ModelProto, folder: Path):
+    path = folder / "model.onnx"
+    onnx.save(model, path)
+    mod, params = load_onnx(path)
+    return prepare(mod, params)
+
+
+def legalized(spec: QdqModel, folder: Path):
+    return legalize(imported(spec.build(), folder))
+
+
+def partitioned(mod):
+    return PartitionRegions("net")(MergePatterns()(mod))
+
+
+def regions(mod) -> int:
+    return sum(is_region(func) for func in mod.functions.values())
+
+
+def outputs_of(spec: QdqModel, mod, count: int = 2):
+    """Outputs of the legalized module and of the contract, for each sample."""
+    samples = spec.sample_inputs(count)
+    found = run_reference(mod, [{"input": sample} for sample in samples])
+    model = spec.build()
+    wanted = [evaluate(model, {"input": sample}).outputs["output"] for sample in samples]
+    return [outputs[0] for outputs in found], wanted
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(spec=qdq_models())
+def test_legalized_module_is_the_contract(spec, folder):
+    mod = legalized(spec, folder)
+    try:
+        found, wanted = outputs_of(spec, mod)
+    except UnsupportedError:
+        return
+    for ours, contract in zip(found, wanted, strict=True):
+        assert np.array_equal(ours, contract)
+    after = partitioned(mod)
+    assert refusals_of(after) == {}
+    assert regions(after) == 1
+
+
+@pytest.mark.parametrize("name", ["conv-conv", "residual", "classifier"])
+def test_chain_becomes_one_region(name, folder):
+    after = partitioned(legalized(QdqModel(chain(name)), folder))
+    assert (regions(after), refusals_of(after)) == (1, {})
+
+
+REFUSED = {
+    "asymmetric weights": (
+        QdqModel((QdqLayer(Kind.CONV, 4),), quantization=Quantization(weights=WeightType.UINT8)),
+        "its weights are asymmetric (the kernels take symmetric int8 weights)",
+    ),
+    "border windows": (
+        QdqModel((QdqLayer(Kind.AVGPOOL, kernel=(3, 3), pads=(1, 1, 1, 1), count_include_pad=False),)),
+        "windows at the border divide by fewer elements (count_include_pad=0)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_operator_carries_the_reason(case, folder):
+    spec, reason = REFUSED[case]
+    after = partitioned(legalized(spec, folder))
+    assert list(refusals_of(after).values()) == [reason]
+    assert regions(after) == 0
+
+
+def test_border_windows_round_once(folder):
+    """Average pooling that does not count its padding: each pixel has its own divisor."""
+    spec = QdqModel(
+        (QdqLayer(Kind.AVGPOOL, kernel=(3, 2), strides=(2, 1), pads=(1, 1, 2, 0), count_include_pad=False),),
+        input_shape=(5, 7, 6),
+    )
+    found = run_reference(legalized(spec, folder), [{"input": x} for x in spec.sample_inputs(3)])
+    model = spec.build()
+    scales = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
+    first, last = (n for n in model.graph.node if n.op_type == "QuantizeLinear")
+    (s_in, z_in), (s_out, z_out) = ((float(scales[n.input[1]]), int(scales[n.input[2]])) for n in (first, last))
+    for sample, (output,) in zip(spec.sample_inputs(3), found, strict=True):
+        real = (np.clip(np.rint(sample / np.float32(s_in)) + z_in, 0, 255) - z_in) * s_in
+        padded = np.full((5, 10, 7), np.nan)
+        padded[:, 1:8, 1:7] = real[0]
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 2), axis=(1, 2))[:, ::2, ::1]
+        mean = np.nanmean(windows, axis=(3, 4))
+        units = mean / s_out + z_out
+        byte = np.rint(output[0] / np.float32(s_out)) + z_out
+        assert np.abs(byte - np.clip(units, 0, 255)).max() <= 0.5 + 1e-3

@@ -1,0 +1,154 @@
+"""Plans of random layers and of networks, judged by the independent checker."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from layers import NetworkBuilder, Shape, layer_graphs, residual_network, resnet8, single_layer, window3
+from machines import machine
+from tvm_pulp.codegen.checker import check_plan
+from tvm_pulp.codegen.graph import LayerGraph, LayerKind, Window
+from tvm_pulp.codegen.l2_allocator import place
+from tvm_pulp.codegen.plan import Box, L2Buffer, LoopOrder, Operand
+from tvm_pulp.codegen.planner import plan_region
+from tvm_pulp.codegen.schedule import loaded_bytes, schedule_layer
+from tvm_pulp.codegen.tile_objective import DoryHeuristic, LeastTraffic, TileObjective
+from tvm_pulp.errors import PlanError
+
+PLENTY = 10_000_000
+
+
+def least_l1(error: PlanError) -> int:
+    found = re.search(r"the smallest needs (\d+) bytes", str(error))
+    assert found is not None
+    return int(found[1])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    graph=layer_graphs(),
+    l1_bytes=st.integers(100, 6000),
+    cores=st.sampled_from([1, 2, 4, 8]),
+    objective=st.sampled_from([DoryHeuristic(), LeastTraffic()]),
+)
+def test_every_layer_gets_a_right_plan_or_the_size_that_would_do(
+    graph: LayerGraph, l1_bytes: int, cores: int, objective: TileObjective
+) -> None:
+    target = machine(l1_bytes, PLENTY, cores)
+    try:
+        plan = plan_region(graph, target, objective)
+    except PlanError as error:
+        enough = machine(least_l1(error), PLENTY, cores)
+        assert enough.l1_bytes > l1_bytes
+        check_plan(graph, enough, plan_region(graph, enough, objective))
+        with pytest.raises(PlanError):
+            plan_region(graph, machine(enough.l1_bytes - 1, PLENTY, cores), objective)
+    else:
+        check_plan(graph, target, plan)
+
+
+@pytest.mark.parametrize("l1_bytes", [2000, 3000, 5000, 64_000])
+@pytest.mark.parametrize("zero_point", [0, 9])
+def test_network(l1_bytes: int, zero_point: int) -> None:
+    graph = residual_network(zero_point)
+    plan = plan_region(graph, machine(l1_bytes))
+    check_plan(graph, machine(l1_bytes), plan)
+    assert plan.l1_used <= l1_bytes
+    assert (max(len(layer.steps) for layer in plan.layers) > 1) == (l1_bytes < 64_000)
+    assert all(layer.cycles > 0 for layer in plan.layers)
+
+
+def test_plan_is_deterministic() -> None:
+    assert plan_region(resnet8(), machine(20_000)) == plan_region(resnet8(), machine(20_000))
+
+
+@pytest.mark.parametrize(
+    ("l1_bytes", "most_in", "most_out"),
+    [(64_000, 242_048, 117_898), (32_000, 291_200, 117_898), (16_000, 829_568, 117_898)],
+)
+def test_resnet8_moves_no_more_bytes_than_a_peer(l1_bytes: int, most_in: int, most_out: int) -> None:
+    """The bounds are what Deeploy 0.2.1 moves with the same L1."""
+    graph = resnet8()
+    plan = plan_region(graph, machine(l1_bytes))
+    check_plan(graph, machine(l1_bytes), plan)
+    layers = zip(plan.layers, graph.layers, strict=True)
+    assert sum(loaded_bytes(layer_plan, len(layer.inputs)) for layer_plan, layer in layers) <= most_in
+    assert sum(step.y.size_bytes for layer in plan.layers for step in layer.steps) <= most_out
+
+
+def test_layer_that_fits_is_one_step_with_single_buffers() -> None:
+    plan = plan_region(single_layer(Shape(LayerKind.CONV2D, window=window3())), machine())
+    assert len(plan.layers[0].steps) == 1
+    assert [(buffer.operand, buffer.slot) for buffer in plan.layers[0].buffers] == [
+        (Operand.X, 0), (Operand.PARAMS, 0), (Operand.Y, 0), (Operand.SCRATCH, 0),
+    ]  # fmt: skip
+
+
+def test_only_what_is_tiled_is_double_buffered() -> None:
+    graph = single_layer(Shape(LayerKind.LINEAR, 1, 1, 500, 100))
+    layer = plan_region(graph, machine(20_000)).layers[0]
+    assert [(buffer.operand, buffer.slot) for buffer in layer.buffers] == [
+        (Operand.X, 0), (Operand.PARAMS, 0), (Operand.PARAMS, 1), (Operand.Y, 0), (Operand.Y, 1),
+    ]  # fmt: skip
+    assert [step.load_x for step in layer.steps] == [True] + [False] * (len(layer.steps) - 1)
+
+
+@pytest.mark.parametrize(("channels", "order"), [(8, LoopOrder.SPACE_OUTER), (256, LoopOrder.CHANNELS_OUTER)])
+def test_what_is_larger_is_loaded_once(channels: int, order: LoopOrder) -> None:
+    """A block of few channels is smaller than the tiles it is used for, one of many channels larger."""
+    graph = single_layer(Shape(LayerKind.POINTWISE, 8, 8, channels, 4 * channels))
+    plan = schedule_layer(graph, graph.layers[0], Box(0, 2, 0, 8, 0, channels // 2), 8)
+    assert plan.order is order
+
+
+def test_l1_too_small() -> None:
+    graph = single_layer(Shape(LayerKind.LINEAR, 1, 1, 1000, 10))
+    with pytest.raises(PlanError) as error:
+        plan_region(graph, machine(2000))
+    assert str(error.value) == (
+        "layer layer (user/operator): no tile fits the 2000 bytes of L1 memory, the smallest needs 3032 bytes"
+        " on 8 cores; choose a SoC or -l1= with at least 3032 bytes"
+    )
+
+
+def test_l2_too_small() -> None:
+    with pytest.raises(PlanError) as error:
+        plan_region(resnet8(), machine(64_000, 100_000))
+    assert str(error.value) == (
+        "region net: activations and parameters need 129280 bytes of L2 memory, there are 100000 (largest:"
+        " parameters of op9 37376 bytes; parameters of op8 18944 bytes; tensor op0_out 16384 bytes); choose a"
+        " SoC or -l2= with at least 129280 bytes"
+    )
+    plan_region(resnet8(), machine(64_000, 129_280))
+
+
+def test_window_in_the_padding_is_refused() -> None:
+    graph = single_layer(Shape(LayerKind.CONV2D, window=Window(1, 1, 1, 1, 1, 1, 1, 1)))
+    with pytest.raises(PlanError, match="the padding isn't smaller than the kernel"):
+        plan_region(graph, machine())
+
+
+def test_tensor_read_later_and_output_read_inside() -> None:
+    net = NetworkBuilder(8, 8, 8)
+    first = net.add(LayerKind.POINTWISE, 8)
+    second = net.add(LayerKind.POINTWISE, 8)
+    net.add(LayerKind.POINTWISE, 8)
+    net.add(LayerKind.ADD, inputs=(net.last, first))
+    graph = net.graph(second)
+    plan = plan_region(graph, machine())
+    check_plan(graph, machine(), plan)
+    assert [(b.tensor, b.first, b.last) for b in plan.l2_buffers] == [("t0", 0, 3), ("t2", 2, 3)]
+
+
+def test_arena_is_the_least_possible_where_first_fit_is_not() -> None:
+    lives = [("a", 32, 2, 4), ("b", 16, 2, 4), ("c", 32, 0, 2), ("d", 24, 0, 2), ("e", 40, 0, 1)]
+    buffers = [L2Buffer(name, 0, size, first, last) for name, size, first, last in lives]
+    placed = place(buffers)
+    assert max(buffer.offset + buffer.size for buffer in placed) == 104  # first fit takes 112
+    for one in placed:
+        for other in placed:
+            if one is not other and one.first <= other.last and other.first <= one.last:
+                assert one.offset + one.size <= other.offset or other.offset + other.size <= one.offset
