@@ -19,6 +19,7 @@ from .exact_floats import exact_floats
 # What the package needs: static memory (it has no allocator) and scalar C.
 _REQUIRED_CONFIG: Mapping[str, Any] = {"tir.usmp.enable": True, "tir.disable_vectorize": True}
 _DEFAULT_CONFIG: Mapping[str, Any] = {"tir.usmp.algorithm": "hill_climb"}
+DISABLED_PASSES = ["FoldScaleAxis"]  # it changes the rounding of float operators; the reference goes without
 EXACT_FLOATS_PHASE = 3  # the last one of TVM's lowering
 _REQUIRED_EXECUTOR: Mapping[str, Any] = {"unpacked-api": True, "interface-api": "c"}
 
@@ -26,7 +27,8 @@ _REQUIRED_EXECUTOR: Mapping[str, Any] = {"unpacked-api": True, "interface-api": 
 def missing_config(user: Mapping[str, Any]) -> dict[str, Any]:
     """What a build needs of the PassContext's configuration beside the user's settings.
 
-    TargetError where those can't be kept. It also needs the pass `exact_floats`.
+    TargetError where those can't be kept. It also needs the pass `exact_floats`, and to
+    be without DISABLED_PASSES.
     """
     for key, value in _REQUIRED_CONFIG.items():
         if key in user and bool(user[key]) != value:
@@ -77,5 +79,6 @@ def quiet_offline_build() -> Iterator[None]:
 def build_module(mod: tvm.IRModule, *, name: str = "default", opt_level: int = 3) -> Any:
     """An AOTExecutorFactoryModule of a module that `partition_for_pulp` returned."""
     config = {**missing_config({}), "tir.add_lower_pass": [(EXACT_FLOATS_PHASE, exact_floats())]}
-    with quiet_offline_build(), tvm.transform.PassContext(opt_level=opt_level, config=config):
+    context = tvm.transform.PassContext(opt_level=opt_level, config=config, disabled_pass=DISABLED_PASSES)
+    with quiet_offline_build(), context:
         return relay.build(mod, target="c", executor=pulp_executor(), runtime=pulp_runtime(), mod_name=name)

@@ -201,7 +201,7 @@ class _Model(TVMCModel):  # type: ignore[misc] # TVM has no types
 
 def _compile_for_pulp(args: argparse.Namespace) -> int:
     from .api import check_name  # noqa: PLC0415 (start-up time of `tvmc --help`)
-    from .build import pulp_executor, pulp_runtime, quiet_offline_build  # noqa: PLC0415
+    from .build import DISABLED_PASSES, pulp_executor, pulp_runtime, quiet_offline_build  # noqa: PLC0415
 
     target = parse_target(args.target, _options_text(args))
     if not Path(args.FILE).is_file():
@@ -225,7 +225,7 @@ def _compile_for_pulp(args: argparse.Namespace) -> int:
             output_format=args.output_format,
             dump_code=[kind.strip() for kind in args.dump_code.split(",")] if args.dump_code else None,
             dump_offloads=args.dump_offloads or "",
-            disabled_pass=args.disabled_pass,
+            disabled_pass=[*(args.disabled_pass or ()), *DISABLED_PASSES],
             pass_context_configs=pass_config,
             mod_name=args.module_name,
             additional_target_options=_target_options(args, target),
@@ -258,11 +258,10 @@ def _target_options(args: argparse.Namespace, target: PulpTarget) -> dict[str, d
 def _load(args: argparse.Namespace, options: PulpOptions) -> _Model:
     """The network: ONNX by our own front end, other formats by TVM's."""
     path = Path(args.FILE)
-    onnx = args.model_format == "onnx" or (args.model_format is None and path.suffix == ".onnx")
-    if onnx and not args.input_shapes:
+    if args.model_format == "onnx" or (args.model_format is None and path.suffix == ".onnx"):
         from .frontend.onnx import load_onnx  # noqa: PLC0415 (start-up time of `tvmc --help`)
 
-        return _Model(*load_onnx(path), options)
+        return _Model(*load_onnx(path, args.input_shapes), options)
     loaded = frontends.load_model(args.FILE, args.model_format, args.input_shapes)
     return _Model(loaded.mod, loaded.params, options)
 
