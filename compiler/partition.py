@@ -1,4 +1,4 @@
-"""From an imported module to one whose quantized operators are external functions with planned and emitted C."""
+"""From an imported module to one whose quantized operators are external functions that carry their C."""
 
 from __future__ import annotations
 

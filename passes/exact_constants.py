@@ -1,4 +1,4 @@
-"""Float scalars become one-element tensors: TVM's C code prints a scalar with six decimals, a tensor exactly."""
+"""Float scalars become one-element tensors: TVM's C code prints scalars with six decimals, tensors exactly."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class _Rewriter(relay.ExprMutator):  # type: ignore[misc] # TVM has no types
         return relay.Call(call.op, args, call.attrs, call.type_args, call.span)
 
     def _clip(self, call: relay.Call, data: relay.Expr) -> relay.Expr:
-        """Limits are attributes of `clip`; the same limits as operands of maximum and minimum can be tensors."""
+        """Limits are attributes of `clip`; as operands of maximum and minimum they can be tensors."""
         low, high = float(call.attrs.a_min), float(call.attrs.a_max)
         if not shape_of(call) or (survives_printing(low) and survives_printing(high)):
             return relay.Call(call.op, [data], call.attrs, call.type_args, call.span)
