@@ -157,5 +157,6 @@ def choose_add_multipliers(a: Quantization, b: Quantization, out: Quantization) 
 def choose_pool_multipliers(x: Quantization, out: Quantization, counts: Ints) -> Multipliers | None:
     """Multipliers of averages over `counts` elements, from their sums; None if int32 is too narrow."""
     acc = Accumulator(low=np.zeros_like(counts), high=MAX_BYTE * counts, constant=-x.zero_point * counts)
-    found = choose_multipliers(x.scale / (out.scale * counts), acc, out.zero_point)
+    scale = np.asarray(x.scale / (out.scale * counts), np.float64)
+    found = choose_multipliers(scale, acc, out.zero_point)
     return None if found is None or found.wide else found

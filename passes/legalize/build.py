@@ -140,10 +140,11 @@ def addition(a: relay.Expr, b: relay.Expr, multipliers: AddMultipliers, bounds: 
 
 def pool_of(attrs: Any) -> Pool:
     """The window of a 2-D pooling operator."""
+    top, left, bottom, right = (int(p) for p in attrs.padding)
     return Pool(
         window=(int(attrs.pool_size[0]), int(attrs.pool_size[1])),
         strides=(int(attrs.strides[0]), int(attrs.strides[1])),
-        padding=tuple(int(p) for p in attrs.padding),
+        padding=(top, left, bottom, right),
     )
 
 
