@@ -31,7 +31,7 @@ test-lit: $(READY) ## run the tests of printed code, passes and error messages
 	$(BIN)/lit -j$(JOBS) test/lit
 
 test-python: $(READY) ## run pytest
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) -rs
 
 lint: $(READY) ## check style and types of Python and the format of C
 	$(BIN)/ruff check .
