@@ -76,8 +76,9 @@ class _Tile:
     def params(self, channels: str) -> list[str]:
         """Pointers into the parameter block."""
         integers = "int64_t" if self.requant.wide else "int32_t"
+        block = address("l1", self.table.expression("params_l1"))
         return [
-            f"  void *const params = {address('l1', self.table.expression('params_l1'))}; /* k, lambda, weights */",
+            f"  void *const params = {block}; /* k, lambda, weights */",
             f"  {integers} *const k = params;",
             f"  {integers} *const lambda = k + {channels};",
             f"  int8_t *const weights = (int8_t *)(lambda + {channels});",

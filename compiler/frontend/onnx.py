@@ -106,7 +106,7 @@ def _shape(value: onnx.ValueInfoProto, path: Path, given: Sequence[int] | None) 
 
 
 def _example(sizes: Sequence[int | str]) -> str:
-    """Sizes for the user to complete: the batch can only be 1, what else is unknown stands in angle brackets."""
+    """Sizes for the user to complete: the batch can only be 1, other unknown sizes stand in angle brackets."""
     known = [1 if index == 0 and not isinstance(size, int) else size for index, size in enumerate(sizes)]
     return ",".join(str(size) if isinstance(size, int) else f"<{size}>" for size in known)
 

@@ -118,7 +118,10 @@ def test_padding_in_l1_fills_the_border_of_freshly_loaded_tiles() -> None:
 @pytest.mark.parametrize(
     ("case", "passages"),
     [
-        ("conv2d_wide", (" in 64 bits\n", "  int64_t *const k = params;\n", "  pulp_conv_wide(x, y, weights, k, lambda,")),
+        (
+            "conv2d_wide",
+            (" in 64 bits\n", "  int64_t *const k = params;\n", "  pulp_conv_wide(x, y, weights, k, lambda,"),
+        ),
         ("pointwise", ("  pulp_nn_pointwise_HoWo_parallel(x, NULL, NULL, y, weights, k, lambda,",)),
         (
             "depthwise",
