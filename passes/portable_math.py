@@ -1,4 +1,4 @@
-"""Exponentials and their like by polynomials: a C library's differ in the last bit from platform to platform."""
+"""Exponentials and their like by polynomials: those of C libraries differ in the last bit."""
 
 from __future__ import annotations
 
