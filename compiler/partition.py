@@ -21,6 +21,7 @@ from tvm_pulp.passes.legalize_qdq import LegalizeQdq
 from tvm_pulp.passes.lower_leftovers import LowerLeftovers
 from tvm_pulp.passes.merge_patterns import MergePatterns
 from tvm_pulp.passes.partition_regions import PartitionRegions
+from tvm_pulp.passes.portable_math import PortableMath
 from tvm_pulp.passes.simplify_inference import SimplifyInference
 
 from .errors import PlanError
@@ -73,7 +74,7 @@ def prepare(mod: tvm.IRModule, params: Mapping[str, Any] | None = None) -> tvm.I
 
 def legalize(mod: tvm.IRModule) -> tvm.IRModule:
     """The module in the canonical integer form: from here on it is the meaning of the network."""
-    return LowerLeftovers()(LegalizeQdq()(mod))
+    return PortableMath()(LowerLeftovers()(LegalizeQdq()(mod)))
 
 
 def _regions(mod: tvm.IRModule) -> list[tuple[relay.GlobalVar, relay.Function]]:
