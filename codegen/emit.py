@@ -77,7 +77,7 @@ def _header(templates: Environment, graph: LayerGraph) -> str:
 def _describe(tensor: Tensor) -> str:
     source = f" ({comment_text(tensor.source)})" if tensor.source else ""
     shape = f"{tensor.height} x {tensor.width} x {tensor.channels}"
-    return f"uint8 {shape} (h x w x c), zero point {tensor.zero_point}{source}"
+    return f"uint8 {shape} (h x w x c){source}"
 
 
 def _comment(graph: LayerGraph, plan: Plan) -> list[str]:
