@@ -50,8 +50,8 @@ void pulp_stats_begin_inference(void) {}
 void pulp_stats_end_inference(void) {}
 
 int pulp_stats_write(const char *path, const char *network, uint32_t inferences) {
-  return pulp_stats_write_json(path, &(pulp_run_stats_t){.network = network,
-                                                         .inferences = inferences,
-                                                         .layers = stats.layers,
-                                                         .n_layers = stats.n_layers});
+  return pulp_stats_write_json(
+      path,
+      &(pulp_run_stats_t){
+          .network = network, .inferences = inferences, .layers = stats.layers, .n_layers = stats.n_layers});
 }

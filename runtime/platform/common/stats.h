@@ -1,4 +1,5 @@
-/* Counters of DMA traffic, and where there is a clock of cycles, by layer, over the whole run of a program. */
+/* Counters of DMA traffic, and where there is a clock of cycles, by layer, over the whole run of a program.
+ */
 #ifndef PULP_STATS_H
 #define PULP_STATS_H
 
@@ -30,9 +31,9 @@ void pulp_stats_end_inference(void);
  * 64}], "total": {"runs": 2, "commands_in": 8, "commands_out": 4, "bytes_in": 96, "bytes_out": 64}}
  *
  * Layers in the order of their first run; numbers are sums over all inferences. A platform that counts cycles
- * adds "cycles" and "dma_wait_cycles" to each layer and to the total, and the network's "inference_cycles" and
- * "cluster_cycles": from the call to the return of the network, and of its regions on the cluster. 0, or not 0
- * if the file can't be written. */
+ * adds "cycles" and "dma_wait_cycles" to each layer and to the total, and the network's "inference_cycles"
+ * and "cluster_cycles": from the call to the return of the network, and of its regions on the cluster. 0, or
+ * not 0 if the file can't be written. */
 int pulp_stats_write(const char *path, const char *network, uint32_t inferences);
 
 #endif

@@ -18,8 +18,8 @@ static struct {
   uint32_t inference_begin, cluster_begin;
 } table;
 
-/* Layers mostly follow one another as in the inference before. A layer beyond the table stays uncounted, which
- * pulp_stats_write reports. */
+/* Layers mostly follow one another as in the inference before. A layer beyond the table stays uncounted,
+ * which pulp_stats_write reports. */
 static unsigned find(const pulp_layer_info_t *layer) {
   const unsigned next = table.current + 1;
   if (next < table.n_layers && table.layers[next].layer == layer) {

@@ -28,7 +28,8 @@ typedef struct {
   uint32_t reserved_2[48];
   uint32_t trigger[64]; /* software event i: a bit for each core that gets it */
   struct {
-    uint32_t trigger_mask, status, summary, target_mask, trigger, trigger_self, trigger_wait, trigger_wait_clear;
+    uint32_t trigger_mask, status, summary, target_mask, trigger, trigger_self, trigger_wait,
+        trigger_wait_clear;
   } barrier[9];
 } pulp_core_events_t;
 
@@ -68,8 +69,8 @@ extern volatile uint32_t pulp_cluster_icache, pulp_fc_icache, pulp_soc_exit;
 /* Cycles since the program's start, mod 2^32; the fabric controller and the cluster have the same clock. */
 static inline uint32_t pulp_cycles(void) { return pulp_cluster_timer.count_lo; }
 
-/* Stops this core's clock until an event of its mask is there, and clears the event: p.elw on `wait_clear` or on
- * a barrier's `trigger_wait_clear`. */
+/* Stops this core's clock until an event of its mask is there, and clears the event: p.elw on `wait_clear` or
+ * on a barrier's `trigger_wait_clear`. */
 static inline void pulp_wait_on(const volatile uint32_t *wait_register) {
   uint32_t events;
   __asm__ volatile(".insn i 0x03, 6, %0, 0(%1)" : "=r"(events) : "r"(wait_register) : "memory");

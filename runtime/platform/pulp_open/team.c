@@ -1,5 +1,5 @@
-/* The team of cluster cores. All eight are started once and then sleep until an event says that there is work:
- * the fabric controller wakes core 0, which sets up the barrier and wakes the others. */
+/* The team of cluster cores. All eight are started once and then sleep until an event says that there is
+ * work: the fabric controller wakes core 0, which sets up the barrier and wakes the others. */
 #include <stddef.h>
 
 #include "cluster.h"
