@@ -66,7 +66,7 @@ def build_package(package: Package, platform: Platform, workdir: Path, *, saniti
     check_tools(platform)
     source = package.extract(workdir / "package").resolve()
     build = workdir / f"build-{platform.value}{'-sanitize' if sanitize else ''}"
-    configure = [
+    configure: list[str | Path] = [
         *(build_tool("cmake"), "-S", source, "-B", build, "-G", "Ninja"),
         f"-DCMAKE_MAKE_PROGRAM={build_tool('ninja')}",
         f"-DPULP_PLATFORM={platform.folder}",

@@ -4,8 +4,11 @@
 
 #include <stdint.h>
 
+#include "pulp_runtime.h"
+
 typedef struct {
-  uint32_t begin, dma_wait;       /* cycles */
+  const pulp_layer_info_t *layer;
+  uint32_t cycles, dma_wait;      /* while the layer runs, `cycles` is when it began */
   uint32_t commands[2], bytes[2]; /* by pulp_dma_direction_t */
 } pulp_counters_t;
 
