@@ -1,5 +1,6 @@
-/* Does what script.txt says, a word and numbers for each test, and prints a line for each: its cycles. The first
- * SHOWN bytes of L1 and of L2 after each transfer go to memory.bin; stats.json has a layer for each transfer. */
+/* Does what script.txt says, a word and numbers for each test, and prints a line for each: its cycles. The
+ * first SHOWN bytes of L1 and of L2 after each transfer go to memory.bin; stats.json has a layer for each
+ * transfer. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,7 +57,8 @@ static pulp_dma_job_t start(const test_t *t) {
   }
 }
 
-/* Twice, since the instruction cache is cold at first; on the stack, which is in L1 as generated code has it. */
+/* Twice, since the instruction cache is cold at first; on the stack, which is in L1 as generated code has it.
+ */
 static void transfer(void *test) {
   test_t local = *(test_t *)test;
   for (int i = 0; i < 2; i++) {
