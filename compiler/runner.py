@@ -62,7 +62,9 @@ def build_package(package: Package, platform: Platform, workdir: Path, *, saniti
     `sanitize` (host only) adds the address and undefined-behaviour sanitizers. Raises ToolError.
     """
     if sanitize and platform is not Platform.HOST:
-        raise ToolError("sanitizers need the platform host", where=f"platform {platform.value}")
+        raise ToolError(
+            "sanitizers need the platform host", where=f"platform {platform.value}", fix="leave them out"
+        )
     check_tools(platform)
     source = package.extract(workdir / "package").resolve()
     build = workdir / f"build-{platform.value}{'-sanitize' if sanitize else ''}"

@@ -205,7 +205,7 @@ def _compile_for_pulp(args: argparse.Namespace) -> int:
 
     target = parse_target(args.target, _options_text(args))
     if not Path(args.FILE).is_file():
-        raise ModelError("no such file", where=args.FILE)
+        raise ModelError("no such file", where=args.FILE, fix="give the path of a network")
     check_writable(Path(args.output))
     check_name(args.module_name)
     _settle_settings(args)

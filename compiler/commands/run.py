@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from ..archive import write_whole
+from ..archive import check_writable, write_whole
 from ..console import console, new_table
 from ..cycle_tables import cycle_tables
 from ..cycles import measured_cycles
@@ -56,6 +56,8 @@ def command(
     workdir: Path | None,
 ) -> int:
     """Build and run PACKAGE on a platform; with --check, status 1 says that an output byte differs."""
+    if output is not None:
+        check_writable(output)
     opened = Package.open(package)
     arrays = load_arrays(inputs_path, opened.inputs)
     result = run_package(opened, arrays, platform, check=check, sanitize=sanitize, workdir=workdir)

@@ -151,7 +151,7 @@ def test_folder_replaces_only_a_package(tmp_path):
 def test_no_folder_to_write_to(tmp_path):
     with pytest.raises(PulpError) as caught:
         check_writable(tmp_path / "none" / "x.tar")
-    assert str(caught.value) == f"{tmp_path}/none: no such folder; make it, or choose another place with -o"
+    assert str(caught.value) == f"{tmp_path}/none: no such folder; make it, or choose another place"
 
 
 def test_tar_with_a_path_outside_is_refused(tmp_path):

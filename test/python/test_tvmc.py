@@ -127,7 +127,7 @@ ONLY_C = 'a pulp package holds C only, no code for llvm; write --target pulp, or
             ["--target", "pulp -soc=gap8", "--target-pulp-soc", "gap9"],
             "target pulp: option -soc is given twice; give it once",
         ),
-        (["-o", "none/x.tar"], "{cwd}/none: no such folder; make it, or choose another place with -o"),
+        (["-o", "none/x.tar"], "{cwd}/none: no such folder; make it, or choose another place"),
     ],
 )
 def test_refused(tvmc, tmp_path, words, message):
