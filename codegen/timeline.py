@@ -6,6 +6,7 @@ the next step; both run while the cores compute. Regions' timelines begin at 0.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -86,9 +87,12 @@ class Timeline:
         """Predicted cycles of the whole region."""
         return self.layers[-1].start + self.layers[-1].cycles if self.layers else 0
 
-    def busy(self, layer: int, *lanes: Lane) -> int:
-        """Cycles that these lanes work for a layer, summed."""
-        return sum(event.cycles for event in self.events if event.layer == layer and event.lane in lanes)
+    def busy_cycles(self) -> tuple[Counter[Lane], ...]:
+        """For each layer, the cycles that every lane works for it."""
+        busy: tuple[Counter[Lane], ...] = tuple(Counter() for _ in self.layers)
+        for event in self.events:
+            busy[event.layer][event.lane] += event.cycles
+        return busy
 
 
 def simulate(graph: LayerGraph, plan: Plan, machine: Machine) -> Timeline:

@@ -85,16 +85,17 @@ def _trace_events(pid: int, timeline: Timeline) -> Iterator[dict[str, Any]]:
         yield {**_meta(pid, "thread_name", name), "tid": tid}
         yield {**_meta(pid, "thread_sort_index", tid, key="sort_index"), "tid": tid}
     for span in timeline.layers:
-        arguments = {"steps": len(span.steps)}
-        yield _slice(pid, 0, span.layer, span.start, span.cycles, arguments)
+        place = {"pid": pid, "tid": 0}
+        yield {**place, **_slice(span.layer, span.start, span.cycles), "args": {"steps": len(span.steps)}}
     for event in timeline.events:
-        arguments = {"layer": timeline.layers[event.layer].layer, "step": event.step}
-        yield _slice(pid, threads[event.lane], WORK_NAMES[event.work], event.start, event.cycles, arguments)
+        place = {"pid": pid, "tid": threads[event.lane]}
+        step: dict[str, Any] = {"layer": timeline.layers[event.layer].layer, "step": event.step}
+        yield {**place, **_slice(WORK_NAMES[event.work], event.start, event.cycles), "args": step}
 
 
 def _meta(pid: int, kind: str, value: Any, key: str = "name") -> dict[str, Any]:
     return {"ph": "M", "pid": pid, "name": kind, "args": {key: value}}
 
 
-def _slice(pid: int, tid: int, name: str, start: int, cycles: int, arguments: dict[str, Any]) -> dict[str, Any]:
-    return {"ph": "X", "pid": pid, "tid": tid, "name": name, "ts": start, "dur": cycles, "args": arguments}
+def _slice(name: str, start: int, cycles: int) -> dict[str, Any]:
+    return {"ph": "X", "name": name, "ts": start, "dur": cycles}

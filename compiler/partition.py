@@ -16,6 +16,8 @@ from tvm_pulp.codegen.plan import Plan
 from tvm_pulp.codegen.plan_json import plan_to_json
 from tvm_pulp.codegen.planner import plan_region
 from tvm_pulp.codegen.relay_reader import read_region
+from tvm_pulp.codegen.timeline import simulate
+from tvm_pulp.codegen.timeline_json import timeline_to_json
 from tvm_pulp.passes.exact_constants import ExactConstants
 from tvm_pulp.passes.infer_type import InferType
 from tvm_pulp.passes.legalize_qdq import LegalizeQdq
@@ -27,8 +29,8 @@ from tvm_pulp.passes.simplify_inference import SimplifyInference
 from .errors import PlanError
 from .operators import report_operators
 from .options import PulpOptions
-from .relay_ext import FILES_ATTR, LEGALIZED_ATTR, PLAN_ATTR, REPORT_ATTR, is_region
-from .report import CompilationReport, region_report
+from .relay_ext import FILES_ATTR, LEGALIZED_ATTR, PLAN_ATTR, REPORT_ATTR, TIMELINE_ATTR, is_region
+from .report import CompilationReport, peak_macs_per_cycle, region_report
 from .soc import load_machine
 
 
@@ -52,13 +54,17 @@ def partition_for_pulp(
     graphs = {var: read_region(var.name_hint, func) for var, func in _regions(partitioned)}
     plans = {var: _planned(graph, machine) for var, graph in graphs.items()}
     _check_total(plans, machine)
+    timelines = {var: simulate(graph, plans[var], machine) for var, graph in graphs.items()}
     for var, graph in graphs.items():
-        partitioned.update_func(var, _with_code(partitioned[var], graph, plans[var]))
+        function = _with_code(partitioned[var], graph, plans[var])
+        partitioned.update_func(var, function.with_attr(TIMELINE_ATTR, timeline_to_json(timelines[var])))
     report = CompilationReport(
         soc=machine.soc,
         cores=machine.cores,
         operators=report_operators(imported, partitioned, graphs.values()),
-        regions=tuple(region_report(graph, plans[var]) for var, graph in graphs.items()),
+        regions=tuple(region_report(graph, plans[var], timelines[var]) for var, graph in graphs.items()),
+        peak_macs_per_cycle=peak_macs_per_cycle(machine),
+        dma_bytes_per_cycle=machine.dma.bytes_per_cycle,
     )
     partitioned = partitioned.with_attr(LEGALIZED_ATTR, tvm.ir.save_json(legalized))
     return partitioned.with_attr(REPORT_ATTR, report.to_json())

@@ -83,7 +83,10 @@ def test_by_hand() -> None:
         Event(Work.COMPUTE, 1, 0, 382, 132),
         Event(Work.STORE_Y, 1, 0, 514, 30),
     )
-    assert (timeline.busy(0, Lane.CORES), timeline.busy(0, Lane.DMA_IN, Lane.DMA_OUT)) == (264, 94)
+    assert timeline.busy_cycles() == (
+        {Lane.CORES: 264, Lane.DMA_IN: 54, Lane.DMA_OUT: 40},
+        {Lane.CORES: 132, Lane.DMA_IN: 60, Lane.DMA_OUT: 30},
+    )
 
 
 def test_slow_transfers_make_the_cores_wait() -> None:
