@@ -6,13 +6,15 @@ S. Williams, A. Waterman, D. Patterson: Roofline, CACM 52 (4), 2009; here the me
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from .charts import Tick, decade_ticks
 from .report import CompilationReport, LayerReport, RegionReport
 
 WIDTH, HEIGHT = 1040.0, 340.0
-LABELLED = 6  # layers with the most cycles get their number beside the point
+LABELLED = 6  # layers with the most cycles get their number below the point, where there is room
+LABEL_WIDTH, LABEL_HEIGHT = 18.0, 12.0
 
 
 @dataclass(frozen=True)
@@ -62,20 +64,16 @@ def roofline(report: CompilationReport, region: RegionReport) -> Roofline | None
     rates = [layer.macs / layer.cycles for _, layer in layers]
     x = _Scale(min(*intensities, ridge) / 1.5, max(*intensities, ridge) * 1.5, WIDTH)
     y = _Scale(min(rates) / 1.5, peak * 1.5, HEIGHT)
-    slowest = sorted(layers, key=lambda item: -item[1].cycles)[:LABELLED]
-    labelled = {index for index, _ in slowest}
     start = max(x.low, y.low / bandwidth)  # where the slope enters the plot
+    points = [
+        Point(x.at(_intensity(layer)), HEIGHT - y.at(layer.macs / layer.cycles), layer.kind, _title(layer))
+        for _, layer in layers
+    ]
+    slowest = sorted(range(len(layers)), key=lambda at: -layers[at][1].cycles)[:LABELLED]
+    for at in _with_room(points, slowest):
+        points[at] = replace(points[at], label=str(layers[at][0] + 1))
     return Roofline(
-        points=tuple(
-            Point(
-                x=x.at(_intensity(layer)),
-                y=HEIGHT - y.at(layer.macs / layer.cycles),
-                style=layer.kind,
-                title=_title(layer),
-                label=str(index + 1) if index in labelled else "",
-            )
-            for index, layer in layers
-        ),
+        points=tuple(points),
         columns=tuple(Tick(x.at(value), f"{value:g}") for value in decade_ticks(x.low, x.high)),
         rows=tuple(Tick(HEIGHT - y.at(value), f"{value:g}") for value in decade_ticks(y.low, y.high)),
         slope_x=x.at(start),
@@ -83,6 +81,20 @@ def roofline(report: CompilationReport, region: RegionReport) -> Roofline | None
         ridge_x=x.at(ridge),
         peak_y=HEIGHT - y.at(peak),
     )
+
+
+def _with_room(points: Sequence[Point], wanted: Sequence[int]) -> list[int]:
+    """The points that can be labelled, in the order of `wanted`, without one label on another."""
+    chosen: list[int] = []
+    for at in wanted:
+        near = (
+            abs(points[at].x - points[other].x) < LABEL_WIDTH
+            and abs(points[at].y - points[other].y) < LABEL_HEIGHT
+            for other in chosen
+        )
+        if not any(near):
+            chosen.append(at)
+    return chosen
 
 
 def _intensity(layer: LayerReport) -> float:

@@ -142,13 +142,13 @@ def _region(report: CompilationReport, region: RegionReport, timeline: Timeline 
         l1=l1_map(region),
         l2=l2_map(region),
         l2_bar=l2_bar(region),
-        l2_text=f"{region.l2_arena:,} bytes of activations, {region.l2_params:,} of parameters, {free:,} free",
+        l2_text=f"{region.l2_arena:,} bytes of activations, {region.l2_params:,} of parameters, {max(0, free):,} free",
         roofline=roofline(report, region),
     )
 
 
 def _row(report: CompilationReport, region: RegionReport, index: int, layer: LayerReport) -> LayerRow:
-    inputs = " + ".join(_shape(shape) for shape in layer.inputs)
+    inputs = ("2 · " if len(layer.inputs) == 2 else "") + _shape(layer.inputs[0])
     longest = max(1, *(other.cycles for other in region.layers))
     return LayerRow(
         number=str(index + 1),
@@ -166,7 +166,7 @@ def _row(report: CompilationReport, region: RegionReport, index: int, layer: Lay
         of_peak=_of_peak(report, layer.macs, layer.cycles),
         bound=layer.bound.value,
         bound_style=BOUND_STYLES[layer.bound],
-        waiting=_percent(layer.waiting_cycles, layer.cycles),
+        waiting=_percent(layer.waiting_cycles, layer.cycles) + " waiting",
         dma_in=f"{layer.dma_in:,}",
         dma_out=f"{layer.dma_out:,}",
         l1_bytes=f"{layer.l1_bytes:,}",
@@ -183,7 +183,7 @@ def _total(report: CompilationReport, region: RegionReport) -> LayerRow:
         cycles=f"{region.cycles:,}",
         rate=_ratio(region.macs, region.cycles),
         of_peak=_of_peak(report, region.macs, region.cycles),
-        waiting=_percent(waiting, region.cycles),
+        waiting=_percent(waiting, region.cycles) + " waiting",
         dma_in=f"{region.dma_in:,}",
         dma_out=f"{region.dma_out:,}",
         l1_bytes=f"{region.l1_used:,}",
