@@ -23,8 +23,8 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class MemoryMap:
-    """`rows` are heights of the address axis, `columns` centres of layers; `limit` is the height of the memory's
-    end, None where it is far above."""
+    """`rows` are heights of the address axis, `columns` centres of layers; `limit` is the height of the
+    memory's end, None where it is not drawn."""
 
     rects: tuple[Rect, ...]
     columns: tuple[Tick, ...]
@@ -56,7 +56,7 @@ def l1_map(region: RegionReport) -> MemoryMap:
 
 
 def l2_map(region: RegionReport) -> MemoryMap:
-    """The activations between layers in the L2 arena, from the layer that makes one to the last that reads it."""
+    """The activations in the L2 arena, each from the layer that makes it to the last that reads it."""
     top = max(region.l2_arena, 1)
     column = WIDTH / max(1, len(region.layers))
     return MemoryMap(

@@ -1,4 +1,4 @@
-"""The roofline plot: what each layer reaches, beside what its traffic and the cores allow (both axes logarithmic).
+"""The roofline plot, both axes logarithmic: what each layer reaches, and what traffic and cores allow.
 
 S. Williams, A. Waterman, D. Patterson: Roofline, CACM 52 (4), 2009; here the memory is L2, seen from L1.
 """

@@ -107,7 +107,9 @@ def html_report(report: CompilationReport, timelines: Mapping[str, Timeline], ab
         refused=report.refused,
         offloaded=report.offloaded,
         operator_macs=_operator_macs,
-        options={name: "from the SoC file" if value is None else value for name, value in about.options.items()},
+        options={
+            name: "from the SoC file" if value is None else value for name, value in about.options.items()
+        },
     )
 
 
@@ -128,11 +130,13 @@ def _cards(report: CompilationReport) -> Iterator[Card]:
     l2_limit = max((region.l2_limit for region in regions), default=0)
     yield Card("L2", f"{l2_used:,} B", f"{_percent(l2_used, l2_limit)} of {l2_limit:,}")
     share = _percent(report.offloaded_macs, report.macs)
-    yield Card("Offloaded", f"{len(report.offloaded)} of {len(report.operators)}", f"operators, {share} of the MAC")
+    yield Card(
+        "Offloaded", f"{len(report.offloaded)} of {len(report.operators)}", f"operators, {share} of the MAC"
+    )
 
 
 def _region(report: CompilationReport, region: RegionReport, timeline: Timeline | None) -> RegionView:
-    free = region.l2_limit - region.l2_used
+    free = max(0, region.l2_limit - region.l2_used)
     return RegionView(
         name=region.name,
         rows=tuple(_row(report, region, index, layer) for index, layer in enumerate(region.layers)),
@@ -142,7 +146,7 @@ def _region(report: CompilationReport, region: RegionReport, timeline: Timeline 
         l1=l1_map(region),
         l2=l2_map(region),
         l2_bar=l2_bar(region),
-        l2_text=f"{region.l2_arena:,} bytes of activations, {region.l2_params:,} of parameters, {max(0, free):,} free",
+        l2_text=f"{region.l2_arena:,} bytes of activations, {region.l2_params:,} of parameters, {free:,} free",
         roofline=roofline(report, region),
     )
 

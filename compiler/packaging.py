@@ -4,7 +4,7 @@ metadata.json               what TVM's format says, and a section "pulp"
 CMakeLists.txt, README.md   build it: cmake -S . -B build && cmake --build build
 codegen/host/src/           TVM's C; in pulp/ the C of our regions and the table of inputs and outputs
 codegen/host/include/       tvmgen_<name>.h, the interface for the application
-parameters/, plan/, src/    constants that TVM's C reads, plans and timelines, Relay before and after partitioning
+parameters/, plan/, src/    constants that TVM's C reads, plans, timelines, Relay before and after partitioning
 report.html, report.json    what was compiled, for people and for programs
 runtime/                    kernels, platforms and headers that the C needs
 """

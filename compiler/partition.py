@@ -27,6 +27,7 @@ from tvm_pulp.passes.partition_regions import PartitionRegions
 from tvm_pulp.passes.simplify_inference import SimplifyInference
 
 from .errors import PlanError
+from .given_plans import GivenPlan, accept_plan, check_regions, read_given_plans
 from .operators import report_operators
 from .options import PulpOptions
 from .relay_ext import FILES_ATTR, LEGALIZED_ATTR, PLAN_ATTR, REPORT_ATTR, TIMELINE_ATTR, is_region
@@ -45,14 +46,17 @@ def partition_for_pulp(
 
     `mod` is a QDQ network as TVM's front ends import it, `params` its constants. External functions carry their
     C files and their plan as attributes, the module carries the legalized module (the reference) and a report.
-    Raises TargetError for bad options and PlanError where memory does not suffice.
+    Raises TargetError for bad options and PlanError where memory does not suffice or a given plan is wrong.
     """
-    machine = load_machine(options or PulpOptions())
+    options = options or PulpOptions()
+    machine = load_machine(options)
+    given = read_given_plans(options.plan)
     imported = prepare(mod, params)
     legalized = legalize(imported)
     partitioned = PartitionRegions(mod_name)(MergePatterns()(legalized))
     graphs = {var: read_region(var.name_hint, func) for var, func in _regions(partitioned)}
-    plans = {var: _planned(graph, machine) for var, graph in graphs.items()}
+    check_regions(given, list(graphs.values()))
+    plans = {var: _planned(graph, machine, given.get(graph.name)) for var, graph in graphs.items()}
     _check_total(plans, machine)
     timelines = {var: simulate(graph, plans[var], machine) for var, graph in graphs.items()}
     for var, graph in graphs.items():
@@ -83,12 +87,20 @@ def legalize(mod: tvm.IRModule) -> tvm.IRModule:
     return ExactConstants()(LowerLeftovers()(LegalizeQdq()(mod)))
 
 
+def region_graphs(legalized: tvm.IRModule, mod_name: str) -> list[LayerGraph]:
+    """The layer graphs of a legalized module's regions."""
+    partitioned = PartitionRegions(mod_name)(MergePatterns()(legalized))
+    return [read_region(var.name_hint, func) for var, func in _regions(partitioned)]
+
+
 def _regions(mod: tvm.IRModule) -> list[tuple[relay.GlobalVar, relay.Function]]:
     found = [(var, func) for var, func in mod.functions.items() if is_region(func)]
     return sorted(found, key=lambda item: str(item[0].name_hint))
 
 
-def _planned(graph: LayerGraph, machine: Machine) -> Plan:
+def _planned(graph: LayerGraph, machine: Machine, given: GivenPlan | None) -> Plan:
+    if given is not None:
+        return accept_plan(given, graph, machine)
     plan = plan_region(graph, machine)
     check_plan(graph, machine, plan)
     return plan
