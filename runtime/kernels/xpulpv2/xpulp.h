@@ -21,17 +21,10 @@
 /* Text of instructions inside an asm block; the operands are strings. The increment of a load or store is a
  * register. */
 #define XP_LW(rd, base, inc) ".insn r 0x0b, 7, 0x10, " rd ", " base ", " inc "\n"
-#define XP_LHU(rd, base, inc) ".insn r 0x0b, 7, 0x28, " rd ", " base ", " inc "\n"
 #define XP_LWI(rd, base, inc) ".insn i 0x0b, 2, " rd ", " inc "(" base ")\n"
-#define XP_SHI(src, base, inc) ".insn s 0x2b, 1, " src ", " inc "(" base ")\n"
-#define XP_SH(src, base, inc) ".insn r 0x2b, 5, 0, " inc ", " base ", " src "\n"
-#define XP_DOT(rd, u, s) ".insn r 0x57, 1, 0x44, " rd ", " u ", " s "\n"
 #define XP_SDOT(rd, u, s) ".insn r 0x57, 1, 0x54, " rd ", " u ", " s "\n"
-#define XP_SHUFFLE2(rd, a, mask) ".insn r 0x57, 1, 0x64, " rd ", " a ", " mask "\n"
-#define XP_PACK_H(rd, high, low) ".insn r 0x57, 0, 0x68, " rd ", " high ", " low "\n"
-#define XP_PACKLO_B(rd, b1, b0) ".insn r 0x57, 1, 0x70, " rd ", " b1 ", " b0 "\n"
-#define XP_ADD_N(rd, a, shift) ".insn r 0x5b, 2, 0x20, " rd ", " a ", " shift "\n"
-#define XP_CLIP_U8(rd, a) ".insn r 0x33, 2, 0x0a, " rd ", " a ", x9\n"
+#define XP_SDOTU(rd, a, b) ".insn r 0x57, 1, 0x50, " rd ", " a ", " b "\n"
+#define XP_MAXU(rd, a, b) ".insn r 0x57, 1, 0x1c, " rd ", " a ", " b "\n"
 /* Repeats the next `words` 4-byte instructions `count` (a register, at least 1) times; level 0 lies inside
  * level 1 and must not end with the same instruction. */
 #define XP_LOOP(level, count, words) XP_LOOP_TEXT(level, count, words)
@@ -174,6 +167,15 @@ XPULP_INLINE int32_t xp_dot_words(const uint8_t *x, const int8_t *w, uint32_t wo
     acc = xp_sdotusp(acc, xp_load(x + 4 * i), xp_load(w + 4 * i));
   }
 #endif
+  return acc;
+}
+
+/* The product of `bytes` bytes. */
+XPULP_INLINE int32_t xp_dot(const uint8_t *x, const int8_t *w, uint32_t bytes) {
+  int32_t acc = xp_dot_words(x, w, bytes / 4, 0);
+  for (uint32_t i = bytes & ~3u; i < bytes; i++) {
+    acc += x[i] * w[i];
+  }
   return acc;
 }
 
