@@ -81,7 +81,7 @@ def test_metadata(files):
     assert metadata["modules"]["net"]["executors"] == ["aot"]
     assert pulp["inputs"] == [{"name": "image", "shape": [1, 4, 4, 2], "dtype": "float32"}]
     assert pulp["outputs"] == [{"name": "output", "shape": [1, 32], "dtype": "float32"}]
-    assert pulp["options"] == {"soc": "gap8", "l1": 20000, "l2": None, "cores": None}
+    assert pulp["options"] == {"soc": "gap8", "l1": 20000, "l2": None, "cores": None, "plan": None}
     assert pulp["refusals"] == {"prob": "float operator"}
     assert [region["symbol"] for region in pulp["regions"]] == [REGION]
     assert pulp["versions"]["tvm"] == "0.19.0"
