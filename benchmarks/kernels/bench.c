@@ -1,5 +1,5 @@
-/* Cycles of one call of each kernel, data in L1. One line per case: index, cycles, 1 if the result is that of the
- * portable kernel. The cases come from the generated cases.h. */
+/* Cycles of one call of each kernel, data in L1. One line per case: index, cycles, 1 if the result is that of
+ * the portable kernel. The cases come from the generated cases.h. */
 #include <stddef.h>
 #include <string.h>
 
@@ -35,9 +35,9 @@ static uint32_t cycle(void) {
   return value;
 }
 
-#define CONV_ARGS(r, w)                                                                                      \
-  (r)->in, (r)->scratch, NULL, (r)->out, (r)->weight, (r)->k, (r)->lambda, 1, 12, (w)->in_x, (w)->in_y,      \
-      (w)->ch_in, (w)->out_x, (w)->out_y, (w)->ch_out, (w)->k_x, (w)->k_y, (w)->pad_top, (w)->pad_bottom,    \
+#define CONV_ARGS(r, w)                                                                                   \
+  (r)->in, (r)->scratch, NULL, (r)->out, (r)->weight, (r)->k, (r)->lambda, 1, 12, (w)->in_x, (w)->in_y,   \
+      (w)->ch_in, (w)->out_x, (w)->out_y, (w)->ch_out, (w)->k_x, (w)->k_y, (w)->pad_top, (w)->pad_bottom, \
       (w)->pad_left, (w)->pad_right, (w)->stride_x, (w)->stride_y, 1, 1
 
 /* The portable kernels, under names of their own. */
@@ -46,7 +46,8 @@ void ref_pulp_nn_pointwise_HoWo_parallel(PULP_NN_CONV_ARGS);
 void ref_pulp_depthwise(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
                         const int32_t *lambda, uint16_t shift, const pulp_window_t *window);
 void ref_pulp_nn_linear(uint8_t *in, int8_t *bias, uint8_t *out, int8_t *weight, int32_t *k, int32_t *lambda,
-                        uint16_t out_mult, int8_t out_shift, uint16_t dim_vec, uint16_t num_out, int relu, int bn);
+                        uint16_t out_mult, int8_t out_shift, uint16_t dim_vec, uint16_t num_out, int relu,
+                        int bn);
 void ref_pulp_add(const uint8_t *a, const uint8_t *b, uint8_t *out, int32_t k1, int32_t k2, int32_t lambda,
                   uint16_t shift, uint32_t elements);
 void ref_pulp_avgpool(const uint8_t *in, uint8_t *out, int32_t k, int32_t lambda, uint16_t shift,
@@ -68,8 +69,8 @@ static void call(const run_t *r) {
       (r->reference ? ref_pulp_depthwise : pulp_depthwise)(r->in, r->out, r->weight, r->k, r->lambda, 12, w);
       break;
     case BENCH_LINEAR:
-      (r->reference ? ref_pulp_nn_linear : pulp_nn_linear)(r->in, NULL, r->out, r->weight, r->k, r->lambda, 1, 12,
-                                                           (uint16_t)inputs, w->ch_out, 1, 1);
+      (r->reference ? ref_pulp_nn_linear : pulp_nn_linear)(r->in, NULL, r->out, r->weight, r->k, r->lambda, 1,
+                                                           12, (uint16_t)inputs, w->ch_out, 1, 1);
       break;
     case BENCH_ADD:
       (r->reference ? ref_pulp_add : pulp_add)(r->in, r->second, r->out, 1100, 2300, -7000, 12, inputs);
@@ -87,7 +88,8 @@ static void call(const run_t *r) {
 
 static void run(void *arg) {
   run_t *const r = arg;
-  for (int repeat = 0; repeat < (r->reference ? 1 : 3); repeat++) { /* the first fills the instruction cache */
+  for (int repeat = 0; repeat < (r->reference ? 1 : 3);
+       repeat++) { /* the first fills the instruction cache */
     pulp_barrier();
     const uint32_t start = cycle();
     call(r);
@@ -121,7 +123,7 @@ static void run_case(unsigned index) {
   r.what = *c;
   r.in_bytes = (uint32_t)w->in_x * w->in_y * w->ch_in;
   r.out_bytes = (uint32_t)w->out_x * w->out_y * w->ch_out;
-  const uint32_t filter = c->kind == BENCH_LINEAR ? r.in_bytes
+  const uint32_t filter = c->kind == BENCH_LINEAR      ? r.in_bytes
                           : c->kind == BENCH_DEPTHWISE ? (uint32_t)w->k_x * w->k_y
                                                        : (uint32_t)w->k_x * w->k_y * w->ch_in;
   r.weight_bytes = c->kind <= BENCH_LINEAR ? filter * w->ch_out : 0;
@@ -131,12 +133,14 @@ static void run_case(unsigned index) {
   r.weight = (int8_t *)take(&free, r.weight_bytes);
   r.k = (int32_t *)(void *)take(&free, 4u * w->ch_out);
   r.lambda = (int32_t *)(void *)take(&free, 4u * w->ch_out);
-  r.scratch = take(&free, c->kind == BENCH_CONV ? 4 * c->cores * ((filter + 3) & ~3u) : 0);
+  const uint32_t padded = (filter + 3) & ~3u, batch = padded <= 32 ? 16 : padded <= 64 ? 8 : 4;
+  r.scratch = take(&free, c->kind == BENCH_CONV ? batch * c->cores * padded : 0);
   if (free > arena + L1_BYTES) {
     print("case does not fit\n");
     return;
   }
-  for (uint8_t *p = r.in; p < r.second + (c->kind == BENCH_ADD ? r.in_bytes : 0); p++) *p = (uint8_t)random_u32();
+  for (uint8_t *p = r.in; p < r.second + (c->kind == BENCH_ADD ? r.in_bytes : 0); p++)
+    *p = (uint8_t)random_u32();
   for (uint32_t i = 0; i < r.weight_bytes; i++) r.weight[i] = (int8_t)random_u32();
   for (uint32_t i = 0; i < w->ch_out; i++) {
     r.k[i] = (int32_t)(random_u32() % 40);
