@@ -11,8 +11,8 @@ from tvm_pulp.codegen.plan_json import plan_from_json
 from ..console import console
 from ..errors import InputError
 from ..options import PulpOptions
-from ..package import REPORT_FILE, Package
-from ..report import CompilationReport, LayerReport, RegionReport, report_from_json
+from ..package import Package
+from ..report import CompilationReport, LayerReport, RegionReport, read_report
 from ..report_tables import plan_tables, report_tables
 from ..suggest import suggestion
 
@@ -38,7 +38,7 @@ def command(path: Path, target: str, as_json: bool, layer: str | None) -> None:
 
 
 def _inspect(package: Package, *, as_json: bool, layer: str | None) -> None:
-    report = _report(package)
+    report = read_report(package)
     if layer is not None:
         _print_plan(package, report, layer)
     elif as_json:
@@ -52,15 +52,6 @@ def _compile(model: Path, folder: Path, options: PulpOptions) -> Package:
     from ..api import compile_model  # noqa: PLC0415 (TVM, which inspecting a package does without)
 
     return compile_model(model, folder, options=options)
-
-
-def _report(package: Package) -> CompilationReport:
-    try:
-        text = package.read(REPORT_FILE).decode()
-    except KeyError as error:
-        fix = "compile the network again with this version"
-        raise InputError(f"this package has no {REPORT_FILE}", where=str(package.path), fix=fix) from error
-    return report_from_json(text, file=f"{package.path}:{REPORT_FILE}")
 
 
 def _print_plan(package: Package, report: CompilationReport, name: str) -> None:
