@@ -240,7 +240,7 @@ def _block_size(layer: Layer, channels: int) -> int:
         return 0
     unit = 8 if layer.requant.wide else 4
     weights = int(np.prod(layer.weights.shape[1:])) * channels
-    tail = 4 if layer.kind is LayerKind.DEPTHWISE else 0
+    tail = 4 if layer.kind is LayerKind.DEPTHWISE else -layer.weights[0].size % 4
     return -(-(2 * unit * channels + weights + tail) // unit) * unit
 
 
