@@ -172,9 +172,9 @@ def test_parameters_say_what_each_block_holds() -> None:
     text = emit_region(*region("conv2d"))["net_params.c"]
     assert_in_order(
         text,
-        "PULP_L2 const uint8_t net_params_layer[636] = {\n",
+        "PULP_L2 const uint8_t net_params_layer[644] = {\n",
         "    /* block 0: output channels 0 to 7, k at 0, lambda at 32, weights at 64 */\n",
-        "    /* block 1: output channels 8 to 11, k at 424, lambda at 440, weights at 456 */\n",
+        "    /* block 1: output channels 8 to 11, k at 428, lambda at 444, weights at 460 */\n",
     )
 
 
