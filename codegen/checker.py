@@ -125,7 +125,9 @@ def _scratch(layer: Layer, layer_plan: LayerPlan, step: TileStep, cores: int) ->
     kernel_h, kernel_w = layer.window.kernel_h, layer.window.kernel_w
     column = kernel_w * (step.padding.top + step.x.h + step.padding.bottom) + kernel_w
     if "_nn_conv_" in layer_plan.kernel:
-        return 2 * cores * kernel_h * kernel_w * step.x.c
+        weights = kernel_h * kernel_w * step.x.c
+        whole_words = (weights + 3) // 4 * 4
+        return cores * max(2 * weights, 4 * whole_words if step.x.c % 4 else 0)
     if layer_plan.kernel == "pulp_nn_depthwise_generic":
         return cores * column
     if layer_plan.kernel == "pulp_nn_depthwise_generic_less_4_weights":

@@ -15,6 +15,7 @@ from tvm_pulp.codegen.timeline import Lane, Timeline
 from tvm_pulp.codegen.traffic import layer_traffic
 
 from .errors import InputError
+from .package import REPORT_FILE, Package
 
 Shape = tuple[int, int, int]  # height, width, channels
 
@@ -185,6 +186,16 @@ def report_from_json(text: str, *, file: str) -> CompilationReport:
         raise InputError(
             f"{path}: {fault['msg'].lower()}", where=file, fix="make the package again with this version"
         ) from error
+
+
+def read_report(package: Package) -> CompilationReport:
+    """The report of a package. Raises InputError if it holds none, or a bad one."""
+    try:
+        text = package.read(REPORT_FILE).decode()
+    except KeyError as error:
+        fix = "compile the network again with this version"
+        raise InputError(f"this package has no {REPORT_FILE}", where=str(package.path), fix=fix) from error
+    return report_from_json(text, file=f"{package.path}:{REPORT_FILE}")
 
 
 def peak_macs_per_cycle(machine: Machine) -> float:

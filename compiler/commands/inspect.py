@@ -17,8 +17,8 @@ from ..console import console
 from ..errors import InputError
 from ..html_report import about_from_metadata, html_report
 from ..options import PulpOptions
-from ..package import REPORT_FILE, Package, plan_file, timeline_file
-from ..report import CompilationReport, LayerReport, RegionReport, report_from_json
+from ..package import Package, plan_file, timeline_file
+from ..report import CompilationReport, LayerReport, RegionReport, read_report
 from ..report_tables import alternatives_tables, plan_tables, report_tables
 from ..suggest import suggestion
 
@@ -63,7 +63,7 @@ def command(path: Path, target: str, **wishes: Any) -> None:
 
 def _inspect(package: Package, wanted: _Wishes, name: str = "") -> None:
     """Do what the user wants; `name` is that of the network, where the package's is a stand-in."""
-    report = _report(package)
+    report = read_report(package)
     if wanted.html is not None:
         about = about_from_metadata(package.metadata["pulp"])
         timelines = {timeline.region: timeline for timeline in _timelines(package, report)}
@@ -85,10 +85,6 @@ def _compile(model: Path, folder: Path, options: PulpOptions) -> Package:
     from ..api import compile_model  # noqa: PLC0415 (TVM, which inspecting a package does without)
 
     return compile_model(model, folder, options=options)
-
-
-def _report(package: Package) -> CompilationReport:
-    return report_from_json(_read(package, REPORT_FILE), file=f"{package.path}:{REPORT_FILE}")
 
 
 def _timelines(package: Package, report: CompilationReport) -> list[Timeline]:

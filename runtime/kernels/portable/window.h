@@ -12,14 +12,19 @@ typedef struct {
   int32_t y0, y1, x0, x1, ky0, kx0;
 } pulp_extent_t;
 
-/* The extent of the window of output pixel `pixel`, counted row by row. */
-static inline pulp_extent_t pulp_extent(const pulp_window_t *w, uint32_t pixel) {
-  const int32_t y = (int32_t)(pixel / w->out_x * w->stride_y) - w->pad_top;
-  const int32_t x = (int32_t)(pixel % w->out_x * w->stride_x) - w->pad_left;
+/* The extent of the window of output pixel (out_y, out_x). */
+static inline pulp_extent_t pulp_extent_at(const pulp_window_t *w, uint32_t out_y, uint32_t out_x) {
+  const int32_t y = (int32_t)(out_y * w->stride_y) - w->pad_top;
+  const int32_t x = (int32_t)(out_x * w->stride_x) - w->pad_left;
   pulp_extent_t e = {y < 0 ? 0 : y, y + w->k_y, x < 0 ? 0 : x, x + w->k_x, y < 0 ? -y : 0, x < 0 ? -x : 0};
   e.y1 = e.y1 < w->in_y ? e.y1 : w->in_y;
   e.x1 = e.x1 < w->in_x ? e.x1 : w->in_x;
   return e;
+}
+
+/* The same, output pixels counted row by row. */
+static inline pulp_extent_t pulp_extent(const pulp_window_t *w, uint32_t pixel) {
+  return pulp_extent_at(w, pixel / w->out_x, pixel % w->out_x);
 }
 
 /* Output pixels of a window. */
