@@ -127,8 +127,7 @@ def _scratch(layer: Layer, layer_plan: LayerPlan, step: TileStep, cores: int) ->
     if "_nn_conv_" in layer_plan.kernel:
         weights = kernel_h * kernel_w * step.x.c
         whole_words = (weights + 3) // 4 * 4
-        batch = 4 + 4 * (whole_words <= 64) + 8 * (whole_words <= 32)
-        return cores * max(2 * weights, batch * whole_words if step.x.c % 4 else 0)
+        return cores * max(2 * weights, 4 * whole_words if step.x.c % 4 else 0)
     if layer_plan.kernel == "pulp_nn_depthwise_generic":
         return cores * column
     if layer_plan.kernel == "pulp_nn_depthwise_generic_less_4_weights":
@@ -239,9 +238,9 @@ def _block_size(layer: Layer, channels: int) -> int:
     if layer.weights is None or layer.requant is None:
         return 0
     unit = 8 if layer.requant.wide else 4
-    weights = int(np.prod(layer.weights.shape[1:])) * channels
-    tail = 4 if layer.kind is LayerKind.DEPTHWISE else -layer.weights[0].size % 4
-    return -(-(2 * unit * channels + weights + tail) // unit) * unit
+    weights = int(np.prod(layer.weights.shape[1:]))
+    beyond = 4 if layer.kind is LayerKind.DEPTHWISE else -weights % 4  # kernels read whole words
+    return -(-(2 * unit * channels + weights * channels + beyond) // unit) * unit
 
 
 # ---- Slots ---------------------------------------------------------------------------------------------------
