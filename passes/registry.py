@@ -5,7 +5,6 @@ from __future__ import annotations
 from tvm_pulp.errors import TargetError
 from tvm_pulp.suggest import suggestion
 
-from .exact_constants import ExactConstants
 from .infer_type import InferType
 from .legalize_qdq import LegalizeQdq
 from .lower_leftovers import LowerLeftovers
@@ -18,7 +17,6 @@ from .simplify_inference import SimplifyInference
 def all_passes() -> tuple[RelayPass, ...]:
     """Return every pass, sorted by name."""
     passes: tuple[RelayPass, ...] = (
-        ExactConstants(),
         InferType(),
         LegalizeQdq(),
         LowerLeftovers(),

@@ -68,8 +68,17 @@ def test_same_bytes_twice_and_dumps(tvmc, tmp_path):
     assert tvmc("compile", "--target", "pulp", DIGITS, "-o", "a.tar", *dumps) == (0, "", "")
     assert tvmc("compile", "--target", "pulp, c", DIGITS, "-o", "b.tar", "-f", "pulp") == (0, "", "")
     assert Path("a.tar").read_bytes() == Path("b.tar").read_bytes()
-    assert "tvmgen_default_run" in Path("a.tar.c").read_text()
-    assert "pulp" in Path("offloads.txt").read_text()
+    assert "int32_t tvmgen_default_" in Path("a.tar.c").read_text()
+    assert "@tvmgen_default_pulp_main_0" in Path("a.tar.relay").read_text()
+    assert Path("offloads.txt").read_text().splitlines()[:7] == [
+        "Total number of operators and distribution by targets",
+        "Total: 14",
+        "pulp: 14",
+        "generic: 0",
+        "",
+        "pulp           <-     l0_stem",
+        "pulp           <-          stem (Conv)",
+    ]
 
 
 def test_users_settings_are_kept(tvmc):
