@@ -22,7 +22,6 @@ _HAVE_KERNELS = frozenset(
         *("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose"),
     ]
 )
-)
 
 
 def report_operators(
