@@ -18,19 +18,8 @@ OPERATORS_ATTR = "pulp_operators"  # on the module: JSON list of [name, type], i
 
 _HAVE_KERNELS = frozenset(
     [
-        "Conv",
-        "Gemm",
-        "MatMul",
-        "Add",
-        "MaxPool",
-        "AveragePool",
-        "GlobalAveragePool",
-        "Relu",
-        "Clip",
-        "Flatten",
-        "Reshape",
-        "Squeeze",
-        "Unsqueeze",
+        *("Conv", "Gemm", "MatMul", "Add", "MaxPool", "AveragePool", "GlobalAveragePool", "Relu", "Clip"),
+        *("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose"),
     ]
 )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import tvm
 from tvm import relay
 
 from ..numerics import AddMultipliers, Multipliers, Range
@@ -41,13 +42,23 @@ def constant(values: npt.NDArray[np.generic] | int, dtype: str) -> relay.Expr:
 
 
 def reshape(expr: relay.Expr, shape: Sequence[int]) -> relay.Expr:
-    """`expr` in another shape, bytes in the same order."""
-    return relay.reshape(expr, shape)
+    """`expr` in another shape, bytes in the same order; reshapes in a row are one."""
+    below = _operand_of(expr, "reshape")
+    return relay.reshape(expr if below is None else below, shape)
 
 
 def transpose(expr: relay.Expr, axes: Sequence[int]) -> relay.Expr:
-    """`expr` with its axes permuted."""
-    return relay.transpose(expr, axes)
+    """`expr` with its axes permuted; permutations in a row are one, and none where they cancel."""
+    below = _operand_of(expr, "transpose")
+    if below is not None:
+        inner = [int(axis) for axis in expr.attrs.axes]
+        expr, axes = below, [inner[axis] for axis in axes]
+    return expr if list(axes) == list(range(len(axes))) else relay.transpose(expr, axes)
+
+
+def _operand_of(expr: relay.Expr, name: str) -> relay.Expr | None:
+    is_it = isinstance(expr, relay.Call) and isinstance(expr.op, tvm.ir.Op) and expr.op.name == name
+    return expr.args[0] if is_it else None
 
 
 def flip_to_int8(expr: relay.Expr) -> relay.Expr:

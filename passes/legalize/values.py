@@ -51,10 +51,18 @@ def in_user_layout(value: Quantized) -> relay.Expr:
         return value.expr
     channels, height, width = value.feature_map
     expr = value.expr
+    if _same_order(value.feature_map):
+        return build.reshape(expr, value.shape)
     if value.layout is Layout.FLAT_HWC:
         expr = build.reshape(expr, (1, height, width, channels))
     expr = build.transpose(expr, (0, 3, 1, 2))
     return build.reshape(expr, value.shape) if value.layout is Layout.FLAT_HWC else expr
+
+
+def _same_order(feature_map: tuple[int, int, int]) -> bool:
+    """Whether a map's bytes lie the same way in CHW and in HWC."""
+    channels, height, width = feature_map
+    return channels == 1 or height * width == 1
 
 
 def in_user_form(value: Quantized) -> relay.Expr:
@@ -71,8 +79,8 @@ def from_user_layout(
         return Quantized(expr, quantization, Layout.SAME, shape, dtype)
     _, channels, height, width = shape
     nhwc = (
-        build.reshape(expr, (1, height, width, channels))  # free: the order of the bytes is the same
-        if channels == 1 or height * width == 1
+        build.reshape(expr, (1, height, width, channels))
+        if _same_order((channels, height, width))
         else build.transpose(expr, (0, 2, 3, 1))
     )
     return Quantized(nhwc, quantization, Layout.NHWC, shape, dtype, (channels, height, width))
