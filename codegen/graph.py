@@ -184,6 +184,8 @@ class LayerGraph:
 def macs(graph: LayerGraph, layer: Layer) -> int:
     """Multiply-accumulates of a layer: an add has one for each output, a pool one for each window element."""
     out = graph.tensors[layer.output]
+    if layer.kind is LayerKind.COPY:
+        return 0
     if layer.kind in (LayerKind.CONV2D, LayerKind.POINTWISE, LayerKind.CONV_DIRECT):
         assert layer.weights is not None
         return out.height * out.width * int(layer.weights.size)

@@ -10,11 +10,26 @@ from tvm.relay.dataflow_pattern import DFPattern
 from .add import ADD
 from .conv2d import CONV2D
 from .linear import LINEAR
+from .lookup import TABLE
+from .moves import CONCATENATE, RESIZE, SLICE
+from .multiply import MULTIPLY
 from .operator import OperatorPattern
 from .pool import AVERAGE_POOL, MAX_POOL
 from .requantize import REQUANTIZE
 
-OPERATORS: tuple[OperatorPattern, ...] = (CONV2D, LINEAR, ADD, AVERAGE_POOL, MAX_POOL, REQUANTIZE)
+OPERATORS: tuple[OperatorPattern, ...] = (
+    CONV2D,
+    LINEAR,
+    ADD,
+    MULTIPLY,
+    AVERAGE_POOL,
+    MAX_POOL,
+    REQUANTIZE,
+    TABLE,
+    CONCATENATE,
+    SLICE,
+    RESIZE,
+)
 
 Refuse = Callable[[relay.Call, str], None]
 TableEntry = tuple[str, DFPattern, Callable[[relay.Call], bool]]
