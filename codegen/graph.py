@@ -171,7 +171,7 @@ class LayerGraph:
     """A region: layers in an order that respects their data flow.
 
     `name` is the C symbol of the region's entry function, whose arguments are `inputs` then `outputs`.
-    An output may also be read by later layers.
+    An output may also be read by later layers. `placed` are the user's operators that only say where tensors lie.
     """
 
     name: str
@@ -179,6 +179,7 @@ class LayerGraph:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     layers: tuple[Layer, ...]
+    placed: tuple[str, ...] = ()
 
 
 def macs(graph: LayerGraph, layer: Layer) -> int:

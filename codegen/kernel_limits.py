@@ -43,6 +43,12 @@ WIDE_KERNELS: dict[LayerKind, tuple[str, ...]] = {
 }
 
 
+def kernels_of(kind: LayerKind) -> tuple[str, ...]:
+    """All kernels that layers of a kind are given."""
+    inside = ("pulp_avgpool_inside",) if kind is LayerKind.AVGPOOL else ()
+    return (*NARROW_KERNELS[kind], *inside, *WIDE_KERNELS.get(kind, ()))
+
+
 @dataclass(frozen=True)
 class KernelCall:
     """One call as the kernel sees it: `padding` is what the kernel itself adds to its `in_h x in_w` input."""

@@ -75,6 +75,7 @@ class _Reader:
         self._names: dict[relay.Expr, str] = {}
         self._layers: list[Layer] = []
         self._zero_points: dict[str, int] = {}  # of tensors whose layers need to know
+        self._placed: list[str] = []
         self._leaving = set(self._results())
         self._sources: tuple[str, ...] = ()  # the user's operators of the composite being read
         self._main = ""  # the first of them
@@ -89,7 +90,8 @@ class _Reader:
                 self._add_layer(expr)
         outputs = tuple(self._names[expr] for expr in self._results())
         inputs = tuple(self._names[param] for param in self._func.params)
-        return LayerGraph(self._symbol, self._tensors, inputs, outputs, tuple(self._layers))
+        layers, placed = tuple(self._layers), tuple(dict.fromkeys(self._placed))
+        return LayerGraph(self._symbol, self._tensors, inputs, outputs, layers, placed)
 
     def _results(self) -> Iterator[relay.Expr]:
         body = self._func.body
@@ -153,7 +155,9 @@ class _Reader:
 
     def _add_computation(self, call: relay.Call, operands: Operands, inputs: tuple[str, ...]) -> None:
         zero_points = (operands.pad_value, operands.pad_value2)
-        inputs = tuple(self._with_zero_point(name, zero) for name, zero in zip(inputs, zero_points, strict=False))
+        inputs = tuple(
+            self._with_zero_point(name, zero) for name, zero in zip(inputs, zero_points, strict=False)
+        )
         weights = _weights(operands)
         if operands.kind is LayerKind.POINTWISE and weights is not None and len(shape_of(call)) == 2:
             inputs = (self._in_shape(inputs[0], (1, shape_of(call)[0], weights.shape[-1])),)
@@ -188,6 +192,7 @@ class _Reader:
     # ---- Operators that only move bytes ----------------------------------------------------------------
 
     def _add_moves(self, call: relay.Call, moves: Moves, inputs: tuple[str, ...]) -> None:
+        self._placed += self._sources
         wanted = f"l{len(self._layers)}_{_identifier(self._main or 'moves')}_out"
         if not moves.into_output:
             self._add_part(call, inputs[0], moves.places[0], wanted)
@@ -210,7 +215,9 @@ class _Reader:
             self._tensors[name] = replace(self._tensors[name], view=view)
 
     def _copied_into(self, output: str, source: str) -> None:
-        layer = Layer(self._layer_name(LayerKind.COPY), LayerKind.COPY, (source,), output, sources=self._sources)
+        layer = Layer(
+            self._layer_name(LayerKind.COPY), LayerKind.COPY, (source,), output, sources=self._sources
+        )
         self._layers.append(layer)
 
     def _is_free(self, name: str) -> bool:

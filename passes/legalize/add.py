@@ -53,9 +53,7 @@ def _tensors(island: Island, a: Quantized, b: Quantized, signs: Signs) -> Quanti
     return replace(a, expr=expr, quantization=island.out, dtype=island.dtype)
 
 
-def _constant(
-    island: Island, x: Quantized, constant: QuantizedConstant, signs: Signs
-) -> Quantized | Refusal:
+def _constant(island: Island, x: Quantized, constant: QuantizedConstant, signs: Signs) -> Quantized | Refusal:
     """The constant's bytes are part of the offset of each channel."""
     if constant.values.dtype not in (np.int8, np.uint8) or constant.scale.size != 1:
         return Refusal("its constant is not 8-bit with one scale")

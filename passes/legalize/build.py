@@ -63,7 +63,7 @@ def _operand_of(expr: relay.Expr, name: str) -> relay.Expr | None:
 
 def table(expr: relay.Expr, values: npt.NDArray[np.uint8]) -> relay.Expr:
     """`values[expr]`, element by element; 256 values."""
-    return relay.take(constant(values, "uint8"), relay.cast(expr, "int32"), mode="fast")
+    return relay.take(constant(values, "uint8"), relay.cast(expr, "int32"), mode="clip")
 
 
 def strided_slice(
@@ -182,7 +182,11 @@ def pair(values: Any) -> tuple[int, int]:
 def padding_of(attrs: Any) -> Padding:
     """The padding of an operator in two dimensions or in one."""
     numbers = [int(value) for value in attrs.padding]
-    return (numbers[0], numbers[1], numbers[2], numbers[3]) if len(numbers) == 4 else (0, numbers[0], 0, numbers[1])
+    return (
+        (numbers[0], numbers[1], numbers[2], numbers[3])
+        if len(numbers) == 4
+        else (0, numbers[0], 0, numbers[1])
+    )
 
 
 def window_sum(x: relay.Expr, feature_map: tuple[int, int, int], pool: Pool, pad_value: int) -> relay.Expr:

@@ -146,4 +146,6 @@ def legalize_mean(island: Island) -> Quantized | Refusal:
     mean = _average(kept, x, _whole(x))
     if isinstance(mean, Refusal) or len(island.shape) == 4:
         return mean
-    return Quantized(build.reshape(mean.expr, island.shape), island.out, Layout.SAME, island.shape, island.dtype)
+    return Quantized(
+        build.reshape(mean.expr, island.shape), island.out, Layout.SAME, island.shape, island.dtype
+    )

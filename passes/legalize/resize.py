@@ -59,5 +59,3 @@ def legalize_resize(island: Island) -> Quantized | Refusal:
     expr = relay.repeat(relay.repeat(x.expr, factors[0], axis=1), factors[1], axis=2)
     enlarged = replace(x, expr=expr, shape=island.shape, feature_map=(channels, out_h, out_w))
     return rescaled(enlarged, island)
-
-

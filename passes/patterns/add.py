@@ -46,6 +46,7 @@ ADD = OperatorPattern(
     pattern=add_pattern,
     check=check_add,
     read=read_add,
+    kinds=(LayerKind.ADD,),
     onnx=("Add", "Sub"),
     conditions=("tensors of one shape",),
 )

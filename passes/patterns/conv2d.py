@@ -111,6 +111,7 @@ CONV2D = OperatorPattern(
     pattern=conv2d_pattern,
     check=check_conv2d,
     read=read_conv2d,
+    kinds=(LayerKind.CONV2D, LayerKind.POINTWISE, LayerKind.DEPTHWISE, LayerKind.CONV_DIRECT),
     onnx=("Conv",),
     conditions=(
         "one or two dimensions, any kernel, stride, dilation and number of groups",

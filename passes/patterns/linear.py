@@ -41,9 +41,7 @@ LINEAR = OperatorPattern(
     pattern=linear_pattern,
     check=check_linear,
     read=read_linear,
-    onnx=("Gemm", "MatMul", "Flatten", "Reshape"),
-    conditions=(
-        "constant symmetric int8 weights, with a scale for all or for each output",
-        "a Flatten or Reshape in front of it costs nothing",
-    ),
+    kinds=(LayerKind.LINEAR, LayerKind.POINTWISE),
+    onnx=("Gemm", "MatMul"),
+    conditions=("constant symmetric int8 weights, with a scale for all or for each output",),
 )

@@ -36,6 +36,7 @@ TABLE = OperatorPattern(
     pattern=table_pattern,
     check=check_table,
     read=read_table,
+    kinds=(LayerKind.TABLE,),
     onnx=(
         *("Abs", "Ceil", "Clip", "Div", "Elu", "Erf", "Exp", "Floor", "HardSigmoid", "HardSwish", "LeakyRelu"),
         *("Log", "Mul", "Neg", "Pow", "Sigmoid", "Softplus", "Sqrt", "Sub", "Add", "Tanh"),

@@ -101,9 +101,7 @@ def read_resize(columns: relay.Call) -> Operands:
     """Takes a match apart: the input has as many places in the output as a pixel is repeated."""
     rows = columns.args[0]
     step_h, step_w = int(rows.attrs.repeats), int(columns.attrs.repeats)
-    places = tuple(
-        Place(h0, w0, step_h=step_h, step_w=step_w) for h0 in range(step_h) for w0 in range(step_w)
-    )
+    places = tuple(Place(h0, w0, step_h=step_h, step_w=step_w) for h0 in range(step_h) for w0 in range(step_w))
     return _moves((rows.args[0],) * len(places), Moves(places, into_output=True))
 
 
@@ -120,6 +118,7 @@ CONCATENATE = OperatorPattern(
     pattern=concatenate_pattern,
     check=check_concatenate,
     read=read_concatenate,
+    kinds=(LayerKind.COPY,),
     onnx=("Concat",),
     conditions=("any axis but the batch",),
     exactness=Exactness.COPY,
@@ -131,6 +130,7 @@ SLICE = OperatorPattern(
     pattern=slice_pattern,
     check=check_slice,
     read=read_slice,
+    kinds=(LayerKind.COPY,),
     onnx=("Slice", "Split"),
     conditions=("steps forward, and none along the channels",),
     exactness=Exactness.COPY,
@@ -142,6 +142,7 @@ RESIZE = OperatorPattern(
     pattern=resize_pattern,
     check=check_resize,
     read=read_resize,
+    kinds=(LayerKind.COPY,),
     onnx=("Resize", "Upsample"),
     conditions=("whole factors, every pixel repeated",),
     exactness=Exactness.COPY,

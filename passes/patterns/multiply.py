@@ -46,6 +46,7 @@ MULTIPLY = OperatorPattern(
     pattern=multiply_pattern,
     check=check_multiply,
     read=read_multiply,
+    kinds=(LayerKind.MUL,),
     onnx=("Mul",),
     conditions=("tensors of one shape, or one of them N x C x 1 x 1",),
     exactness=Exactness.CONTRACT,

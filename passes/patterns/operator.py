@@ -21,7 +21,6 @@ class Exactness(Enum):
     CONTRACT = "scales as integers of up to 32 bits, one rounding"
     TABLE = "each byte rounded once from float64"
     COPY = "bytes moved; where the scale changes, one rounding"
-    INTEGER = "integers as they are"
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,8 @@ class OperatorPattern:
     """An operator that can be offloaded.
 
     `name` is the composite's name; `check` gives the reason why a matched expression is refused, or None. `onnx` are
-    the operators of ONNX that it serves, `conditions` what must hold for one beside what holds for all.
+    the operators of ONNX that it serves, `kinds` the layers it becomes, `conditions` what must hold for it beside
+    what holds for all.
     """
 
     name: str
@@ -79,6 +79,7 @@ class OperatorPattern:
     pattern: Callable[[], DFPattern]
     check: Check
     read: Callable[[relay.Call], Operands]
+    kinds: tuple[LayerKind, ...]
     onnx: tuple[str, ...]
     conditions: tuple[str, ...] = ()
     exactness: Exactness = Exactness.CONTRACT

@@ -102,7 +102,9 @@ def check_average_pool(cast: relay.Call) -> str | None:
     if requant.multiplier.size > 1:
         counts = _elements_inside(shape_of(border.data), operands.window)
         found = operands.requant
-        if found is None or not np.array_equal(found.multiplier[counts - 1].ravel(), requant.multiplier.ravel()):
+        if found is None or not np.array_equal(
+            found.multiplier[counts - 1].ravel(), requant.multiplier.ravel()
+        ):
             return "windows of the same size divide by different numbers"
         if border.value not in (None, 0):
             return "it counts a part of its padding"
@@ -115,6 +117,7 @@ MAX_POOL = OperatorPattern(
     pattern=max_pool_pattern,
     check=check_max_pool,
     read=read_max_pool,
+    kinds=(LayerKind.MAXPOOL,),
     onnx=("MaxPool",),
     conditions=("one or two dimensions, no dilation", "padding smaller than the window"),
     exactness=Exactness.COPY,
@@ -126,6 +129,7 @@ AVERAGE_POOL = OperatorPattern(
     pattern=average_pool_pattern,
     check=check_average_pool,
     read=read_average_pool,
+    kinds=(LayerKind.AVGPOOL,),
     onnx=("AveragePool", "GlobalAveragePool", "ReduceMean"),
     conditions=(
         "one or two dimensions, ReduceMean over height and width",

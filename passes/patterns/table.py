@@ -14,6 +14,7 @@ from .lookup import TABLE
 from .moves import CONCATENATE, RESIZE, SLICE
 from .multiply import MULTIPLY
 from .operator import OperatorPattern
+from .padding import border_pattern
 from .pool import AVERAGE_POOL, MAX_POOL
 from .requantize import REQUANTIZE
 
@@ -31,8 +32,16 @@ OPERATORS: tuple[OperatorPattern, ...] = (
     RESIZE,
 )
 
+FREE_OPERATORS = frozenset(["Flatten", "Pad", "Reshape", "Squeeze", "Transpose", "Unsqueeze"])
+"""Operators of ONNX that become part of others, or an order of bytes."""
+
 Refuse = Callable[[relay.Call, str], None]
 TableEntry = tuple[str, DFPattern, Callable[[relay.Call], bool]]
+
+
+def served_operators() -> frozenset[str]:
+    """Every operator of ONNX that may be offloaded."""
+    return FREE_OPERATORS.union(*(operator.onnx for operator in OPERATORS))
 
 
 def find_operator(composite: str) -> OperatorPattern:
@@ -52,4 +61,15 @@ def pattern_table(refuse: Refuse) -> list[TableEntry]:
 
         return predicate
 
-    return [(operator.name, operator.pattern(), accept(operator)) for operator in OPERATORS]
+    def leave(reason: str) -> Callable[[relay.Call], bool]:
+        def predicate(match: relay.Call) -> bool:
+            refuse(match, reason)
+            return False
+
+        return predicate
+
+    served = [(operator.name, operator.pattern(), accept(operator)) for operator in OPERATORS]
+    return [
+        *served,
+        ("pulp.pad", border_pattern(), leave("no convolution or average pool behind it takes its border")),
+    ]
