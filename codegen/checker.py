@@ -131,7 +131,9 @@ def _scratch(layer: Layer, layer_plan: LayerPlan, step: TileStep, cores: int) ->
     kernel_h, kernel_w = layer.window.kernel_h, layer.window.kernel_w
     column = kernel_w * (step.padding.top + step.x.h + step.padding.bottom) + kernel_w
     if "_nn_conv_" in layer_plan.kernel:
-        return 2 * cores * kernel_h * kernel_w * step.x.c
+        weights = kernel_h * kernel_w * step.x.c
+        whole_words = (weights + 3) // 4 * 4
+        return cores * max(2 * weights, 4 * whole_words if step.x.c % 4 else 0)
     if layer_plan.kernel == "pulp_nn_depthwise_generic":
         return cores * column
     if layer_plan.kernel == "pulp_nn_depthwise_generic_less_4_weights":
@@ -208,11 +210,12 @@ def _check_axis(reads: npt.NDArray[np.int64], size: int, buffer: tuple[int, int,
     """`buffer` is (padding before, start, size of the box, padding after). A kernel reads the buffer from its
     first padded element; each position must be the element, or the padding, that `reads` says."""
     before, start, length, after = buffer
-    inside = np.full(before + length + after, -1, np.int64)
-    inside[before : before + length] = np.arange(start, start + length)
     local = reads - reads[0, 0]
-    if int(local.max()) + 1 != inside.size:
-        raise _fail(f"box and padding span {inside.size}, the windows {int(local.max()) + 1}", where)
+    span = before + length + after
+    if int(local.max()) + 1 != span:
+        raise _fail(f"box and padding span {span}, the windows {int(local.max()) + 1}", where)
+    inside = np.full(span, -1, np.int64)
+    inside[before : before + length] = np.arange(start, start + length)
     expected = np.where((reads >= 0) & (reads < size), reads, -1)
     if not np.array_equal(inside[local], expected):
         raise _fail("box and padding aren't where the windows read", where)
@@ -251,9 +254,9 @@ def _block_size(layer: Layer, channels: int) -> int:
     if layer.weights is None:
         return 0
     unit = 8 if layer.requant.wide else 4
-    weights = int(np.prod(layer.weights.shape[1:])) * channels
-    tail = 4 if layer.kind is LayerKind.DEPTHWISE else 0
-    return -(-(2 * unit * channels + weights + tail) // unit) * unit
+    filter_bytes = int(np.prod(layer.weights.shape[1:]))
+    tail = 4 if layer.kind is LayerKind.DEPTHWISE else -filter_bytes % 4  # kernels read whole words
+    return -(-(2 * unit * channels + filter_bytes * channels + tail) // unit) * unit
 
 
 # ---- Slots ---------------------------------------------------------------------------------------------------
@@ -323,6 +326,8 @@ def _check_l2(graph: LayerGraph, plan: Plan) -> None:
         first, last = lives[buffer.tensor]
         if buffer.first > first or buffer.last < last:
             raise _fail(f"lives from layer {first} to {last}, not {buffer.first} to {buffer.last}", where)
+        if buffer.last >= len(graph.layers):
+            raise _fail(f"lives until layer {buffer.last}, the last is {len(graph.layers) - 1}", where)
     for one, other in combinations(plan.l2_buffers, 2):
         if _meet(one, other):
             raise _fail(f"shares bytes with {other.tensor} while both live", f"L2 buffer {one.tensor}")

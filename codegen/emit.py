@@ -92,10 +92,14 @@ def _comment(graph: LayerGraph, plan: Plan) -> list[str]:
         ),
         *labelled("work", [f"{work:,} MAC", f"about {cycles:,} cycles"]),
         " *",
-        " * Every core runs every layer: run_<layer> goes through the steps of its tile loop. compute_<layer>",
-        " * is all cores' work and ends with a barrier; core 0 also calls load_<layer> and store_<layer>,",
-        " * which start transfers: while a step computes, the loads of the next step and the store of the one",
-        " * before are under way. */",
+        " * Read it from its end: the entry function starts region_worker on every core, which calls",
+        " * run_<layer> for one layer after another. run_<layer> goes through the steps of its tile loop:",
+        " * compute_<layer> is all cores' work and ends with a barrier; core 0 also calls load_<layer> and",
+        " * store_<layer>, which start transfers. While a step computes, the loads of the next step and the",
+        " * store of the one before are under way.",
+        " *",
+        " * x and y are a layer's input and output, x2 an addition's second input. Maps lie in HWC order.",
+        " * In the kernels' sizes (in_x, in_y, ch_in) x counts columns, y rows and ch channels. */",
     ]
 
 

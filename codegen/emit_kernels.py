@@ -77,8 +77,9 @@ class _Tile:
     def params(self, channels: str) -> list[str]:
         """Pointers into the parameter block."""
         integers = "int64_t" if self.requant.wide else "int32_t"
+        block = address("l1", self.table.expression("params_l1"))
         return [
-            f"  void *const params = {address('l1', self.table.expression('params_l1'))};",
+            f"  void *const params = {block}; /* k, lambda, weights */",
             f"  {integers} *const k = params;",
             f"  {integers} *const lambda = k + {channels};",
             f"  int8_t *const weights = (int8_t *)(lambda + {channels});",
@@ -306,11 +307,12 @@ def _pad_in_l1(plan: LayerPlan, table: StepTable, zero_point: int) -> list[str]:
     border = designated(
         "const pulp_border_t border", ((name, table.expression(column)) for name, column in fields.items())
     )
+    declaration = f"  const uint8_t zero_point = {zero_point}; /* the byte that stands for 0 */"
     function = "pulp_pad_chw" if plan.channels_first else "pulp_pad"
-    pad = call(function, ("x", "&border", str(zero_point)))
+    pad = call(function, ("x", "&border", "zero_point"))
     if table.varies("load_x"):
         pad = f"  if ({table.expression('load_x')}) {pad.strip()}"
-    return [border, pad]
+    return [border, declaration, pad]
 
 
 def _clip(layer: Layer, plan: LayerPlan, table: StepTable) -> list[str]:

@@ -11,7 +11,7 @@ from tvm_pulp.codegen.emit_steps import COLUMNS, StepTable, step_table
 from tvm_pulp.codegen.emit_text import LINE, address, comment_text, designated, fill, labelled, signature
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, macs
 from tvm_pulp.codegen.params import has_params
-from tvm_pulp.codegen.plan import L1Buffer, LayerPlan
+from tvm_pulp.codegen.plan import L1Buffer, LayerPlan, LoopOrder
 
 
 _WINDOWED = (
@@ -142,7 +142,7 @@ def _input_names(layer: Layer) -> tuple[str, ...]:
 
 def _comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores: int) -> list[str]:
     inputs = [_shape(graph.tensors[name]) for name in layer.inputs]
-    tile, order = plan.tile, plan.order.value.replace("_", " ")
+    tile = plan.tile
     kernel = f"{plan.kernel} on {cores} core{'s' if cores > 1 else ''}"
     lines = [
         f"/* Layer {index + 1} of {len(graph.layers)}: {layer.name} ({layer.kind.value})",
@@ -151,14 +151,46 @@ def _comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores
         *labelled("shape", [f"{' + '.join(inputs)} -> {_shape(graph.tensors[layer.output])} (h x w x c)"]),
         *_window_comment(layer),
         *labelled("kernel", [kernel]),
-        *labelled("tile", [f"{tile.h} x {tile.w} x {tile.c}", *_steps_comment(plan, order)]),
-        *labelled("work", [f"{macs(graph, layer):,} MAC", f"about {plan.cycles:,} cycles"]),
+        *labelled("tile", [f"{tile.h} x {tile.w} x {tile.c}", *_steps_comment(plan)]),
+        *_requant_comment(layer),
+        *labelled("work", [f"{macs(graph, layer):,} {_work_unit(layer)}", f"about {plan.cycles:,} cycles"]),
     ]
     return [*lines, " */"]
 
 
-def _steps_comment(plan: LayerPlan, order: str) -> list[str]:
-    return ["1 step"] if len(plan.steps) == 1 else [f"{len(plan.steps)} steps", order]
+def _steps_comment(plan: LayerPlan) -> list[str]:
+    """The number of steps and, where channels and space are both divided, which of them is the outer loop."""
+    if len(plan.steps) == 1:
+        return ["1 step"]
+    channels = {step.y.c0 for step in plan.steps}
+    places = {(step.y.h0, step.y.w0) for step in plan.steps}
+    steps = f"{len(plan.steps)} steps"
+    return [steps, _ORDERS[plan.order]] if len(channels) > 1 and len(places) > 1 else [steps]
+
+
+_ORDERS = {
+    LoopOrder.CHANNELS_OUTER: "the whole map for each range of channels",
+    LoopOrder.SPACE_OUTER: "all channels for each part of the map",
+}
+
+
+def _requant_comment(layer: Layer) -> list[str]:
+    """How sums become bytes."""
+    requant = layer.requant
+    if requant is None:
+        return []
+    total = _SUMS.get(layer.kind, "k[c] * acc + lambda[c]")
+    formula = f"y = clip(({total}) >> {requant.shift}, {requant.lo}, {requant.hi})"
+    return labelled("requant", [formula, "in 64 bits"] if requant.wide else [formula])
+
+
+_SUMS = {LayerKind.ADD: "k1 * x + k2 * x2 + lambda", LayerKind.AVGPOOL: "k * sum + lambda"}
+
+
+def _work_unit(layer: Layer) -> str:
+    """What `graph.macs` counts."""
+    pools = (LayerKind.AVGPOOL, LayerKind.MAXPOOL)
+    return "window elements" if layer.kind in pools else "sums" if layer.kind is LayerKind.ADD else "MAC"
 
 
 def _window_comment(layer: Layer) -> list[str]:
@@ -201,7 +233,7 @@ def _rows(table: StepTable, columns: list[str]) -> list[str]:
     lines = _aligned([columns, *rows])
     if len(lines[0]) + len("    /*  */") <= LINE:
         return [f"    /* {lines[0]} */", *(f"    {{  {line}  }}," for line in lines[1:])]
-    return [f"    {{{line}}}," for line in _aligned(rows)]
+    return ["    /* in the order of the members above */", *(f"    {{{line}}}," for line in _aligned(rows))]
 
 
 def _aligned(rows: list[list[str]]) -> list[str]:

@@ -55,10 +55,15 @@ def multiplies_by_pixel(graph: LayerGraph, layer: Layer) -> bool:
 
 def scratch_bytes(choice: KernelChoice, layer: Layer, in_h: int, in_channels: int, cores: int) -> int:
     """L1 bytes the kernel needs for itself, for an input tile of `in_h` rows (padding included, whoever
-    pads) and `in_channels` channels; formulas of the PULP-NN API."""
+    pads) and `in_channels` channels.
+
+    The formulas of the PULP-NN API; a convolution whose channels aren't whole words gets what the XpulpV2 kernel
+    needs, which is more.
+    """
     kernel_h, kernel_w = layer.window.kernel_h, layer.window.kernel_w
     if choice.name.startswith("pulp_nn_conv"):
-        return 2 * cores * in_channels * kernel_h * kernel_w
+        column = in_channels * kernel_h * kernel_w
+        return cores * max(2 * column, 4 * (column + _to_word(column)) if _to_word(in_channels) else 0)
     if choice.name == "pulp_nn_depthwise_generic":
         return cores * (kernel_w * in_h + kernel_w)
     if choice.name == "pulp_nn_depthwise_generic_less_4_weights":

@@ -14,7 +14,9 @@ import numpy as np
 from tvm_pulp.codegen.graph import Layer, LayerKind, Requant
 from tvm_pulp.codegen.plan import LayerPlan
 
-DEPTHWISE_SLACK_BYTES = 4  # PULP-NN's depthwise reads whole words past the last weight
+# PULP-NN's depthwise reads whole words past the last weight. So does the XpulpV2 convolution if the weights of a
+# channel aren't whole words.
+DEPTHWISE_SLACK_BYTES = 4
 TABLE_BYTES = 256
 
 
@@ -44,7 +46,7 @@ def block_layout(layer: Layer, channels: int) -> BlockLayout:
         return BlockLayout(0, 0, 0, 0)
     entry = 8 if layer.requant.wide else 4
     per_channel = layer.weights.size // layer.weights.shape[0]
-    slack = DEPTHWISE_SLACK_BYTES if layer.kind is LayerKind.DEPTHWISE else 0
+    slack = DEPTHWISE_SLACK_BYTES if layer.kind is LayerKind.DEPTHWISE else -per_channel % 4
     end = 2 * entry * channels + per_channel * channels + slack
     return BlockLayout(0, entry * channels, 2 * entry * channels, end + -end % entry)
 

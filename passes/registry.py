@@ -10,6 +10,7 @@ from .legalize_qdq import LegalizeQdq
 from .lower_leftovers import LowerLeftovers
 from .merge_patterns import MergePatterns
 from .partition_regions import PartitionRegions
+from .portable_math import PortableMath
 from .relay_pass import RelayPass
 from .simplify_inference import SimplifyInference
 
@@ -22,6 +23,7 @@ def all_passes() -> tuple[RelayPass, ...]:
         LowerLeftovers(),
         MergePatterns(),
         PartitionRegions(),
+        PortableMath(),
         SimplifyInference(),
     )
     return tuple(sorted(passes, key=lambda relay_pass: relay_pass.name))

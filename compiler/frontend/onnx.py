@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from ..operators import OPERATORS_ATTR
 from .quick_fold import quick_constant_folding
 
 Shapes = Mapping[str, Sequence[int]]
+
+OUTPUT_NAMES_ATTR = "output_tensor_names"  # TVM's: what the C interface calls the outputs
 
 _QUANTIZATION = frozenset({"QuantizeLinear", "DequantizeLinear"})
 _INTEGER = frozenset({"ConvInteger", "MatMulInteger"})
@@ -36,16 +39,21 @@ def load_onnx(path: Path, shapes: Shapes | None = None) -> tuple[tvm.IRModule, d
     _name_nodes(model.graph)
     fixed = _static_shapes(model.graph, path, dict(shapes or {}))
     mod, params = _import(model, fixed, path)
+    mod["main"] = mod["main"].with_attr(OUTPUT_NAMES_ATTR, _output_names(model.graph))
     return mod.with_attr(OPERATORS_ATTR, json.dumps(_operators(model.graph))), params
 
 
 def _read(path: Path) -> onnx.ModelProto:
     if not path.is_file():
-        raise ModelError("no such file", where=str(path))
+        raise ModelError("no such file", where=str(path), fix="give the path of an .onnx file")
     try:
         model = onnx.load(path)
     except (DecodeError, UnicodeDecodeError, onnx.checker.ValidationError, OSError) as error:
-        raise ModelError("is not a readable ONNX file", where=str(path), fix=_first_line(error)) from error
+        raise ModelError(
+            f"is not an ONNX file, or not all of one ({_first_line(error)})",
+            where=str(path),
+            fix="check the path, or export the network again",
+        ) from error
     if not model.graph.node or not model.opset_import:
         raise ModelError("is not an ONNX file", where=str(path), fix="give the path of an .onnx file")
     return model
@@ -93,16 +101,18 @@ def _shape(value: onnx.ValueInfoProto, path: Path, given: Sequence[int] | None) 
         return [int(size) for size in given]
     sizes = [dim.dim_value or dim.dim_param or "?" for dim in value.type.tensor_type.shape.dim]
     if any(not isinstance(size, int) or size < 1 for size in sizes):
-        shown, example = (
-            ", ".join(map(str, sizes)),
-            ",".join(str(s) if isinstance(s, int) else "1" for s in sizes),
-        )
         raise ModelError(
-            f"input `{value.name}` has the dynamic shape [{shown}]",
+            f"input `{value.name}` has the dynamic shape [{', '.join(map(str, sizes))}]",
             where=str(path),
-            fix=f'fix it with --input-shapes "{value.name}:[{example}]"',
+            fix=f'fix it with `tvmc compile --input-shapes "{value.name}:[{_example(sizes)}]"`',
         )
     return [int(size) for size in sizes]
+
+
+def _example(sizes: Sequence[int | str]) -> str:
+    """Sizes for the user to complete: the batch can only be 1, other unknown sizes stand in angle brackets."""
+    known = [1 if index == 0 and not isinstance(size, int) else size for index, size in enumerate(sizes)]
+    return ",".join(str(size) if isinstance(size, int) else f"<{size}>" for size in known)
 
 
 def _import(
@@ -120,6 +130,18 @@ def _import(
             fix="check it with onnx.checker.check_model",
         ) from error
     return mod, dict(params)
+
+
+def _output_names(graph: onnx.GraphProto) -> list[str]:
+    """The outputs' names as C identifiers, each once; what TVM's importer does with the inputs' names."""
+    names: list[str] = []
+    for output in graph.output:
+        name = re.sub(r"\W", "_", output.name, flags=re.ASCII)
+        name = f"output_{name}" if not name or name[0].isdigit() else name
+        while name in names:
+            name += "_"
+        names.append(name)
+    return names
 
 
 def _operators(graph: onnx.GraphProto) -> list[list[str]]:

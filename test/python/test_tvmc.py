@@ -6,12 +6,14 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tvm.driver.tvmc import compiler, composite_target
 from tvm.driver.tvmc import main as driver
 from tvm_pulp.errors import TargetError
 from tvm_pulp.options import PulpOptions
 from tvm_pulp.package import Package
+from tvm_pulp.runner import run_package
 from tvm_pulp.tvmc_plugin import register
 from tvm_pulp.tvmc_target import PulpTarget, names_pulp, parse_target
 
@@ -83,11 +85,14 @@ def test_same_bytes_twice_and_dumps(tvmc, tmp_path):
 
 def test_users_settings_are_kept(tvmc):
     words = ["--executor", "aot", "--runtime", "crt", "--module-name", "digits", "-o", "out"]
-    words += ["--pass-config", "tir.usmp.algorithm=greedy_by_size", "--target-pulp-cores", "4"]
+    words += ["--pass-config", "tir.usmp.algorithm=greedy_by_size", "--target-pulp-cores", "4", "-O", "0"]
     assert tvmc("compile", "--target", "pulp", DIGITS, *words) == (0, "", "")
     package = Package.open("out")
     assert (package.name, package.metadata["pulp"]["options"]["cores"]) == ("digits", 4)
     assert (package.path / "codegen/host/include/tvmgen_digits.h").is_file()
+    # sixteenths, and values where multiplying by the reciprocal of the scale would round another way
+    image = np.resize(np.float32([0.5, 1.5 / 255, 0.0625, 1]), (2, 1, 8, 8))
+    assert run_package(package, {"image": image}, check=True).mismatched_bytes == 0
 
 
 AOT = "pulp needs the ahead-of-time executor: there is no graph executor on the microcontroller"
@@ -122,7 +127,7 @@ ONLY_C = 'a pulp package holds C only, no code for llvm; write --target pulp, or
             ["--target", "pulp -soc=gap8", "--target-pulp-soc", "gap9"],
             "target pulp: option -soc is given twice; give it once",
         ),
-        (["-o", "none/x.tar"], "{cwd}/none: no such folder; make it, or choose another place with -o"),
+        (["-o", "none/x.tar"], "{cwd}/none: no such folder; make it, or choose another place"),
     ],
 )
 def test_refused(tvmc, tmp_path, words, message):
