@@ -337,7 +337,8 @@ def _check_l2(graph: LayerGraph, plan: Plan) -> None:
 
 
 def _lives(graph: LayerGraph) -> dict[str, tuple[int, int]]:
-    """First and last layer of every tensor that the region itself keeps, views counted as what they are part of."""
+    """First and last layer of every tensor that the region itself keeps, views counted as what they are
+    part of."""
     lives: dict[str, tuple[int, int]] = {}
     for index, layer in enumerate(graph.layers):
         for name in (*layer.inputs, layer.output):

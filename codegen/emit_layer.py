@@ -13,7 +13,6 @@ from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, macs
 from tvm_pulp.codegen.params import has_params
 from tvm_pulp.codegen.plan import L1Buffer, LayerPlan, LoopOrder
 
-
 _WINDOWED = (
     LayerKind.CONV2D,
     LayerKind.DEPTHWISE,

@@ -5,12 +5,12 @@ Activations are uint8 in HWC order with batch 1. A layer of kind CONV2D, POINTWI
     acc = sum(w * x)                                  (int32, x as raw bytes, outside the map x = its zero
     point) y   = clip((k[c] * acc + offset[c]) >> shift, lo, hi)      (arithmetic shift, i.e. floor)
 
-CONV_DIRECT is the same with groups and dilation: output channel c reads the input channels of its group only. ADD
-computes `clip((k[0] * a + k[1] * b + offset[0]) >> shift, lo, hi)`, MUL the same form over the product
-`(a - zero_point_a) * (b - zero_point_b)`, whose second operand may be one pixel for all; AVGPOOL over the window's
-sum, `clip((k[0] * sum + offset[0]) >> shift, lo, hi)`. An AVGPOOL with several multipliers takes those of entry
-n - 1 where n elements of the window lie inside the map, and outside the map x = 0. MAXPOOL has no requantization,
-TABLE computes `y = table[x]`, COPY `y = x`.
+CONV_DIRECT is the same with groups and dilation: output channel c reads the input channels of its group
+only. ADD computes `clip((k[0] * a + k[1] * b + offset[0]) >> shift, lo, hi)`, MUL the same form over the
+product `(a - zero_point_a) * (b - zero_point_b)`, whose second operand may be one pixel for all; AVGPOOL
+over the window's sum, `clip((k[0] * sum + offset[0]) >> shift, lo, hi)`. An AVGPOOL with several
+multipliers takes those of entry n - 1 where n elements of the window lie inside the map, and outside the
+map x = 0. MAXPOOL has no requantization, TABLE computes `y = table[x]`, COPY `y = x`.
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ class LayerKind(Enum):
 
 @dataclass(frozen=True)
 class View:
-    """The place of a tensor that has no memory of its own: `offset` bytes behind the start of tensor `base` (which
-    is no view), with `row_bytes` from a row to the next and `pixel_bytes` from a pixel to the next."""
+    """The place of a tensor that has no memory of its own: `offset` bytes behind the start of tensor `base`
+    (which is no view), with `row_bytes` from a row to the next and `pixel_bytes` from a pixel to the
+    next."""
 
     base: str
     offset: int
@@ -125,10 +126,11 @@ class Window:
 class Requant:
     """Multipliers `k`, offsets and shift of a requantization, and its clipping bounds (inclusive, 0..255).
 
-    `multiplier` and `offset` are int64 arrays with an entry per output channel (CONV2D, POINTWISE, DEPTHWISE,
-    CONV_DIRECT, LINEAR); ADD has two multipliers and one offset; MUL and AVGPOOL one of each, an AVGPOOL that
-    doesn't count its padding one of each for every number of elements from 1 to its window's. `wide` says that products and sums
-    need 64-bit arithmetic; otherwise the whole range of `k * acc + offset` is proven to fit int32.
+    `multiplier` and `offset` are int64 arrays with an entry per output channel (CONV2D, POINTWISE,
+    DEPTHWISE, CONV_DIRECT, LINEAR); ADD has two multipliers and one offset; MUL and AVGPOOL one of each, an
+    AVGPOOL that doesn't count its padding one of each for every number of elements from 1 to its window's.
+    `wide` says that products and sums need 64-bit arithmetic; otherwise the whole range of `k * acc +
+    offset` is proven to fit int32.
     """
 
     multiplier: npt.NDArray[np.int64]
@@ -143,10 +145,10 @@ class Requant:
 class Layer:
     """One operator with everything it needs, except its place in memory.
 
-    `weights` are int8: CONV2D and POINTWISE (Co, Kh, Kw, Ci), DEPTHWISE (C, Kh, Kw), CONV_DIRECT (Co, Kh, Kw,
-    Ci / groups), LINEAR (N, K) where K is the size of the whole input tensor; None for all others. `table` are the
-    256 bytes of a TABLE. `name` is a C identifier, unique in the graph; `sources` are the user's operators that
-    became this layer.
+    `weights` are int8: CONV2D and POINTWISE (Co, Kh, Kw, Ci), DEPTHWISE (C, Kh, Kw), CONV_DIRECT (Co, Kh,
+    Kw, Ci / groups), LINEAR (N, K) where K is the size of the whole input tensor; None for all others.
+    `table` are the 256 bytes of a TABLE. `name` is a C identifier, unique in the graph; `sources` are the
+    user's operators that became this layer.
     """
 
     name: str
@@ -170,8 +172,9 @@ class Layer:
 class LayerGraph:
     """A region: layers in an order that respects their data flow.
 
-    `name` is the C symbol of the region's entry function, whose arguments are `inputs` then `outputs`.
-    An output may also be read by later layers. `placed` are the user's operators that only say where tensors lie.
+    `name` is the C symbol of the region's entry function, whose arguments are `inputs` then `outputs`. An
+    output may also be read by later layers. `placed` are the user's operators that only say where tensors
+    lie.
     """
 
     name: str

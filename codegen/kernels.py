@@ -57,8 +57,8 @@ def scratch_bytes(choice: KernelChoice, layer: Layer, in_h: int, in_channels: in
     """L1 bytes the kernel needs for itself, for an input tile of `in_h` rows (padding included, whoever
     pads) and `in_channels` channels.
 
-    The formulas of the PULP-NN API; a convolution whose channels aren't whole words gets what the XpulpV2 kernel
-    needs, which is more.
+    The formulas of the PULP-NN API; a convolution whose channels aren't whole words gets what the XpulpV2
+    kernel needs, which is more.
     """
     kernel_h, kernel_w = layer.window.kernel_h, layer.window.kernel_w
     if choice.name.startswith("pulp_nn_conv"):
@@ -90,10 +90,9 @@ def _to_word(size: int) -> int:
 def _name(layer: Layer, tile: Box, column_spans: list[Span], cores: int) -> str:
     if layer.requant is not None and layer.requant.wide:
         return _WIDE[layer.kind]
-    if layer.kind is LayerKind.CONV2D:
-        return f"pulp_nn_conv_{_parallel_axis(layer.kind, tile, column_spans, cores)}_parallel"
-    if layer.kind is LayerKind.POINTWISE:
-        return f"pulp_nn_pointwise_{_parallel_axis(layer.kind, tile, column_spans, cores)}_parallel"
+    if layer.kind in (LayerKind.CONV2D, LayerKind.POINTWISE):
+        name = "conv" if layer.kind is LayerKind.CONV2D else "pointwise"
+        return f"pulp_nn_{name}_{_parallel_axis(layer.kind, tile, column_spans, cores)}_parallel"
     if layer.kind is LayerKind.DEPTHWISE:
         return _depthwise_name(layer)
     if layer.kind is LayerKind.MAXPOOL:

@@ -44,8 +44,8 @@ def allocate_l2(graph: LayerGraph, plans: Sequence[LayerPlan], machine: Machine)
 
 
 def lifetimes(graph: LayerGraph) -> list[L2Buffer]:
-    """Every tensor between layers, with the first and the last layer that touches it or a view of it; all offsets
-    0."""
+    """Every tensor between layers, with the first and the last layer that touches it or a view of it; all
+    offsets 0."""
     outside = set(graph.inputs) | set(graph.outputs)
     lives: dict[str, tuple[int, int]] = {}
     for index, layer in enumerate(graph.layers):

@@ -25,7 +25,8 @@ def _identifier(text: str) -> str:
 
 
 def _map_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Height, width, channels of a batch-1 tensor; a row of N is a 1x1 map of N channels, several are its pixels."""
+    """Height, width, channels of a batch-1 tensor; a row of N is a 1x1 map of N channels, several are its
+    pixels."""
     if len(shape) == 4:
         return shape[1], shape[2], shape[3]
     if len(shape) == 2:

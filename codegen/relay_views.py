@@ -1,4 +1,5 @@
-"""Where operators that only move bytes put them: tensors inside other tensors, and copies where that can't be."""
+"""Where operators that only move bytes put them: tensors inside other tensors, and copies where that can't
+be."""
 
 from __future__ import annotations
 

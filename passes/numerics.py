@@ -144,8 +144,8 @@ class AddMultipliers:
 def choose_add_multipliers(
     a: Quantization, b: Quantization, out: Quantization, signs: tuple[int, int] = (1, 1)
 ) -> AddMultipliers | None:
-    """Multipliers of `signs[0] * a + signs[1] * b` that round once; None if int32 is too narrow for half a unit of
-    error."""
+    """Multipliers of `signs[0] * a + signs[1] * b` that round once; None if int32 is too narrow for half a
+    unit of error."""
     scale_a, scale_b = signs[0] * a.scale / out.scale, signs[1] * b.scale / out.scale
     for shift in range(MAX_SHIFT, -1, -1):
         k_a, k_b = round(scale_a * 2.0**shift), round(scale_b * 2.0**shift)

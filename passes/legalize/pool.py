@@ -38,7 +38,8 @@ def _result(island: Island, x: Quantized, expr: relay.Expr, meaning: Quantizatio
 
 
 def _reach(island: Island, x: Quantized) -> build.Pool | Refusal:
-    """The window with the padding that it really reaches: with ceil_mode the last windows go beyond the one given."""
+    """The window with the padding that it really reaches: with ceil_mode the last windows go beyond the one
+    given."""
     pool = build.pool_of(island.core.attrs)
     top, left, bottom, right = pool.padding
     if not island.core.attrs.ceil_mode:

@@ -1,7 +1,7 @@
 """Any function of one quantized tensor, element by element, as a table of the 256 bytes that it gives.
 
-The function is what stands between dequantize and quantize: one operator or the several that an importer writes for
-one. It is computed in float64 for each byte and rounded once, as every layer rounds.
+The function is what stands between dequantize and quantize: one operator or the several that an importer
+writes for one. It is computed in float64 for each byte and rounded once, as every layer rounds.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class _Function:
             return None
         self.source = source
         meaning = value.quantization
-        return (np.arange(MAX_BYTE + 1) - meaning.zero_point) * meaning.scale
+        return (np.arange(MAX_BYTE + 1, dtype=np.float64) - meaning.zero_point) * np.float64(meaning.scale)
 
 
 def _bytes(reals: Reals, out: Quantization) -> npt.NDArray[np.uint8] | None:

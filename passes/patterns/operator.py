@@ -37,8 +37,8 @@ class Place:
 
 @dataclass(frozen=True)
 class Moves:
-    """What an operator that only moves bytes does: `into_output` says whether each input has a place in the output,
-    or the output one in the input."""
+    """What an operator that only moves bytes does: `into_output` says whether each input has a place in the
+    output, or the output one in the input."""
 
     places: tuple[Place, ...]
     into_output: bool
@@ -48,8 +48,9 @@ class Moves:
 class Operands:
     """An operator taken apart, without its weights' values: what checks look at and the reader copies.
 
-    `inputs` are the quantized inputs; `pad_value` is the byte that stands for 0 in the first, where that matters
-    (padding, products), `pad_value2` in the second. `one_channel_groups`: the weights' layout is HWOI.
+    `inputs` are the quantized inputs; `pad_value` is the byte that stands for 0 in the first, where that
+    matters (padding, products), `pad_value2` in the second. `one_channel_groups`: the weights' layout is
+    HWOI.
     """
 
     kind: LayerKind
@@ -69,9 +70,9 @@ class Operands:
 class OperatorPattern:
     """An operator that can be offloaded.
 
-    `name` is the composite's name; `check` gives the reason why a matched expression is refused, or None. `onnx` are
-    the operators of ONNX that it serves, `kinds` the layers it becomes, `conditions` what must hold for it beside
-    what holds for all.
+    `name` is the composite's name; `check` gives the reason why a matched expression is refused, or None.
+    `onnx` are the operators of ONNX that it serves, `kinds` the layers it becomes, `conditions` what must
+    hold for it beside what holds for all.
     """
 
     name: str

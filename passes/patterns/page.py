@@ -12,13 +12,14 @@ from .table import FREE_OPERATORS, OPERATORS
 _HEAD = """\
 # What is offloaded
 
-Made by `make docs` from the patterns in `passes/patterns/`; do not edit. Every operator stands between dequantized
-inputs and a quantized output (8 bit, one scale and zero point for a tensor), with batch 1 and no dimension above
-65,535. A Relu, Clip, Min or Max behind it is part of it. What an operator here refuses, and every operator that is
-not here, stays with TVM's C and works; `tvm-pulp inspect` names each one and the reason.
+Made by `make docs` from the patterns in `passes/patterns/`; do not edit. Every operator stands between
+dequantized inputs and a quantized output (8 bit, one scale and zero point for a tensor), with batch 1 and
+no dimension above 65,535. A Relu, Clip, Min or Max behind it is part of it. What an operator here refuses,
+and every operator that is not here, stays with TVM's C and works; `tvm-pulp inspect` names each one and the
+reason.
 
-Whatever runs on the cluster gives the bytes of the legalized module, on every platform. The last column says how
-near those are to the real numbers.
+Whatever runs on the cluster gives the bytes of the legalized module, on every platform. The last column
+says how near those are to the real numbers.
 """
 
 
@@ -28,8 +29,8 @@ def operators_page() -> str:
     columns = ("operator", "ONNX", "conditions", "engine", "kernels", "exactness")
     lines = [_HEAD, _line(columns), _line(["---"] * len(columns)), *map(_line, rows), ""]
     lines += [
-        f"{_joined(FREE_OPERATORS)} cost nothing where the order of bytes stays, and where a border is taken by the",
-        "window behind it; otherwise they are TVM's C.",
+        f"{_joined(FREE_OPERATORS)} cost nothing where the order of bytes stays, and where",
+        "a border is taken by the window behind it; otherwise they are TVM's C.",
         "",
         *_exactness(),
     ]

@@ -36,7 +36,7 @@ def _elements(memory: dict[str, Map], tensor: Tensor) -> Map:
 
 
 def _layer(layer: Layer, operands: list[Map], zero_points: list[int], size: tuple[int, int]) -> Map:
-    x, zero_point = operands[0], zero_points[0]
+    x = operands[0]
     if layer.kind is LayerKind.MAXPOOL:
         return _maxpool(x, layer.window, size)
     if layer.kind is LayerKind.COPY:
@@ -45,15 +45,20 @@ def _layer(layer: Layer, operands: list[Map], zero_points: list[int], size: tupl
         assert layer.table is not None
         return layer.table[x]
     assert layer.requant is not None
-    if layer.kind is LayerKind.MUL:
-        a, b = (value.astype(np.int64) - zero for value, zero in zip(operands, zero_points, strict=True))
-        return _requantize(np.asarray(a * b), layer.requant)
     if layer.skips_padding:
         return _average_inside(x, layer.window, size, layer.requant)
+    if layer.kind in (LayerKind.ADD, LayerKind.MUL):
+        return _finish(_two_inputs(layer, operands, zero_points, layer.requant), layer.requant)
+    return _requantize(_sums(layer, x, zero_points[0], size), layer.requant)
+
+
+def _two_inputs(layer: Layer, operands: list[Map], zero_points: list[int], requant: Requant) -> Sums:
+    """The scaled sum, or the scaled product of two tensors."""
+    a, b = (value.astype(np.int64) for value in operands)
+    k = requant.multiplier
     if layer.kind is LayerKind.ADD:
-        k = layer.requant.multiplier
-        return _finish(k[0] * operands[0].astype(np.int64) + k[1] * operands[1], layer.requant)
-    return _requantize(_sums(layer, x, zero_point, size), layer.requant)
+        return np.asarray(k[0] * a + k[1] * b)
+    return np.asarray(k[0] * (a - zero_points[0]) * (b - zero_points[1]))
 
 
 def _sums(layer: Layer, x: Map, zero_point: int, size: tuple[int, int]) -> Sums:

@@ -84,10 +84,11 @@ class QdqLayer:
     """One operator and its parameters; those that the operator has no use for are ignored.
 
     `channels` are the output channels (convolutions except depthwise, Gemm, MatMul). `pads` are top, left,
-    bottom, right as in ONNX. `skip` names the second operand of an Add, Sub, Mul, Concat: 0 its own input, n the
-    tensor n layers earlier. `clip` bounds Activation.CLIP. `shared_scale` False gives a pool a scale of its own.
-    `groups` of a grouped convolution divide input and output channels. A slice takes channels `start` to `end`, a
-    resize repeats pixels `strides` times, `function` is the ONNX operator of a unary one.
+    bottom, right as in ONNX. `skip` names the second operand of an Add, Sub, Mul, Concat: 0 its own input,
+    n the tensor n layers earlier. `clip` bounds Activation.CLIP. `shared_scale` False gives a pool a scale
+    of its own. `groups` of a grouped convolution divide input and output channels. A slice takes channels
+    `start` to `end`, a resize repeats pixels `strides` times, `function` is the ONNX operator of a unary
+    one.
     """
 
     kind: Kind
