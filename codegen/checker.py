@@ -254,9 +254,9 @@ def _block_size(layer: Layer, channels: int) -> int:
     if layer.weights is None:
         return 0
     unit = 8 if layer.requant.wide else 4
-    filter_bytes = int(np.prod(layer.weights.shape[1:]))
-    tail = 4 if layer.kind is LayerKind.DEPTHWISE else -filter_bytes % 4  # kernels read whole words
-    return -(-(2 * unit * channels + filter_bytes * channels + tail) // unit) * unit
+    weights = int(np.prod(layer.weights.shape[1:]))
+    beyond = 4 if layer.kind is LayerKind.DEPTHWISE else -weights % 4  # kernels read whole words
+    return -(-(2 * unit * channels + weights * channels + beyond) // unit) * unit
 
 
 # ---- Slots ---------------------------------------------------------------------------------------------------

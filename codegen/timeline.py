@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import accumulate
+from typing import NamedTuple
 
 from tvm_pulp.codegen.cost.layer import StepCost, interval_cycles, step_costs
 from tvm_pulp.codegen.graph import LayerGraph
@@ -48,9 +49,8 @@ _LANES = {
 }
 
 
-@dataclass(frozen=True)
-class Event:
-    """Work of `cycles` from cycle `start`, for a step of a layer (indices)."""
+class Event(NamedTuple):
+    """Work of `cycles` from cycle `start`, for a step of a layer (indices); there may be a hundred thousand."""
 
     work: Work
     layer: int

@@ -58,14 +58,17 @@ class TimelineChart:
 
 def timeline_chart(timeline: Timeline) -> TimelineChart:
     """The chart of a region; only lanes that do anything are in it."""
-    used = {event.lane for event in timeline.events}
+    used = {work.lane for work in {event.work for event in timeline.events}}
     lanes = [lane for lane in Lane if lane in used]
     merged = len(timeline.events) > MOST_BOXES
     gap = timeline.cycles // MOST_BOXES if merged else 0
+    events: dict[Work, list[Event]] = {work: [] for work in Work}
+    for event in timeline.events:
+        events[event.work].append(event)
     paths = tuple(
-        WorkPath(_path(_boxes(events, gap), _top(lanes.index(work.lane))), work.value, WORK_NAMES[work])
+        WorkPath(_path(_boxes(events[work], gap), _top(lanes.index(work.lane))), work.value, WORK_NAMES[work])
         for work in Work
-        if (events := [event for event in timeline.events if event.work is work])
+        if events[work]
     )
     return TimelineChart(
         cycles=max(1, timeline.cycles),
@@ -98,11 +101,16 @@ def _band(index: int, span: LayerSpan) -> LayerBand:
 def _boxes(events: Iterable[Event], gap: int) -> list[tuple[int, int]]:
     """Start and cycles of the boxes to draw; what lies at most `gap` cycles apart is one box."""
     boxes: list[tuple[int, int]] = []
-    for event in sorted(events, key=lambda event: event.start):
-        if boxes and gap and event.start - sum(boxes[-1]) <= gap:
-            boxes[-1] = (boxes[-1][0], event.start + event.cycles - boxes[-1][0])
-        else:
-            boxes.append((event.start, event.cycles))
+    first, end = 0, -1
+    for event in events:  # one lane's events follow each other
+        if end >= 0 and gap and event.start - end <= gap:
+            end = event.start + event.cycles
+            continue
+        if end >= 0:
+            boxes.append((first, end - first))
+        first, end = event.start, event.start + event.cycles
+    if end >= 0:
+        boxes.append((first, end - first))
     return boxes
 
 

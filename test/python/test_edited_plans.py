@@ -25,7 +25,7 @@ MACHINE = machine(3000)
 GRAPH = residual_network(zero_point=3)
 PLAN = plan_to_json(plan_region(GRAPH, MACHINE))
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
-EDITS, RUNS = (30_000, 300) if LONG else (400, 5)
+EDITS, RUNS = (8_000, 100) if LONG else (400, 5)
 WORDS = (
     "x",
     "y",

@@ -132,7 +132,9 @@ def requant_wide(acc: Array, k: Array, lam: Array, shift: int) -> Array:
 
 def conv_scratch_bytes(case: Case, cores: int) -> int:
     filter_bytes = case.ch_in * case.k_y * case.k_x
-    return max(2 * cores * filter_bytes, 4 * cores * -(-filter_bytes // 4) * 4 if case.ch_in % 4 else 0)
+    padded = -(-filter_bytes // 4) * 4
+    batch = 16 if padded <= 32 else 8 if padded <= 64 else 4
+    return max(2 * cores * filter_bytes, batch * cores * padded if case.ch_in % 4 else 0)
 
 
 def with_slack(weight: Array) -> Array:
@@ -187,6 +189,24 @@ def test_nn_pointwise(
     )  # fmt: skip
     acc = x.astype(np.int64) @ weight.T.astype(np.int64) + (bias if with_bias else 0)
     np.testing.assert_array_equal(out, nn_output(acc, k, lam, mult, shift, relu=relu, bn=bn))
+
+
+@pytest.mark.parametrize("cores", [4, 8])
+@pytest.mark.parametrize("ch_out", range(1, 18))
+def test_nn_pointwise_with_fewer_blocks_of_channels_than_cores(
+    runtime: RuntimeLibrary, ch_out: int, cores: int
+) -> None:
+    rng = np.random.default_rng(ch_out)
+    case = Case(1, 2, 8, ch_out, 1, 1, 1, 1, 0, 0, 0, 0, 0)
+    x, weight = random_u8(rng, 1, 2, 8), random_i8(rng, ch_out, 8)
+    k, lam, shift = random_requant(rng, ch_out)
+    out = np.zeros((1, 2, ch_out), np.uint8)
+    runtime.run(
+        cores, "pulp_nn_pointwise_HoWo_parallel", x, None, None, out, weight, k, lam, 1, shift,
+        *case.nn_sizes(), True, True,
+    )  # fmt: skip
+    acc = x.astype(np.int64) @ weight.T.astype(np.int64)
+    np.testing.assert_array_equal(out, nn_output(acc, k, lam, 1, shift, relu=True, bn=True))
 
 
 @pytest.mark.parametrize("suffix", ["", "_less_4_weights"])

@@ -53,7 +53,13 @@ def test_command_line_of_the_readme(tmp_path):
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     package = Package.open(tmp_path / "model.tar")
-    assert package.metadata["pulp"]["options"] == {"soc": "gap8", "l1": 38000, "l2": 380000, "cores": 8}
+    assert package.metadata["pulp"]["options"] == {
+        "soc": "gap8",
+        "l1": 38000,
+        "l2": 380000,
+        "cores": 8,
+        "plan": None,
+    }
     assert len(package.metadata["pulp"]["regions"]) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["model.tar"]
 

@@ -10,13 +10,14 @@
 
 enum { BLOCK_CHANNELS = 4, BLOCK_PIXELS = 4 };
 
-/* The assembly knows the offsets. `out`, `k`, `lambda` and `blocks` are changed. */
+/* The assembly knows the offsets. */
 typedef struct {
   const uint8_t *x;          /* the first pixel's window */
   const int8_t *w;           /* the first channel's weights */
   uint8_t *out;              /* the first pixel's first output */
   const int32_t *k, *lambda; /* of the first channel */
   uint32_t blocks;           /* of 4 channels, at least 1 */
+  uint32_t groups;           /* of pixels, at least 1; only pulp_block_4 knows more than one */
   int32_t x_stride, w_stride;
   int32_t x_back, w_back; /* from the last pixel's (channel's) word to the first's next word */
   uint32_t words, rows;   /* at least 1 */
@@ -26,10 +27,10 @@ typedef struct {
   uint32_t shift;
 } pulp_block_t;
 
-/* For 1, 2, 3, 4 pixels. */
-void pulp_block_1(pulp_block_t *block);
-void pulp_block_2(pulp_block_t *block);
-void pulp_block_3(pulp_block_t *block);
-void pulp_block_4(pulp_block_t *block);
+/* Groups of 1, 2, 3, 4 pixels. */
+void pulp_block_1(const pulp_block_t *block);
+void pulp_block_2(const pulp_block_t *block);
+void pulp_block_3(const pulp_block_t *block);
+void pulp_block_4(const pulp_block_t *block);
 
 #endif

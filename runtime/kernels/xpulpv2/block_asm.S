@@ -2,33 +2,38 @@
 #if defined(__riscv)
 #include "xpulp.S.h"
 
-/* Offsets in pulp_block_t */
+/* Offsets in pulp_block_t, of which the stack frame holds a copy, too. */
 #define X 0
 #define W 4
 #define OUT 8
 #define K 12
 #define LAMBDA 16
 #define BLOCKS 20
-#define X_STRIDE 24
-#define W_STRIDE 28
-#define X_BACK 32
-#define W_BACK 36
-#define WORDS 40
-#define ROWS 44
-#define X_SKIP 48
-#define W_SKIP 52
-#define W_STEP 56
-#define OUT_STRIDE 60
-#define SHIFT 64
+#define GROUPS 24
+#define X_STRIDE 28
+#define W_STRIDE 32
+#define X_BACK 36
+#define W_BACK 40
+#define WORDS 44
+#define ROWS 48
+#define X_SKIP 52
+#define W_SKIP 56
+#define W_STEP 60
+#define OUT_STRIDE 64
+#define SHIFT 68
 
-/* Accumulator of pixel p, channel c: register ACC(p, c). tp holds the address of the pulp_block_t. */
+/* Further places in the frame: the address of the pulp_block_t, the group's first output, saved registers. */
+#define BLOCK_AT 72
+#define OUT_FIRST 76
+#define SAVED 80
+#define FRAME_SIZE 144
+
 #define x a4
 #define w a5
 #define x_stride a6
 #define w_stride a7
 #define x_back t6
 #define w_back ra
-
 
 /* Products of the pixel word in \px with the weights in t0..t3. */
 .macro DOTS px, a0, a1, a2, a3
@@ -48,6 +53,14 @@
 .macro ZERO regs:vararg
   .irp reg, \regs
   li \reg, 0
+  .endr
+.endm
+
+.macro SAVE op, regs:vararg
+  .set place, SAVED
+  .irp reg, \regs
+  \op \reg, place(sp)
+  .set place, place + 4
   .endr
 .endm
 
@@ -79,31 +92,51 @@
   .globl pulp_block_\n
   .type pulp_block_\n, @function
 pulp_block_\n:
-  addi sp, sp, -64
-  sw ra, 0(sp)
-  sw tp, 4(sp)
-  sw s0, 8(sp)
-  sw s1, 12(sp)
-  sw s2, 16(sp)
-  sw s3, 20(sp)
-  sw s4, 24(sp)
-  sw s5, 28(sp)
-  sw s6, 32(sp)
-  sw s7, 36(sp)
-  sw s8, 40(sp)
-  sw s9, 44(sp)
-  sw s10, 48(sp)
-  sw s11, 52(sp)
-  mv tp, a0
-  lw w, W(tp)
-  lw x_stride, X_STRIDE(tp)
-  lw w_stride, W_STRIDE(tp)
-  lw x_back, X_BACK(tp)
-  lw w_back, W_BACK(tp)
-  .balign 16
-1:
-  lw t0, ROWS(tp)
-  lw x, X(tp)
+  addi sp, sp, -FRAME_SIZE
+  SAVE sw, ra, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
+  lw s0, X(a0)
+  lw s1, OUT(a0)
+  lw s2, GROUPS(a0)
+  lw s3, X_STRIDE(a0)
+  lw s4, W_STRIDE(a0)
+  lw s5, X_BACK(a0)
+  lw s6, W_BACK(a0)
+  lw s7, WORDS(a0)
+  lw s8, ROWS(a0)
+  lw s9, X_SKIP(a0)
+  lw s10, W_SKIP(a0)
+  lw s11, W_STEP(a0)
+  lw t0, OUT_STRIDE(a0)
+  lw t1, SHIFT(a0)
+  sw a0, BLOCK_AT(sp)
+  sw s0, X(sp)
+  sw s1, OUT_FIRST(sp)
+  sw s2, GROUPS(sp)
+  sw s7, WORDS(sp)
+  sw s8, ROWS(sp)
+  sw s9, X_SKIP(sp)
+  sw s10, W_SKIP(sp)
+  sw s11, W_STEP(sp)
+  sw t0, OUT_STRIDE(sp)
+  sw t1, SHIFT(sp)
+  mv x_stride, s3
+  mv w_stride, s4
+  mv x_back, s5
+  mv w_back, s6
+10: /* for each group of pixels */
+  lw t0, BLOCK_AT(sp)
+  lw t1, OUT_FIRST(sp)
+  lw w, W(t0)
+  lw t2, K(t0)
+  lw t3, LAMBDA(t0)
+  lw t4, BLOCKS(t0)
+  sw t1, OUT(sp)
+  sw t2, K(sp)
+  sw t3, LAMBDA(sp)
+  sw t4, BLOCKS(sp)
+20: /* for each block of channels */
+  lw t0, ROWS(sp)
+  lw x, X(sp)
   ZERO s0, s1, s2, s3
   .if \n > 1
   ZERO s4, s5, s6, s7
@@ -118,7 +151,7 @@ pulp_block_\n:
   .option push
   .option norvc
   LOOP(1, t0, 6 + \length)
-  lw t0, WORDS(tp)
+  lw t0, WORDS(sp)
   LOOP(0, t0, \length)
   .if \n == 1
   LW_INC(t4, x, x_back)
@@ -147,15 +180,15 @@ pulp_block_\n:
   .endif
   .endif
   .endif
-  lw t0, X_SKIP(tp)
-  lw t1, W_SKIP(tp)
+  lw t0, X_SKIP(sp)
+  lw t1, W_SKIP(sp)
   add x, x, t0
   add w, w, t1
   .option pop
-  lw t0, K(tp)
-  lw t1, LAMBDA(tp)
-  lw t2, SHIFT(tp)
-  lw t3, OUT(tp)
+  lw t0, K(sp)
+  lw t1, LAMBDA(sp)
+  lw t2, SHIFT(sp)
+  lw t3, OUT(sp)
   .if \n == 1
   REQUANT s0
   REQUANT s1
@@ -177,12 +210,12 @@ pulp_block_\n:
   REQUANT s2, s6, s10, a2
   REQUANT s3, s7, s11, a3
   .endif
-  lw t5, OUT_STRIDE(tp)
-  lw t2, W_STEP(tp)
+  lw t5, OUT_STRIDE(sp)
+  lw t2, W_STEP(sp)
   addi t4, t3, 4
-  sw t4, OUT(tp)
-  sw t0, K(tp)
-  sw t1, LAMBDA(tp)
+  sw t4, OUT(sp)
+  sw t0, K(sp)
+  sw t1, LAMBDA(sp)
   STORE s0, s1, s2, s3
   .if \n > 1
   STORE s4, s5, s6, s7
@@ -193,26 +226,26 @@ pulp_block_\n:
   .if \n > 3
   STORE a0, a1, a2, a3
   .endif
-  lw t0, BLOCKS(tp)
+  lw t0, BLOCKS(sp)
   add w, w, t2
   addi t0, t0, -1
-  sw t0, BLOCKS(tp)
-  bnez t0, 1b
-  lw ra, 0(sp)
-  lw tp, 4(sp)
-  lw s0, 8(sp)
-  lw s1, 12(sp)
-  lw s2, 16(sp)
-  lw s3, 20(sp)
-  lw s4, 24(sp)
-  lw s5, 28(sp)
-  lw s6, 32(sp)
-  lw s7, 36(sp)
-  lw s8, 40(sp)
-  lw s9, 44(sp)
-  lw s10, 48(sp)
-  lw s11, 52(sp)
-  addi sp, sp, 64
+  sw t0, BLOCKS(sp)
+  bnez t0, 20b
+  lw t0, GROUPS(sp)
+  lw t1, OUT_FIRST(sp)
+  lw t2, OUT_STRIDE(sp)
+  lw t3, X(sp)
+  addi t0, t0, -1
+  slli t2, t2, 2
+  slli t4, x_stride, 2
+  add t1, t1, t2
+  add t3, t3, t4
+  sw t0, GROUPS(sp)
+  sw t1, OUT_FIRST(sp)
+  sw t3, X(sp)
+  bnez t0, 10b
+  SAVE lw, ra, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
+  addi sp, sp, FRAME_SIZE
   ret
   .size pulp_block_\n, . - pulp_block_\n
 .endm

@@ -2,13 +2,15 @@
  * is contiguous in the input. Whatever its name, a kernel divides its work in the way that balances the cores
  * best.
  *
- * Otherwise a core copies the windows of up to 4 pixels to its part of the im2col buffer, each padded with
- * zeros to whole words: 4 * cores * ceil4(ch_in * k_x * k_y) bytes. */
+ * Otherwise a core copies the windows of some pixels to its part of the im2col buffer, each padded with zeros
+ * to n = ceil4(ch_in * k_x * k_y) bytes: 16 if n <= 32, 8 if n <= 64, else 4. */
 #include "../portable/window.h"
 #include "multiply.h"
 #include "pulp_nn_kernels.h"
 #include "team.h"
 #include "xpulp.h"
+
+enum { GATHER_CYCLES = 60 }; /* for a window, beside 1 a byte */
 
 typedef struct {
   const uint8_t *in;
@@ -18,12 +20,11 @@ typedef struct {
   pulp_filters_t filters;
 } conv_t;
 
-/* Output columns whose windows have all their columns in the map. */
-static pulp_share_t inner_columns(const pulp_window_t *w) {
-  const int32_t room = (int32_t)w->in_x + w->pad_left - w->k_x;
-  const uint32_t begin = ((uint32_t)w->pad_left + w->stride_x - 1) / w->stride_x;
-  const uint32_t end = room < 0 ? 0 : (uint32_t)room / w->stride_x + 1;
-  return (pulp_share_t){begin, end < w->out_x ? end : w->out_x};
+/* Along one axis: the outputs whose windows of `k` elements lie in the map of `in` elements. */
+static pulp_share_t inner(uint32_t in, uint32_t k, uint32_t stride, uint32_t before, uint32_t out) {
+  const uint32_t begin = (before + stride - 1) / stride;
+  const uint32_t end = in + before < k ? 0 : (in + before - k) / stride + 1;
+  return (pulp_share_t){begin, end < out ? end : out};
 }
 
 /* `count` pixels of one output row from column x on; all their windows have the columns of the first's in the
@@ -43,13 +44,12 @@ static void multiply_direct(const conv_t *c, uint32_t y, uint32_t x, uint32_t co
 
 static void convolve_direct(const conv_t *c, pulp_share_t pixels) {
   const pulp_window_t *const w = &c->window;
-  const pulp_share_t inner = inner_columns(w);
+  const pulp_share_t whole = inner(w->in_x, w->k_x, w->stride_x, w->pad_left, w->out_x);
   uint32_t y = pixels.begin / w->out_x, x = pixels.begin - y * w->out_x;
   for (uint32_t left = pixels.end - pixels.begin; left > 0;) {
     uint32_t count = 1;
-    if (x >= inner.begin && x < inner.end) {
-      count = left < inner.end - x ? left : inner.end - x;
-      count = count < BLOCK_PIXELS ? count : BLOCK_PIXELS;
+    if (x >= whole.begin && x < whole.end) {
+      count = left < whole.end - x ? left : whole.end - x;
     }
     multiply_direct(c, y, x, count);
     left -= count;
@@ -61,33 +61,46 @@ static void convolve_direct(const conv_t *c, pulp_share_t pixels) {
   }
 }
 
-/* Copies the window of an output pixel into `column`, 0 outside the map, `length` bytes. */
-static void gather(const conv_t *c, uint32_t y, uint32_t x, uint8_t *column, uint32_t length) {
-  const pulp_window_t *const w = &c->window;
+/* Copies the part of a window in the map into `column`, 0 elsewhere, `length` bytes. */
+static void gather_border(const pulp_window_t *w, const uint8_t *in, uint32_t y, uint32_t x, uint8_t *column,
+                          uint32_t length) {
   const pulp_extent_t e = pulp_extent_at(w, y, x);
   const uint32_t row = (uint32_t)w->k_x * w->ch_in;
-  const uint32_t bytes = e.x1 > e.x0 ? (uint32_t)(e.x1 - e.x0) * w->ch_in : 0;
-  const int whole = bytes == row && e.y1 - e.y0 == w->k_y;
-  if (whole) {
-    xp_store(column + length - 4, 0);
-  } else {
-    xp_zero(column, length);
-  }
   uint8_t *to = column + (uint32_t)e.ky0 * row + (uint32_t)e.kx0 * w->ch_in;
-  for (int32_t iy = e.y0; iy < e.y1 && bytes > 0; iy++, to += row) {
-    xp_copy(to, pulp_in_pixel(w, c->in, iy, e.x0), bytes);
+  xp_zero(column, length);
+  if (e.y0 < e.y1 && e.x0 < e.x1) {
+    xp_copy_rows(to, pulp_in_pixel(w, in, e.y0, e.x0), (uint32_t)(e.y1 - e.y0),
+                 (uint32_t)(e.x1 - e.x0) * w->ch_in, (int32_t)row, w->in_x * w->ch_in);
   }
+}
+
+/* Copies a window that lies in the map and begins at `from`. */
+static void gather_inner(const pulp_window_t *w, const uint8_t *from, uint8_t *column, uint32_t length) {
+  const int32_t row = w->k_x * w->ch_in;
+  xp_store(column + length - 4, 0);
+  xp_copy_rows(column, from, w->k_y, (uint32_t)row, row, w->in_x * w->ch_in);
 }
 
 static void convolve_im2col(const conv_t *c, pulp_share_t pixels) {
   const pulp_window_t *const w = &c->window;
   const uint32_t filter = (uint32_t)w->k_x * w->k_y * w->ch_in, length = (filter + 3) & ~3u;
-  uint8_t *const columns = c->im2col + BLOCK_PIXELS * pulp_core_id() * length;
+  const uint32_t batch = length <= 32 ? 16 : length <= 64 ? 8 : 4; /* pixels */
+  uint8_t *const columns = c->im2col + batch * pulp_core_id() * length;
+  const pulp_share_t inner_x = inner(w->in_x, w->k_x, w->stride_x, w->pad_left, w->out_x);
+  const pulp_share_t inner_y = inner(w->in_y, w->k_y, w->stride_y, w->pad_top, w->out_y);
   uint32_t y = pixels.begin / w->out_x, x = pixels.begin - y * w->out_x;
   for (uint32_t pixel = pixels.begin; pixel < pixels.end;) {
     const uint32_t first = pixel;
-    for (; pixel < pixels.end && pixel < first + BLOCK_PIXELS; pixel++) {
-      gather(c, y, x, columns + (pixel - first) * length, length);
+    uint8_t *column = columns;
+    for (; pixel < pixels.end && pixel < first + batch; pixel++, column += length) {
+      if (x >= inner_x.begin && x < inner_x.end && y >= inner_y.begin && y < inner_y.end) {
+        gather_inner(w,
+                     pulp_in_pixel(w, c->in, (int32_t)(y * w->stride_y) - w->pad_top,
+                                   (int32_t)(x * w->stride_x) - w->pad_left),
+                     column, length);
+      } else {
+        gather_border(w, c->in, y, x, column, length);
+      }
       if (++x == w->out_x) {
         x = 0;
         y++;
@@ -98,7 +111,9 @@ static void convolve_im2col(const conv_t *c, pulp_share_t pixels) {
 }
 
 static void conv(PULP_NN_CONV_ARGS) {
-  const pulp_part_t part = pulp_my_part((uint32_t)out_x * out_y, ch_out);
+  const uint32_t filter = (uint32_t)k_x * k_y * ch_in;
+  const pulp_part_t part =
+      pulp_my_part((uint32_t)out_x * out_y, ch_out, filter, ch_in % 4 == 0 ? 0 : GATHER_CYCLES + filter);
   const conv_t c = {in,
                     im2col,
                     out,

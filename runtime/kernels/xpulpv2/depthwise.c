@@ -5,6 +5,7 @@
 #include "../portable/window.h"
 #include "depthwise3.h"
 #include "pulp_kernels.h"
+#include "xpulp.h"
 
 typedef struct {
   const uint8_t *in;
@@ -13,6 +14,8 @@ typedef struct {
   const int32_t *k, *lambda;
   uint32_t shift;
   const pulp_window_t *window;
+  uint32_t above;      /* 3x3: 1 if the first row's windows begin above the map */
+  uint32_t whole_rows; /* 3x3: output rows whose windows end in the map */
 } depthwise_t;
 
 /* ---- Any window, one output at a time ---------------------------------------------------------------------
@@ -45,9 +48,9 @@ static void any_window(const depthwise_t *d, pulp_share_t pixels, pulp_share_t c
 /* ---- 3x3, two channels at a time --------------------------------------------------------------------------
  */
 
-/* How many of `count` windows of 3 have their last element inside `size` elements. */
+/* How many of `count` windows of 3 have their last element inside `size` elements; stride 1 or 2. */
 static uint32_t whole_windows(uint32_t size, uint32_t before, uint32_t stride, uint32_t count) {
-  const uint32_t whole = size + before < 3 ? 0 : (size + before - 3) / stride + 1;
+  const uint32_t whole = size + before < 3 ? 0 : ((size + before - 3) >> (stride - 1)) + 1;
   return whole < count ? whole : count;
 }
 
@@ -69,25 +72,31 @@ static pulp_rows_t one_row(const depthwise_t *d, uint32_t y) {
                        (int32_t)w->ch_in - to_second - to_third, lanes};
 }
 
-/* Groups rows; at most 4 groups. */
+/* Groups rows: the first by itself if its window begins above the map, the last if its window ends below. */
 static uint32_t group_rows(const depthwise_t *d, pulp_share_t rows, pulp_rows_t *runs) {
+  const uint32_t top = rows.begin < d->above ? d->above : rows.begin;
+  const uint32_t bottom = rows.end > d->whole_rows ? d->whole_rows : rows.end;
   uint32_t n = 0;
-  for (uint32_t y = rows.begin; y < rows.end; y++) {
-    const pulp_rows_t row = one_row(d, y);
-    if (n > 0 && runs[n - 1].lanes == row.lanes) {
-      runs[n - 1].rows++;
-    } else {
-      runs[n++] = row;
-    }
+  if (rows.begin < top) {
+    runs[n++] = one_row(d, rows.begin);
+  }
+  if (top < bottom) {
+    runs[n] = one_row(d, top);
+    runs[n++].rows = bottom - top;
+  }
+  if (rows.end > bottom && rows.end - 1 >= top) {
+    runs[n++] = one_row(d, rows.end - 1);
   }
   return n;
 }
 
+/* Nine weights by rows become three words by columns; lane 3 is anything. */
 static void load_channel(const depthwise_t *d, uint32_t channel, uint32_t i, pulp_depthwise3_t *job) {
   const uint8_t *const w = (const uint8_t *)d->weight + 9 * channel;
-  for (int kx = 0; kx < 3; kx++) {
-    job->weights[i][kx] = (uint32_t)w[6 + kx] << 16 | (uint32_t)w[3 + kx] << 8 | w[kx];
-  }
+  const uint32_t w0 = xp_load(w), w4 = xp_load(w + 4), w8 = w[8];
+  job->weights[i][0] = xp_shuffle2(w0, w4, 0x00060300);
+  job->weights[i][1] = xp_shuffle2(w0, w4, 0x00070401);
+  job->weights[i][2] = xp_packhi_b(xp_shuffle2(w0, w4, 0x00000502), 0, w8);
   job->k[i] = d->k[channel];
   job->lambda[i] = d->lambda[channel];
 }
@@ -96,7 +105,7 @@ static void load_channel(const depthwise_t *d, uint32_t channel, uint32_t i, pul
 static void three_by_three(const depthwise_t *d, pulp_share_t units) {
   const pulp_window_t *const w = d->window;
   const uint32_t whole = whole_windows(w->in_x, w->pad_left, w->stride_x, w->out_x);
-  pulp_rows_t runs[4];
+  pulp_rows_t runs[3];
   pulp_depthwise3_t job = {.runs = runs,
                            .out_stride = w->ch_out,
                            .row_step = (int32_t)w->stride_y * w->in_x * w->ch_in,
@@ -124,8 +133,9 @@ static void three_by_three(const depthwise_t *d, pulp_share_t units) {
 void pulp_depthwise(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
                     const int32_t *lambda, uint16_t shift, const pulp_window_t *window) {
   const pulp_window_t *const w = window;
-  const depthwise_t d = {in, out, weight, k, lambda, shift, w};
-  const int is_3x3 = w->k_x == 3 && w->k_y == 3 && w->stride_x <= 2 &&
+  const uint32_t whole_rows = whole_windows(w->in_y, w->pad_top, w->stride_y, w->out_y);
+  const depthwise_t d = {in, out, weight, k, lambda, shift, w, w->pad_top, whole_rows};
+  const int is_3x3 = w->k_x == 3 && w->k_y == 3 && w->stride_x <= 2 && w->stride_y <= 2 &&
                      fits(w->in_x, w->pad_left, w->stride_x, w->out_x) &&
                      fits(w->in_y, w->pad_top, w->stride_y, w->out_y);
   const uint32_t pairs = is_3x3 ? w->ch_in / 2 : 0;

@@ -29,7 +29,7 @@ typedef struct {
   uint32_t last;      /* 1: one more window without its right column */
   uint32_t shift;
   int32_t k[2], lambda[2];
-  uint32_t weights[2][3]; /* by channel and column; lane = row, lane 3 is 0 */
+  uint32_t weights[2][3]; /* by channel and column; lane = row, lane 3 is anything */
 } pulp_depthwise3_t;
 
 void pulp_depthwise3_stride1(const pulp_depthwise3_t *job);

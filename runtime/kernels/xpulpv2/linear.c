@@ -2,6 +2,7 @@
 #include "block.h"
 #include "multiply.h"
 #include "pulp_nn_kernels.h"
+#include "team.h"
 #include "xpulp.h"
 
 /* The outputs of the calling core. */
@@ -9,12 +10,7 @@ static pulp_share_t my_outputs(uint32_t outputs) {
   if (outputs < BLOCK_CHANNELS * pulp_num_cores()) {
     return pulp_my_share(outputs);
   }
-  pulp_share_t share = pulp_my_share((outputs + BLOCK_CHANNELS - 1) / BLOCK_CHANNELS);
-  share.begin *= BLOCK_CHANNELS;
-  share.end *= BLOCK_CHANNELS;
-  share.begin = share.begin < outputs ? share.begin : outputs;
-  share.end = share.end < outputs ? share.end : outputs;
-  return share;
+  return pulp_block_channels(pulp_my_share((outputs + BLOCK_CHANNELS - 1) / BLOCK_CHANNELS), outputs);
 }
 
 void pulp_nn_linear(uint8_t *in, int8_t *bias, uint8_t *out, int8_t *weight, int32_t *k, int32_t *lambda,

@@ -6,6 +6,21 @@
 #include "block.h"
 #include "xpulp.h"
 
+/* The last 1 to 3 pixels, behind `done` others. */
+static void last_pixels(pulp_block_t *block, uint32_t done, uint32_t pixels) {
+  block->x += (int32_t)done * block->x_stride;
+  block->out += (int32_t)done * block->out_stride;
+  block->x_back = 4 - ((int32_t)pixels - 1) * block->x_stride;
+  block->groups = 1;
+  if (pixels == 3) {
+    pulp_block_3(block);
+  } else if (pixels == 2) {
+    pulp_block_2(block);
+  } else {
+    pulp_block_1(block);
+  }
+}
+
 /* All whole blocks of channels; returns the first channel that is left. */
 static uint32_t multiply_blocks(const pulp_filters_t *f, const pulp_segments_t *s, const uint8_t *x,
                                 const int8_t *w, uint8_t *out, uint32_t pixels) {
@@ -20,9 +35,10 @@ static uint32_t multiply_blocks(const pulp_filters_t *f, const pulp_segments_t *
                         f->output.k + channel,
                         f->output.lambda + channel,
                         blocks,
+                        pixels / BLOCK_PIXELS,
                         s->x_stride,
                         s->w_stride,
-                        4 - ((int32_t)pixels - 1) * s->x_stride,
+                        4 - (BLOCK_PIXELS - 1) * s->x_stride,
                         4 - (BLOCK_CHANNELS - 1) * s->w_stride,
                         s->words,
                         s->rows,
@@ -31,18 +47,12 @@ static uint32_t multiply_blocks(const pulp_filters_t *f, const pulp_segments_t *
                         BLOCK_CHANNELS * s->w_stride - (int32_t)s->rows * segment,
                         (int32_t)f->out_stride,
                         f->output.shift};
-  switch (pixels) {
-    case 4:
-      pulp_block_4(&block);
-      break;
-    case 3:
-      pulp_block_3(&block);
-      break;
-    case 2:
-      pulp_block_2(&block);
-      break;
-    default:
-      pulp_block_1(&block);
+  if (block.groups > 0) {
+    pulp_block_4(&block);
+  }
+  const uint32_t done = BLOCK_PIXELS * block.groups;
+  if (done < pixels) {
+    last_pixels(&block, done, pixels - done);
   }
   return channel + BLOCK_CHANNELS * blocks;
 }
@@ -86,7 +96,9 @@ void pulp_multiply(const pulp_filters_t *f, const pulp_segments_t *s, const uint
   if (requantizes(f) && s->tail == 0 && s->words > 0 && s->rows > 0) {
     channel = multiply_blocks(f, s, x, w, out, pixels);
   }
-  multiply_channels(f, s, x, w, out, pixels, channel);
+  if (channel < f->channels.end) {
+    multiply_channels(f, s, x, w, out, pixels, channel);
+  }
 }
 
 void pulp_multiply_padded(const pulp_filters_t *f, uint32_t length, const uint8_t *x, const int8_t *w,
@@ -98,5 +110,7 @@ void pulp_multiply_padded(const pulp_filters_t *f, uint32_t length, const uint8_
   if (requantizes(f)) {
     channel = multiply_blocks(f, &blocks, x, w, out, pixels);
   }
-  multiply_channels(f, &exact, x, w, out, pixels, channel);
+  if (channel < f->channels.end) {
+    multiply_channels(f, &exact, x, w, out, pixels, channel);
+  }
 }

@@ -21,7 +21,7 @@ typedef struct {
   pulp_share_t channels; /* the calling core's */
 } pulp_filters_t;
 
-/* Outputs of 1 to 4 pixels: the windows at `x`, the weights of channel 0 at `w`, the first pixel's channel 0
+/* Outputs of some pixels: the windows at `x`, the weights of channel 0 at `w`, the first pixel's channel 0
  * at `out`. */
 void pulp_multiply(const pulp_filters_t *filters, const pulp_segments_t *segments, const uint8_t *x,
                    const int8_t *w, uint8_t *out, uint32_t pixels);

@@ -8,7 +8,7 @@
 static void pointwise(PULP_NN_CONV_ARGS) {
   (void)im2col, (void)in_y, (void)k_x, (void)k_y, (void)pad_top, (void)pad_bottom, (void)pad_left;
   (void)pad_right, (void)stride_x, (void)stride_y;
-  const pulp_part_t part = pulp_my_part((uint32_t)out_x * out_y, ch_out);
+  const pulp_part_t part = pulp_my_part((uint32_t)out_x * out_y, ch_out, ch_in, 0);
   const pulp_filters_t filters = {
       bias, {k, lambda, out_mult, out_shift, flag_relu, flag_bn}, ch_out, part.channels};
   const pulp_segments_t segments = {ch_in / 4, 1, ch_in % 4, ch_in, ch_in, 0, 0};
@@ -17,7 +17,6 @@ static void pointwise(PULP_NN_CONV_ARGS) {
   uint32_t pixel = part.pixels.begin, y = pixel / row, x = pixel - y * row;
   while (pixel < part.pixels.end) {
     uint32_t count = part.pixels.end - pixel < row - x ? part.pixels.end - pixel : row - x;
-    count = count < BLOCK_PIXELS ? count : BLOCK_PIXELS;
     pulp_multiply(&filters, &segments, in + (y * in_x + x) * ch_in, weight, out + pixel * ch_out, count);
     pixel += count;
     x += count;

@@ -23,6 +23,10 @@
 #define XP_LW(rd, base, inc) ".insn r 0x0b, 7, 0x10, " rd ", " base ", " inc "\n"
 #define XP_LWI(rd, base, inc) ".insn i 0x0b, 2, " rd ", " inc "(" base ")\n"
 #define XP_SDOT(rd, u, s) ".insn r 0x57, 1, 0x54, " rd ", " u ", " s "\n"
+#define XP_SWI(src, base, inc) ".insn s 0x2b, 2, " src ", " inc "(" base ")\n"
+/* Without increment, at base + offset (a register). */
+#define XP_LWR(rd, base, offset) ".insn r 0x03, 7, 0x10, " rd ", " base ", " offset "\n"
+#define XP_SWR(src, base, offset) ".insn r 0x23, 6, 0, " offset ", " base ", " src "\n"
 #define XP_SDOTU(rd, a, b) ".insn r 0x57, 1, 0x50, " rd ", " a ", " b "\n"
 #define XP_MAXU(rd, a, b) ".insn r 0x57, 1, 0x1c, " rd ", " a ", " b "\n"
 /* Repeats the next `words` 4-byte instructions `count` (a register, at least 1) times; level 0 lies inside
@@ -179,13 +183,27 @@ XPULP_INLINE int32_t xp_dot(const uint8_t *x, const int8_t *w, uint32_t bytes) {
   return acc;
 }
 
-/* memcpy of a few words or bytes. */
-XPULP_INLINE void xp_copy(uint8_t *to, const uint8_t *from, uint32_t bytes) {
-  for (; bytes >= 4; bytes -= 4, to += 4, from += 4) {
-    xp_store(to, xp_load(from));
+/* Copies `rows` (at least 1) rows of `bytes` bytes that begin `to_pitch` and `from_pitch` bytes apart. */
+XPULP_INLINE void xp_copy_rows(uint8_t *to, const uint8_t *from, uint32_t rows, uint32_t bytes,
+                               int32_t to_pitch, int32_t from_pitch) {
+#if XPULP_ASM
+  if (bytes >= 4) { /* the last word of a row overlaps the one before it */
+    const int32_t words = (int32_t)bytes & ~3, last = (int32_t)bytes - words - 4;
+    __asm__ volatile(XP_BEGIN XP_LOOP(1, "%[rows]", 9) XP_LOOP(0, "%[n]", 2) XP_LWI("t0", "%[from]", "4")
+                         XP_SWI("t0", "%[to]", "4") XP_LWR("t0", "%[from]", "%[last]") "nop\n" XP_SWR(
+                             "t0", "%[to]", "%[last]") "add %[from], %[from], %[from_gap]\n"
+                                                       "add %[to], %[to], %[to_gap]\nnop\n" XP_END
+                     : [from] "+r"(from), [to] "+r"(to)
+                     : [rows] "r"(rows), [n] "r"(words / 4), [last] "r"(last), [from_gap] "r"(from_pitch - words),
+                       [to_gap] "r"(to_pitch - words)
+                     : "t0", "memory");
+    return;
   }
-  for (; bytes > 0; bytes--) {
-    *to++ = *from++;
+#endif
+  for (uint32_t row = 0; row < rows; row++, to += to_pitch, from += from_pitch) {
+    for (uint32_t i = 0; i < bytes; i++) {
+      to[i] = from[i];
+    }
   }
 }
 
