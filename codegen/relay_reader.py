@@ -15,6 +15,7 @@ from ..passes.legalize.spans import SEPARATOR
 from ..passes.patterns.operator import Moves, Operands, Place, shape_of
 from ..passes.patterns.table import find_operator
 from .graph import Layer, LayerGraph, LayerKind, Tensor, View
+from .groups import group_layers, splits_into_groups
 from .relay_views import inside, is_contiguous, reshaped, whole
 
 
@@ -164,20 +165,37 @@ class _Reader:
             inputs = (self._in_shape(inputs[0], (1, shape_of(call)[0], weights.shape[-1])),)
         name = self._layer_name(operands.kind)
         output = self._add_tensor(call, f"{name}_out", self._main)
-        self._layers.append(
-            Layer(
-                name=name,
-                kind=operands.kind,
-                inputs=inputs,
-                output=output,
-                window=operands.window,
-                weights=weights,
-                requant=operands.requant,
-                sources=self._sources,
-                groups=operands.groups,
-                table=_table(operands),
-            )
+        layer = Layer(
+            name=name,
+            kind=operands.kind,
+            inputs=inputs,
+            output=output,
+            window=operands.window,
+            weights=weights,
+            requant=operands.requant,
+            sources=self._sources,
+            groups=operands.groups,
+            table=_table(operands),
         )
+        if splits_into_groups(layer):
+            self._add_groups(layer)
+        else:
+            self._layers.append(layer)
+
+    def _add_groups(self, layer: Layer) -> None:
+        """A convolution for each group, from a part of the input's channels to a part of the output's."""
+        for part in group_layers(layer):
+            inputs, outputs = part.inputs_of_group, part.outputs_of_group
+            source = self._part(layer.inputs[0], Place(c0=inputs.start), len(inputs))
+            output = self._part(layer.output, Place(c0=outputs.start), len(outputs))
+            name = self._layer_name(part.layer.kind)
+            self._layers.append(replace(part.layer, name=name, inputs=(source,), output=output))
+
+    def _part(self, name: str, place: Place, channels: int) -> str:
+        """A view of some channels of a tensor."""
+        view = self._add_view(f"{name}_part", name, inside(self._tensors[name], place))
+        self._tensors[view] = replace(self._tensors[view], channels=channels)
+        return view
 
     def _layer_name(self, kind: LayerKind) -> str:
         return f"l{len(self._layers)}_{_identifier(self._main or kind.value)}"

@@ -76,6 +76,13 @@ CASES = {
         "Conv", (1, 6, 20), {"pads": [4, 4], "dilations": [4]}, (5, 6, 3), kinds=("conv_direct",)
     ),
     "depthwise conv1d": Case("Conv", (1, 6, 20), {"group": 6}, (6, 1, 3), kinds=("depthwise",)),
+    "two groups": Case(
+        "Conv", (1, 8, 7, 9), {"group": 2, "pads": [1, 1, 1, 1]}, (6, 4, 3, 3), kinds=("conv2d", "conv2d")
+    ),
+    "two pointwise groups": Case(
+        "Conv", (1, 8, 7, 9), {"group": 2}, (6, 4, 1, 1), kinds=("pointwise", "pointwise")
+    ),
+    "two channels for one": Case("Conv", MAP, {"group": 6}, (12, 1, 3, 3), kinds=("conv_direct",)),
     "several rows": Case("Gemm", (3, 8), {"transB": 1}, (5, 8), kinds=("pointwise",)),
     "max_pool1d": Case("MaxPool", (1, 6, 20), {"kernel_shape": [3]}, kinds=("maxpool",)),
     "avg_pool1d": Case("AveragePool", (1, 6, 20), {"kernel_shape": [3], "pads": [1, 1]}, kinds=("avgpool",)),
@@ -112,7 +119,7 @@ def workdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def compiled(model: onnx.ModelProto, folder: Path) -> tuple[Any, CompilationReport]:
     onnx.save(model, folder / "model.onnx")
-    package = compile_model(folder / "model.onnx", folder / "model.tar", options=PulpOptions(l1=3000))
+    package = compile_model(folder / "model.onnx", folder / "model.tar", options=PulpOptions(l1=6000))
     return package, report_from_json(package.read("report.json").decode(), file="report.json")
 
 
