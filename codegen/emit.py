@@ -127,9 +127,13 @@ def _arena(plan: Plan) -> str:
 
 def _tensor_places(graph: LayerGraph) -> dict[str, str]:
     """C for the address of each tensor inside `region_worker`."""
-    inside = {name: f"t_{name}" for name in graph.tensors}
-    inputs = {name: f"args->in_{name}" for name in graph.inputs}
-    return inside | inputs | {name: f"args->out_{name}" for name in graph.outputs}
+    own = {name: f"t_{name}" for name in graph.tensors}
+    own |= {name: f"args->in_{name}" for name in graph.inputs}
+    own |= {name: f"args->out_{name}" for name in graph.outputs}
+    return {
+        name: own[name] if tensor.view is None else address(own[tensor.base], str(tensor.view.offset))
+        for name, tensor in graph.tensors.items()
+    }
 
 
 def _tensors(graph: LayerGraph, plan: Plan) -> list[str]:

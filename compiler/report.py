@@ -24,8 +24,9 @@ Shape = tuple[int, int, int]  # height, width, channels
 class OperatorReport:
     """One operator of the user's network.
 
-    `name` and `op_type` are the user's (`op_type` as in ONNX); `layer` is the layer that it became a part of,
-    or None; `reason` says why it is not offloaded, or None. `macs` are those of the operator.
+    `name` and `op_type` are the user's (`op_type` as in ONNX); `layer` is the layer that it became a part
+    of, or None, also where it is offloaded at no cost, since layers read and write where it would move
+    bytes; `reason` says why it is not offloaded, or None. `macs` are those of the operator.
     """
 
     name: str

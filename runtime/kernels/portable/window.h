@@ -35,4 +35,16 @@ static inline const uint8_t *pulp_in_pixel(const pulp_window_t *w, const uint8_t
   return in + ((uint32_t)y * w->in_x + (uint32_t)x) * w->ch_in;
 }
 
+/* The sum of channel `c` over an extent. */
+static inline int32_t pulp_window_sum(const pulp_window_t *w, const uint8_t *in, const pulp_extent_t *e,
+                                      uint32_t c) {
+  int32_t sum = 0;
+  for (int32_t y = e->y0; y < e->y1; y++) {
+    for (int32_t x = e->x0; x < e->x1; x++) {
+      sum += pulp_in_pixel(w, in, y, x)[c];
+    }
+  }
+  return sum;
+}
+
 #endif
