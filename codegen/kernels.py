@@ -85,8 +85,6 @@ def _name(layer: Layer, tile: Box, column_spans: list[Span], cores: int) -> str:
         return f"pulp_nn_conv_{_parallel_axis(layer.kind, tile, column_spans, cores)}_parallel"
     if layer.kind is LayerKind.POINTWISE:
         return f"pulp_nn_pointwise_{_parallel_axis(layer.kind, tile, column_spans, cores)}_parallel"
-    if layer.kind is LayerKind.DEPTHWISE:
-        return _depthwise_name(layer)
     if layer.kind is LayerKind.MAXPOOL:
         return _maxpool_name(layer, column_spans)
     return _PLAIN[layer.kind]
@@ -102,20 +100,11 @@ _WIDE = {
 }
 
 _PLAIN = {
+    LayerKind.DEPTHWISE: "pulp_depthwise",  # from HWC; the library's gathers its input to CHW, a byte a cycle
     LayerKind.LINEAR: "pulp_nn_linear",
     LayerKind.ADD: "pulp_add",
     LayerKind.AVGPOOL: "pulp_avgpool",
 }
-
-
-def _depthwise_name(layer: Layer) -> str:
-    elements = layer.window.kernel_h * layer.window.kernel_w
-    if elements < 4:
-        return "pulp_nn_depthwise_generic_less_4_weights"
-    # A column kernel's word copies run into the next core's buffer; element counts are kept in 8 bits of words.
-    if layer.window.kernel_w == 1 or elements > 1023:
-        return "pulp_depthwise"
-    return "pulp_nn_depthwise_generic"
 
 
 def _maxpool_name(layer: Layer, column_spans: list[Span]) -> str:
@@ -160,24 +149,9 @@ def _must_pad_in_l1(graph: LayerGraph, layer: Layer, row_spans: list[Span], colu
         return False
     if graph.tensors[layer.inputs[0]].zero_point != 0:
         return True
-    if (layer.requant is not None and layer.requant.wide) or layer.kind is LayerKind.AVGPOOL:
+    if (layer.requant is not None and layer.requant.wide) or layer.kind in _PLAIN:
         return False
-    window = layer.window
-    if window.kernel_h % 2 == 0 or window.kernel_w % 2 == 0:
-        return True
-    return layer.kind is LayerKind.DEPTHWISE and not all(_depthwise_pads(part, layer) for part in column_spans)
-
-
-def _depthwise_pads(part: Span, layer: Layer) -> bool:
-    """True if PULP-NN's depthwise pads this range of columns rightly: one window at least lies wholly inside,
-    and on the right it knows only the padding of a centred kernel."""
-    window = layer.window
-    left_windows = _ceil_div(part.before, window.stride_w)
-    if part.before + part.after and left_windows + part.after >= part.size:
-        return False
-    if part.after and window.kernel_h * window.kernel_w < 4 and window.stride_w > 1:
-        return False
-    return part.after == 0 or part.before == (window.kernel_w - 1) // 2
+    return layer.window.kernel_h % 2 == 0 or layer.window.kernel_w % 2 == 0
 
 
 def _ceil_div(a: int, b: int) -> int:
