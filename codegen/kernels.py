@@ -12,7 +12,7 @@ from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind
 from tvm_pulp.codegen.plan import Box
 from tvm_pulp.codegen.tiling import Span, columns, rows, spans
 
-_PADDING_KINDS = (LayerKind.AVGPOOL, LayerKind.CONV_DIRECT)
+_PADDING_KINDS = (LayerKind.AVGPOOL, LayerKind.CONV_DIRECT, LayerKind.DEPTHWISE)
 """Kinds whose kernels of ours pad with 0 rightly whatever the window."""
 
 PAIR_CYCLES = 14  # inner loop of the matmul: 4 channels x 2 pixels x 4 elements
@@ -95,8 +95,6 @@ def _name(layer: Layer, tile: Box, column_spans: list[Span], cores: int) -> str:
     if layer.kind in (LayerKind.CONV2D, LayerKind.POINTWISE):
         name = "conv" if layer.kind is LayerKind.CONV2D else "pointwise"
         return f"pulp_nn_{name}_{_parallel_axis(layer.kind, tile, column_spans, cores)}_parallel"
-    if layer.kind is LayerKind.DEPTHWISE:
-        return _depthwise_name(layer)
     if layer.kind is LayerKind.MAXPOOL:
         return _maxpool_name(layer, column_spans)
     if layer.skips_padding:
@@ -116,6 +114,7 @@ _WIDE = {
 
 _PLAIN = {
     LayerKind.CONV_DIRECT: "pulp_conv_direct",
+    LayerKind.DEPTHWISE: "pulp_depthwise",  # from HWC; the library's gathers its input to CHW, a byte a cycle
     LayerKind.LINEAR: "pulp_nn_linear",
     LayerKind.ADD: "pulp_add",
     LayerKind.MUL: "pulp_mul",
@@ -123,16 +122,6 @@ _PLAIN = {
     LayerKind.TABLE: "pulp_table",
     LayerKind.COPY: "pulp_copy",
 }
-
-
-def _depthwise_name(layer: Layer) -> str:
-    elements = layer.window.kernel_h * layer.window.kernel_w
-    if elements < 4:
-        return "pulp_nn_depthwise_generic_less_4_weights"
-    # A column kernel's word copies run into the next core's buffer; element counts are kept in 8 bits of words.
-    if layer.window.kernel_w == 1 or elements > 1023:
-        return "pulp_depthwise"
-    return "pulp_nn_depthwise_generic"
 
 
 def _maxpool_name(layer: Layer, column_spans: list[Span]) -> str:
@@ -179,22 +168,7 @@ def _must_pad_in_l1(graph: LayerGraph, layer: Layer, row_spans: list[Span], colu
         return True
     if (layer.requant is not None and layer.requant.wide) or layer.kind in _PADDING_KINDS:
         return False
-    window = layer.window
-    if window.kernel_h % 2 == 0 or window.kernel_w % 2 == 0:
-        return True
-    return layer.kind is LayerKind.DEPTHWISE and not all(_depthwise_pads(part, layer) for part in column_spans)
-
-
-def _depthwise_pads(part: Span, layer: Layer) -> bool:
-    """True if PULP-NN's depthwise pads this range of columns rightly: one window at least lies wholly inside,
-    and on the right it knows only the padding of a centred kernel."""
-    window = layer.window
-    left_windows = _ceil_div(part.before, window.stride_w)
-    if part.before + part.after and left_windows + part.after >= part.size:
-        return False
-    if part.after and window.kernel_h * window.kernel_w < 4 and window.stride_w > 1:
-        return False
-    return part.after == 0 or part.before == (window.kernel_w - 1) // 2
+    return layer.window.kernel_h % 2 == 0 or layer.window.kernel_w % 2 == 0
 
 
 def _ceil_div(a: int, b: int) -> int:
