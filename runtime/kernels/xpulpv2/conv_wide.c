@@ -26,7 +26,7 @@ static void by_pixel(const pulp_convolution_t *c, pulp_share_t pixels) {
     for (uint32_t co = f->channels.begin; co < f->channels.end; co++) {
       const int32_t acc = window_dot(w, c->in, c->weight + co * filter, &extent);
       c->out[pixel * w->ch_out + co] =
-          pulp_requant_wide(acc, f->wide_k[co], f->wide_lambda[co], f->output.shift);
+          (uint8_t)xp_requant_wide(acc, f->wide_k[co], f->wide_lambda[co], f->output.shift);
     }
   }
 }

@@ -9,8 +9,8 @@
 #include "pulp_kernels.h"
 #include "xpulp.h"
 
-/* The longest row of which the wide kernel keeps the accumulators on the stack. */
-enum { WIDE_COLUMNS = 64 };
+/* Outputs of which the wide kernel keeps the accumulators on the stack; longer rows take the slow way. */
+enum { WIDE_PIXELS = 64 };
 
 typedef struct {
   const uint8_t *in;
@@ -26,7 +26,7 @@ typedef struct {
 
 static uint8_t output(const depthwise_t *d, int32_t acc, uint32_t channel) {
   if (d->wide_k != NULL) {
-    return pulp_requant_wide(acc, d->wide_k[channel], d->wide_lambda[channel], d->shift);
+    return (uint8_t)xp_requant_wide(acc, d->wide_k[channel], d->wide_lambda[channel], d->shift);
   }
   return pulp_requant(acc, d->k[channel], d->lambda[channel], d->shift);
 }
@@ -116,22 +116,35 @@ static void load_channel(const depthwise_t *d, uint32_t channel, uint32_t i, pul
   }
 }
 
-/* Row by row: accumulators first, then their outputs. */
-static void wide_rows(const depthwise_t *d, pulp_share_t rows, const pulp_depthwise3_t *job) {
-  int32_t acc[2 * WIDE_COLUMNS];
-  const uint32_t columns = job->whole + job->last;
-  uint8_t *out = job->out;
-  for (uint32_t y = rows.begin; y < rows.end; y++) {
-    const pulp_rows_t run = one_row(d, y);
-    pulp_depthwise3_t row = *job;
-    row.runs = &run;
-    row.n_runs = 1;
-    row.out = (uint8_t *)acc;
-    (d->window->stride_x == 1 ? pulp_depthwise3_raw_stride1 : pulp_depthwise3_raw_stride2)(&row);
-    for (uint32_t x = 0; x < columns; x++, out += job->out_stride) {
-      out[0] = output(d, acc[2 * x], job->channel);
-      out[1] = output(d, acc[2 * x + 1], job->channel + 1);
+/* The outputs of `pixels` pixels from `out` on, from accumulators of two channels each. */
+static void wide_outputs(const depthwise_t *d, const pulp_depthwise3_t *job, const int32_t *acc,
+                         uint32_t pixels, uint8_t *out) {
+  for (uint32_t i = 0; i < 2; i++) {
+    const int64_t k = d->wide_k[job->channel + i], lambda = d->wide_lambda[job->channel + i];
+    uint8_t *to = out + i;
+    for (uint32_t pixel = 0; pixel < pixels; pixel++, to += job->out_stride) {
+      *to = (uint8_t)xp_requant_wide(acc[2 * pixel + i], k, lambda, d->shift);
     }
+  }
+}
+
+/* As many rows at a time as the accumulators have room for. */
+static void wide_rows(const depthwise_t *d, pulp_share_t rows, const pulp_depthwise3_t *job) {
+  int32_t acc[2 * WIDE_PIXELS];
+  const uint32_t columns = d->window->out_x, most = WIDE_PIXELS / columns;
+  pulp_rows_t runs[3];
+  pulp_depthwise3_t part = *job;
+  part.out = (uint8_t *)acc;
+  uint8_t *out = job->out;
+  for (uint32_t y = rows.begin; y < rows.end; y += most) {
+    const uint32_t count = rows.end - y < most ? rows.end - y : most;
+    if (count < rows.end - rows.begin) {
+      part.runs = runs;
+      part.n_runs = group_rows(d, (pulp_share_t){y, y + count}, runs);
+    }
+    (d->window->stride_x == 1 ? pulp_depthwise3_raw_stride1 : pulp_depthwise3_raw_stride2)(&part);
+    wide_outputs(d, job, acc, count * columns, out);
+    out += count * columns * (uint32_t)job->out_stride;
   }
 }
 
@@ -173,7 +186,7 @@ static void depthwise(depthwise_t *d) {
   const int is_3x3 = w->k_x == 3 && w->k_y == 3 && w->stride_x <= 2 && w->stride_y <= 2 &&
                      fits(w->in_x, w->pad_left, w->stride_x, w->out_x) &&
                      fits(w->in_y, w->pad_top, w->stride_y, w->out_y);
-  const int has_room = d->wide_k == NULL || w->out_x <= WIDE_COLUMNS;
+  const int has_room = d->wide_k == NULL || w->out_x <= WIDE_PIXELS;
   const uint32_t pairs = is_3x3 && has_room ? w->ch_in / 2 : 0;
   if (pairs > 0) {
     d->above = w->pad_top;

@@ -60,7 +60,7 @@ static uint32_t multiply_blocks(const pulp_filters_t *f, const pulp_segments_t *
 /* Any bias and output stage. */
 static uint8_t output(const pulp_filters_t *f, int32_t acc, uint32_t channel) {
   if (f->wide_k != NULL) {
-    return pulp_requant_wide(acc, f->wide_k[channel], f->wide_lambda[channel], f->output.shift);
+    return (uint8_t)xp_requant_wide(acc, f->wide_k[channel], f->wide_lambda[channel], f->output.shift);
   }
   return pulp_nn_output(&f->output, f->bias ? acc + f->bias[channel] : acc, channel);
 }
@@ -98,20 +98,38 @@ static void accumulate(const pulp_segments_t *s, const uint8_t *x, const int8_t 
   }
 }
 
+/* Adds the products of the tails. */
+static void add_tails(const pulp_segments_t *s, const uint8_t *x, const int8_t *w, uint32_t pixels,
+                      int32_t *acc) {
+  for (uint32_t i = 0; i < pixels * BLOCK_CHANNELS; i++) {
+    const uint8_t *const x_tail = x + (int32_t)(i / BLOCK_CHANNELS) * s->x_stride + 4 * s->words;
+    const int8_t *const w_tail = w + (int32_t)(i % BLOCK_CHANNELS) * s->w_stride + 4 * s->words;
+    for (uint32_t tail = 0; tail < s->tail; tail++) {
+      acc[i] += x_tail[tail] * w_tail[tail];
+    }
+  }
+}
+
 /* One block of channels for up to 4 pixels, of which `x` is the first. */
 static void multiply_any(const pulp_filters_t *f, const pulp_segments_t *s, const uint8_t *x, const int8_t *w,
                          uint8_t *out, uint32_t pixels, uint32_t channel) {
   int32_t acc[BLOCK_PIXELS * BLOCK_CHANNELS];
-  const int32_t end = 4 * (int32_t)s->words;
   accumulate(s, x, w, pixels, acc);
-  for (uint32_t i = 0; i < pixels * BLOCK_CHANNELS; i++) {
-    const uint32_t pixel = i / BLOCK_CHANNELS, c = i % BLOCK_CHANNELS;
-    const uint8_t *const x_tail = x + (int32_t)pixel * s->x_stride + end;
-    const int8_t *const w_tail = w + (int32_t)c * s->w_stride + end;
-    for (uint32_t tail = 0; tail < s->tail; tail++) {
-      acc[i] += x_tail[tail] * w_tail[tail];
+  if (s->tail > 0) {
+    add_tails(s, x, w, pixels, acc);
+  }
+  for (uint32_t c = 0; c < BLOCK_CHANNELS; c++, channel++) {
+    if (f->wide_k != NULL) {
+      const int64_t k = f->wide_k[channel], lambda = f->wide_lambda[channel];
+      for (uint32_t pixel = 0; pixel < pixels; pixel++) {
+        const int32_t sum = acc[BLOCK_CHANNELS * pixel + c];
+        out[pixel * f->out_stride + channel] = (uint8_t)xp_requant_wide(sum, k, lambda, f->output.shift);
+      }
+    } else {
+      for (uint32_t pixel = 0; pixel < pixels; pixel++) {
+        out[pixel * f->out_stride + channel] = output(f, acc[BLOCK_CHANNELS * pixel + c], channel);
+      }
     }
-    out[pixel * f->out_stride + channel + c] = output(f, acc[i], channel + c);
   }
 }
 
