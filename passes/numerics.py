@@ -34,7 +34,10 @@ class Quantization:
 
     def nearest_byte(self, real: float) -> int:
         """The byte that stands for a real number best; half a unit rounds up, as in every layer."""
-        return int(min(MAX_BYTE, max(0.0, math.floor(real / self.scale + self.zero_point + 0.5))))
+        steps = min(
+            MAX_BYTE + 1.0, max(-1.0, real / self.scale + self.zero_point + 0.5)
+        )  # a limit may be infinite
+        return min(MAX_BYTE, max(0, math.floor(steps)))
 
 
 @dataclass(frozen=True)

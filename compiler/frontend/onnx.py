@@ -14,6 +14,7 @@ from tvm import relay
 
 from ..errors import ModelError
 from ..operators import OPERATORS_ATTR
+from .normalize.pipeline import normalize
 from .quick_fold import quick_constant_folding
 
 Shapes = Mapping[str, Sequence[int]]
@@ -35,7 +36,7 @@ def load_onnx(path: Path, shapes: Shapes | None = None) -> tuple[tvm.IRModule, d
     _check_quantized(model, path)
     _name_nodes(model.graph)
     fixed = _static_shapes(model.graph, path, dict(shapes or {}))
-    mod, params = _import(model, fixed, path)
+    mod, params = _import(_normalized(model, path), fixed, path)
     return mod.with_attr(OPERATORS_ATTR, json.dumps(_operators(model.graph))), params
 
 
@@ -103,6 +104,13 @@ def _shape(value: onnx.ValueInfoProto, path: Path, given: Sequence[int] | None) 
             fix=f'fix it with --input-shapes "{value.name}:[{example}]"',
         )
     return [int(size) for size in sizes]
+
+
+def _normalized(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+    try:
+        return normalize(model)
+    except ModelError as error:
+        raise ModelError(error.what, where=f"{path}: {error.where}", fix=error.fix) from error
 
 
 def _import(

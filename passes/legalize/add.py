@@ -12,7 +12,7 @@ from ..numerics import Multipliers, Quantization, choose_add_multipliers
 from . import build
 from .island import Island, Refusal
 from .read import QuantizedConstant, quantized_constant
-from .values import Layout, Quantized, flipped_zero_point
+from .values import Layout, Quantized, as_user_layout, flipped_zero_point
 
 _TOO_FAR = Refusal("its scales are too far apart for 32-bit arithmetic")
 
@@ -30,8 +30,10 @@ def legalize_add(island: Island) -> Quantized | Refusal:
 
 
 def _tensors(island: Island, a: Quantized, b: Quantized) -> Quantized | Refusal:
-    if a.shape != b.shape or a.layout is not b.layout:
+    if a.shape != b.shape:
         return Refusal("its inputs have different shapes")
+    if a.layout is not b.layout:
+        a, b = as_user_layout(a), as_user_layout(b)
     found = choose_add_multipliers(a.quantization, b.quantization, island.out)
     if found is None:
         return _TOO_FAR

@@ -17,18 +17,18 @@ def joined_name(operators: Iterable[relay.Call]) -> str:
 
 
 def with_span(expr: relay.Expr, operators: Sequence[relay.Call], leaves: Sequence[relay.Expr]) -> relay.Expr:
-    """`expr` with every call above `leaves` named after the operators it stands for."""
-    name = joined_name(operators)
-    if not name:
-        return expr
-    span = relay.Span(relay.SourceName(name), 0, 0, 0, 0)
+    """`expr` with every new call above `leaves` named after the operators it stands for.
+
+    A call that has a span is not new: where permutations cancel, `expr` reaches below its leaves.
+    """
+    span = relay.Span(relay.SourceName(joined_name(operators)), 0, 0, 0, 0)
     done: dict[relay.Expr, relay.Expr] = {leaf: leaf for leaf in leaves}
 
     def visit(node: relay.Expr) -> relay.Expr:
         if node not in done:
             done[node] = (
                 relay.Call(node.op, [visit(arg) for arg in node.args], node.attrs, node.type_args, span)
-                if isinstance(node, relay.Call)
+                if isinstance(node, relay.Call) and node.span is None
                 else node
             )
         return done[node]
