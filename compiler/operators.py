@@ -18,8 +18,20 @@ OPERATORS_ATTR = "pulp_operators"  # on the module: JSON list of [name, type], i
 
 _HAVE_KERNELS = frozenset(
     [
-        *("Conv", "Gemm", "MatMul", "Add", "MaxPool", "AveragePool", "GlobalAveragePool", "Relu", "Clip"),
-        *("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose"),
+        "Conv",
+        "Gemm",
+        "MatMul",
+        "Add",
+        "MaxPool",
+        "AveragePool",
+        "GlobalAveragePool",
+        "Relu",
+        "Clip",
+        "Flatten",
+        "Reshape",
+        "Squeeze",
+        "Unsqueeze",
+        "Transpose",
     ]
 )
 
@@ -82,7 +94,7 @@ def _macs(imported: tvm.IRModule) -> Mapping[str, int]:
 
 
 def _default_reason(name: str, kind: str, remaining: set[str]) -> str:
-    if kind not in _HAVE_KERNELS:
+    if kind.removeprefix("QLinear").removeprefix("Q").removesuffix("Integer") not in _HAVE_KERNELS:
         return f"there is no kernel for {kind}"
     if name not in remaining:
         return "nothing is left to do for it at run time"

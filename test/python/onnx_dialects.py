@@ -198,10 +198,13 @@ def channels_last(model: ModelProto) -> None:
     copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
     del model.graph.node[:]
     model.graph.node.extend(copies)
-    dims = model.graph.input[0].type.tensor_type.shape.dim
-    batch, channels, height, width = (dim.dim_value for dim in dims)
-    for dim, size in zip(dims, (batch, height, width, channels), strict=True):
-        dim.dim_value = size
+    for value in (model.graph.input[0], model.graph.output[0]):
+        dims = value.type.tensor_type.shape.dim
+        sizes = [dim.dim_value for dim in dims]
+        if len(sizes) == 4:
+            sizes = [sizes[0], *sizes[2:], sizes[1]]
+        for dim, size in zip(dims, sizes, strict=True):
+            dim.dim_value = size
 
 
 def stored_moves(model: ModelProto) -> None:

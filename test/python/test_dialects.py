@@ -123,9 +123,6 @@ def test_channels_last_needs_no_transposition(name, wanted, tmp_path):
     """The layout that the user has is the one that the kernels take."""
     model = ALL[name].build()
     dialects.channels_last(model)
-    del model.graph.output[0].type.tensor_type.shape.dim[:]
-    if name == "residual":
-        model.graph.output[0].type.tensor_type.ClearField("shape")
     assert_same_layers(layers_of(model, tmp_path), wanted[name])
     assert "transpose" not in str(legalized(model, tmp_path))
 
@@ -240,7 +237,7 @@ def integer_model(op_type: str) -> ModelProto:
         nodes,
         "integer",
         [info("x", onnx.TensorProto.UINT8, shape)],
-        [info("y", onnx.TensorProto.UINT8, None)],
+        [info("y", onnx.TensorProto.UINT8, (1, 4, 4, 4) if conv else (1, 4))],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)

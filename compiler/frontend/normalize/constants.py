@@ -29,7 +29,7 @@ def _value(node: onnx.NodeProto) -> Array | None:
     """The value of a Constant node that holds a tensor, a number or a list of numbers."""
     for name, value in attributes_of(node).items():
         if name == "value":
-            return numpy_helper.to_array(value)
+            return np.asarray(numpy_helper.to_array(value))
         if name in ("value_float", "value_floats"):
             return _array(value, "float32")
         if name in ("value_int", "value_ints"):

@@ -54,11 +54,9 @@ def _stored_type(graph: Graph, node: onnx.NodeProto) -> np.dtype[np.generic]:
         return np.dtype(helper.tensor_dtype_to_np_dtype(chosen))
     source = graph.constant(node.input[0])
     if source is not None:
-        return source.dtype
+        return np.dtype(source.dtype)
     producer = graph.producer(node.input[0])
     while producer is not None and producer.op_type != "QuantizeLinear":
         producer = graph.producer(producer.input[0])
     zero_point = None if producer is None else graph.constant(input_of(producer, 2))
-    if zero_point is not None:
-        return zero_point.dtype
-    return np.dtype(np.uint8)
+    return np.dtype(np.uint8) if zero_point is None else np.dtype(zero_point.dtype)
