@@ -17,10 +17,10 @@ from .graph import Array, Graph, attributes_of, input_of
 def fold_batch_norms(graph: Graph) -> None:
     """Fold every BatchNormalization whose convolution, Gemm or MatMul has dequantized constant weights."""
     for norm in graph.of_type("BatchNormalization"):
-        layer: onnx.NodeProto | None = graph.producer(norm.input[0])
+        layer = graph.producer(norm.input[0])
         if layer is None or layer.op_type not in ("Conv", "Gemm"):
             continue
-        if graph.only_consumer(layer.output[0], "BatchNormalization") is not norm:
+        if graph.only_consumer(layer.output[0], "BatchNormalization") is None:
             continue
         if any(graph.constant(name) is None for name in norm.input[1:]):
             continue

@@ -51,12 +51,13 @@ def _stored_type(graph: Graph, node: onnx.NodeProto) -> np.dtype[np.generic]:
     """The integer type on the quantized side of a node that names no zero point."""
     if node.op_type == "QuantizeLinear":
         chosen = attributes_of(node).get("output_dtype", 0) or TensorProto.UINT8
-        return np.dtype(helper.tensor_dtype_to_np_dtype(chosen))
+        stored: np.dtype[np.generic] = helper.tensor_dtype_to_np_dtype(chosen)
+        return stored
     source = graph.constant(node.input[0])
     if source is not None:
-        return np.dtype(source.dtype)
+        return source.dtype
     producer = graph.producer(node.input[0])
     while producer is not None and producer.op_type != "QuantizeLinear":
         producer = graph.producer(producer.input[0])
     zero_point = None if producer is None else graph.constant(input_of(producer, 2))
-    return np.dtype(np.uint8) if zero_point is None else np.dtype(zero_point.dtype)
+    return np.zeros(1, np.uint8).dtype if zero_point is None else zero_point.dtype
