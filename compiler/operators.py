@@ -10,6 +10,7 @@ import tvm
 from tvm import relay
 from tvm_pulp.codegen.graph import LayerGraph, macs
 from tvm_pulp.passes.legalize.read import as_call, operator_name, shape_of
+from tvm_pulp.passes.legalize.spans import SEPARATOR
 from tvm_pulp.passes.refusals import refusals_of
 
 from .report import OperatorReport
@@ -44,7 +45,8 @@ def report_operators(
     `imported` is the type-inferred module before any pass, `partitioned` the one that carries the refusals.
     """
     layers = dict(_layer_of(graphs))
-    reasons, sums = refusals_of(partitioned), _macs(imported)
+    reasons = {name: why for names, why in refusals_of(partitioned).items() for name in names.split(SEPARATOR)}
+    sums = _macs(imported)
     remaining = set(_names(partitioned["main"].body))
     reports = []
     for name, kind in _operators(imported):
@@ -73,7 +75,7 @@ def _calls(body: relay.Expr) -> Iterator[relay.Call]:
 
 
 def _names(body: relay.Expr) -> Iterator[str]:
-    return (operator_name(call) for call in _calls(body))
+    return (name for call in _calls(body) for name in operator_name(call).split(SEPARATOR))
 
 
 def _layer_of(graphs: Iterable[LayerGraph]) -> Iterator[tuple[str, tuple[str, int]]]:
@@ -85,12 +87,21 @@ def _layer_of(graphs: Iterable[LayerGraph]) -> Iterator[tuple[str, tuple[str, in
 
 
 def _macs(imported: tvm.IRModule) -> Mapping[str, int]:
-    """Multiply-accumulates of the convolutions and linear layers, by operator."""
-    return {
-        operator_name(call): int(np.prod(shape_of(call))) * int(np.prod(shape_of(call.args[1])[1:]))
-        for call in _calls(imported["main"].body)
-        if as_call(call, "nn.conv2d", "nn.dense") is not None
-    }
+    """Multiply-accumulates of the convolutions and linear layers, by operator, whatever their layout."""
+    found = {}
+    for call in _calls(imported["main"].body):
+        if as_call(call, "nn.conv2d", "nn.dense", "nn.matmul", "qnn.conv2d", "qnn.dense") is not None:
+            weights = int(np.prod(shape_of(call.args[1])))
+            found[operator_name(call).split(SEPARATOR)[0]] = (
+                int(np.prod(shape_of(call))) * weights // _output_channels(call)
+            )
+    return found
+
+
+def _output_channels(call: relay.Call) -> int:
+    if not call.op.name.endswith("conv2d"):
+        return shape_of(call)[-1]
+    return shape_of(call)[str(call.attrs.out_layout or call.attrs.data_layout).index("C")]
 
 
 def _default_reason(name: str, kind: str, remaining: set[str]) -> str:

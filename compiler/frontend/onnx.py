@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from tvm import relay
 
 from ..errors import ModelError
 from ..operators import OPERATORS_ATTR
+from .dory.reader import read_integer_network
+from .dory.recognise import is_integer_network
 from .normalize.pipeline import normalize
 from .quick_fold import quick_constant_folding
 
@@ -24,22 +28,38 @@ OUTPUT_NAMES_ATTR = "output_tensor_names"  # TVM's: what the C interface calls t
 
 _QUANTIZATION = frozenset({"QuantizeLinear", "DequantizeLinear"})
 _INTEGER = frozenset({"ConvInteger", "MatMulInteger"})
+_PREFIXES = ("QLinear", "QGemm")
 _HOW_TO_QUANTIZE = (
     "quantize it first, e.g. with onnxruntime.quantization.quantize_static(..., quant_format=QuantFormat.QDQ)"
 )
 
 
-def load_onnx(path: Path, shapes: Shapes | None = None) -> tuple[tvm.IRModule, dict[str, Any]]:
+class Dialect(Enum):
+    """How an ONNX file says what its integers mean."""
+
+    AUTO = "auto"  # whatever the file looks like
+    QDQ = "qdq"  # QuantizeLinear and DequantizeLinear, or operators that take integers
+    DORY = "dory"  # integers in float tensors, as NEMO, QuantLab and DORY write them
+
+
+def load_onnx(
+    path: Path, shapes: Shapes | None = None, dialect: Dialect = Dialect.AUTO
+) -> tuple[tvm.IRModule, dict[str, Any]]:
     """Relay module and parameters of an ONNX file; `shapes` replaces shapes of inputs by name.
 
     The module carries the user's operators (name and type, in order) as an attribute. Raises ModelError for a
     file that is no ONNX, a float network, a dynamic shape, and operators that TVM can't import.
     """
     model = _read(path)
-    _check_quantized(model, path)
+    is_dory = dialect is Dialect.DORY or (dialect is Dialect.AUTO and _is_dory(model))
+    if not is_dory:
+        _check_quantized(model, path)
     _name_nodes(model.graph)
     fixed = _static_shapes(model.graph, path, dict(shapes or {}))
-    mod, params = _import(_normalized(model, path), fixed, path)
+    with _located(path):
+        mod, params = (
+            (read_integer_network(model, fixed), {}) if is_dory else _import(normalize(model), fixed, path)
+        )
     mod["main"] = mod["main"].with_attr(OUTPUT_NAMES_ATTR, _output_names(model.graph))
     return mod.with_attr(OPERATORS_ATTR, json.dumps(_operators(model.graph))), params
 
@@ -60,9 +80,17 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
-def _check_quantized(model: onnx.ModelProto, path: Path) -> None:
+def _is_quantized(model: onnx.ModelProto) -> bool:
     types = {node.op_type for node in model.graph.node}
-    if not any(name in _QUANTIZATION | _INTEGER or name.startswith("QLinear") for name in types):
+    return any(name in _QUANTIZATION | _INTEGER or name.startswith(_PREFIXES) for name in types)
+
+
+def _is_dory(model: onnx.ModelProto) -> bool:
+    return not _is_quantized(model) and is_integer_network(model)
+
+
+def _check_quantized(model: onnx.ModelProto, path: Path) -> None:
+    if not _is_quantized(model):
         raise ModelError("is a float network", where=str(path), fix=_HOW_TO_QUANTIZE)
 
 
@@ -110,10 +138,14 @@ def _shape(value: onnx.ValueInfoProto, path: Path, given: Sequence[int] | None) 
     return [int(size) for size in sizes]
 
 
-def _normalized(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+@contextmanager
+def _located(path: Path) -> Iterator[None]:
+    """Errors about a node tell the file, too."""
     try:
-        return normalize(model)
+        yield
     except ModelError as error:
+        if error.where == str(path):
+            raise
         raise ModelError(error.what, where=f"{path}: {error.where}", fix=error.fix) from error
 
 

@@ -17,11 +17,16 @@ def joined_name(operators: Iterable[relay.Call]) -> str:
 
 
 def with_span(expr: relay.Expr, operators: Sequence[relay.Call], leaves: Sequence[relay.Expr]) -> relay.Expr:
-    """`expr` with every new call above `leaves` named after the operators it stands for.
+    """`expr` with every new call above `leaves` named after the operators it stands for."""
+    return named(expr, joined_name(operators), leaves)
+
+
+def named(expr: relay.Expr, name: str, leaves: Sequence[relay.Expr] = ()) -> relay.Expr:
+    """`expr` with a name on every new call above `leaves`.
 
     A call that has a span is not new: where permutations cancel, `expr` reaches below its leaves.
     """
-    span = relay.Span(relay.SourceName(joined_name(operators)), 0, 0, 0, 0)
+    span = relay.Span(relay.SourceName(name), 0, 0, 0, 0)
     done: dict[relay.Expr, relay.Expr] = {leaf: leaf for leaf in leaves}
 
     def visit(node: relay.Expr) -> relay.Expr:
