@@ -20,6 +20,7 @@ PROGRAM = "tvm-pulp"
 COMMANDS = {
     "inspect": "Show what is offloaded and what is not, tiles, memory and predicted cycles.",
     "opt": "Run passes on textual Relay or an ONNX network and print the result.",
+    "quantize": "Quantize a float ONNX network to 8 bits.",
     "run": "Build and run a package on a platform, and check its outputs.",
     "targets": "List, show and check SoC files.",
 }

@@ -33,6 +33,15 @@ _HAVE_KERNELS = frozenset(
         "Squeeze",
         "Unsqueeze",
         "Transpose",
+        *(
+            "CONV_2D",
+            "DEPTHWISE_CONV_2D",
+            "FULLY_CONNECTED",
+            "ADD",
+            "MAX_POOL_2D",
+            "AVERAGE_POOL_2D",
+            "RESHAPE",
+        ),
     ]
 )
 

@@ -27,9 +27,9 @@ from ..suggest import suggestion
 def command(path: Path, target: str, as_json: bool, layer: str | None) -> None:
     """Show what is offloaded and what is not, tiles, memory and predicted cycles.
 
-    PATH is a package (tar or folder), or an ONNX network, which is compiled for it.
+    PATH is a package (tar or folder), or an ONNX or TFLite network, which is compiled for it.
     """
-    if path.suffix != ".onnx":
+    if path.suffix not in (".onnx", ".tflite"):
         _inspect(Package.open(path), as_json=as_json, layer=layer)
         return
     options = PulpOptions.parse(target.strip().removeprefix("pulp"))

@@ -29,9 +29,7 @@ OUTPUT_NAMES_ATTR = "output_tensor_names"  # TVM's: what the C interface calls t
 _QUANTIZATION = frozenset({"QuantizeLinear", "DequantizeLinear"})
 _INTEGER = frozenset({"ConvInteger", "MatMulInteger"})
 _PREFIXES = ("QLinear", "QGemm")
-_HOW_TO_QUANTIZE = (
-    "quantize it first, e.g. with onnxruntime.quantization.quantize_static(..., quant_format=QuantFormat.QDQ)"
-)
+_HOW_TO_QUANTIZE = "quantize it: tvm-pulp quantize {path} --calibration samples.npz -o {stem}_int8.onnx"
 
 
 class Dialect(Enum):
@@ -91,7 +89,9 @@ def _is_dory(model: onnx.ModelProto) -> bool:
 
 def _check_quantized(model: onnx.ModelProto, path: Path) -> None:
     if not _is_quantized(model):
-        raise ModelError("is a float network", where=str(path), fix=_HOW_TO_QUANTIZE)
+        raise ModelError(
+            "is a float network", where=str(path), fix=_HOW_TO_QUANTIZE.format(path=path, stem=path.stem)
+        )
 
 
 def _name_nodes(graph: onnx.GraphProto) -> None:

@@ -36,8 +36,8 @@ _ON_BYTES = (
 def read_integer_network(model: onnx.ModelProto, shapes: dict[str, list[int]]) -> tvm.IRModule:
     """Relay of an integer network, its constants inlined; inputs are uint8 tensors of the file's shapes.
 
-    Outputs are uint8 or int8 behind a Clip, int32 behind a last layer without one, and what float operators make
-    of them. Raises ModelError that names the node for what integers can't express.
+    Outputs are uint8 or int8 behind a Clip, int32 behind a last layer without one, and what float operators
+    make of them. Raises ModelError that names the node for what integers can't express.
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
