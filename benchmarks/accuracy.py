@@ -2,9 +2,9 @@
 
     PULP_MODELS=<folder> python benchmarks/accuracy.py [--inputs 100] [network …]
 
-For each network: what TVM's build of the legalized module computes (generated C computes the same bytes, which the
-tests show), against onnxruntime without optimizations on random inputs that use every byte, and against golden data
-where there are some. `before softmax` looks at the last quantized tensor in front of a softmax.
+For each network: what TVM's build of the legalized module computes (generated C computes the same bytes, which
+the tests show), against onnxruntime without optimizations, on random inputs that use every byte. Compared is
+the last quantized tensor in front of a softmax.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ Array = npt.NDArray[np.generic]
 
 @dataclass(frozen=True)
 class Difference:
-    """Over all inputs and outputs, in units of the output: the largest and the mean difference, the share of equal
-    numbers, the share of inputs with the same top-1, and that share where the other runtime's two largest outputs
-    are more than two units apart.
+    """Over all inputs and outputs, in units of the output.
+
+    `largest` and `mean` difference, the share of `equal` numbers, the share of inputs with the same `top1`, and
+    that share where the other runtime's two largest outputs are more than two units apart.
     """
 
     inputs: int
@@ -108,13 +109,15 @@ def random_inputs(model: onnx.ModelProto, count: int) -> Array:
     dtype = helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
     if dtype != np.float32:
         limits = np.iinfo(dtype)
-        return rng.integers(limits.min, limits.max + 1, (count, *shape)).astype(dtype)
+        drawn: Array = rng.integers(limits.min, limits.max + 1, (count, *shape)).astype(dtype)
+        return drawn
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     quantize = next(node for node in model.graph.node if node.op_type == "QuantizeLinear")
     scale, zero_point = (constants[name].ravel()[0] for name in quantize.input[1:3])
     limits = np.iinfo(zero_point.dtype)
     bytes_ = rng.integers(limits.min, limits.max + 1, (count, *shape))
-    return ((bytes_ - int(zero_point)) * scale).astype(np.float32)
+    real: Array = ((bytes_ - int(zero_point)) * scale).astype(np.float32)
+    return real
 
 
 def our_outputs(model: onnx.ModelProto, inputs: Array) -> Array:

@@ -191,8 +191,8 @@ def _quantized(
 class QnnToQdq(RelayPass):
     """What TVM's TFLite importer makes, in the form that `legalize-qdq` takes.
 
-    Expects a type-inferred module with inlined constants. Transpositions between NHWC and NCHW stand around every
-    operator; legalization cancels them.
+    Expects a type-inferred module with inlined constants. Transpositions between NHWC and NCHW stand around
+    every operator; legalization cancels them.
     """
 
     name = "qnn-to-qdq"

@@ -36,7 +36,7 @@ class Dialect(Enum):
     """How an ONNX file says what its integers mean."""
 
     AUTO = "auto"  # whatever the file looks like
-    QDQ = "qdq"  # QuantizeLinear and DequantizeLinear, or operators that take integers
+    QDQ = "qdq"  # Q and DQ, or operators that take integers; what is float stays float, in TVM's C
     DORY = "dory"  # integers in float tensors, as NEMO, QuantLab and DORY write them
 
 
@@ -50,14 +50,18 @@ def load_onnx(
     """
     model = _read(path)
     is_dory = dialect is Dialect.DORY or (dialect is Dialect.AUTO and _is_dory(model))
-    if not is_dory:
+    if dialect is Dialect.AUTO and not is_dory:
         _check_quantized(model, path)
     _name_nodes(model.graph)
     fixed = _static_shapes(model.graph, path, dict(shapes or {}))
     with _located(path):
         mod, params = (
-            (read_integer_network(model, fixed), {}) if is_dory else _import(normalize(model), fixed, path)
+            (read_integer_network(model, fixed), {})
+            if is_dory
+            else _import(normalize(model, fixed), fixed, path)
         )
+    if not shapes:
+        _check_output_shapes(mod, model.graph, path)
     mod["main"] = mod["main"].with_attr(OUTPUT_NAMES_ATTR, _output_names(model.graph))
     return mod.with_attr(OPERATORS_ATTR, json.dumps(_operators(model.graph))), params
 
@@ -75,7 +79,9 @@ def _read(path: Path) -> onnx.ModelProto:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    """The line that says what is wrong: the first, or the last behind a traceback of TVM's."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1].strip() if lines[0].startswith("Traceback") else lines[0]
 
 
 def _is_quantized(model: onnx.ModelProto) -> bool:
@@ -164,6 +170,21 @@ def _import(
             fix="check it with onnx.checker.check_model",
         ) from error
     return mod, dict(params)
+
+
+def _check_output_shapes(mod: tvm.IRModule, graph: onnx.GraphProto, path: Path) -> None:
+    """ModelError where TVM makes another shape of an output than the file says, as it may with ceil_mode."""
+    result = relay.transform.InferType()(mod)["main"].ret_type
+    types = result.fields if isinstance(result, tvm.ir.TupleType) else [result]
+    for value, found in zip(graph.output, types, strict=True):
+        declared = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        sizes = [int(size) for size in found.shape]
+        if all(declared) and declared and sizes != declared:
+            raise ModelError(
+                f"TVM 0.19 makes the shape {sizes} of output `{value.name}`, the file says {declared}",
+                where=str(path),
+                fix="a pool with ceil_mode may be the cause",
+            )
 
 
 def _output_names(graph: onnx.GraphProto) -> list[str]:

@@ -307,3 +307,18 @@ def test_symbolic_batch_needs_input_shapes(tmp_path):
     after = PartitionRegions("net")(MergePatterns()(legalize(prepare(mod, params))))
     (region,) = ((var, func) for var, func in after.functions.items() if is_region(func))
     assert_same_layers(read_region(region[0].name_hint, region[1]), expected)
+
+
+@pytest.mark.parametrize(
+    ("mode", "pads"), [("SAME_UPPER", (0, 1, 1, 1)), ("SAME_LOWER", (1, 1, 0, 1)), ("VALID", 4 * (0,))]
+)
+def test_auto_pad(mode, pads, tmp_path):
+    """A kernel of 2 x 3 on a map of 8 x 8: one row of padding, a column on either side."""
+    spec = QdqModel((QdqLayer(Kind.CONV, 4, kernel=(2, 3), pads=pads),), input_shape=(3, 8, 8))
+    model = spec.build()
+    expected = layers_of(model, tmp_path)
+    conv = next(node for node in model.graph.node if node.op_type == "Conv")
+    kept = [attribute for attribute in conv.attribute if attribute.name != "pads"]
+    del conv.attribute[:]
+    conv.attribute.extend([*kept, helper.make_attribute("auto_pad", mode)])
+    assert_same_layers(layers_of(model, tmp_path), expected)

@@ -26,6 +26,7 @@ def complete_parameters(graph: Graph) -> None:
             raise ModelError(
                 "its scale or zero point is computed at run time", where=node.name, fix="quantize statically"
             )
+        _check_type(graph, node, given)
         zero_point = given if given is not None else np.zeros(scale.shape, _stored_type(graph, node))
         inputs = [node.input[0]]
         for suffix, value in (("scale", _scale(scale)), ("zero_point", zero_point)):
@@ -33,6 +34,13 @@ def complete_parameters(graph: Graph) -> None:
         del node.input[:]
         node.input.extend(inputs)
         set_attributes(node, output_dtype=None, block_size=None, saturate=None)
+
+
+def _check_type(graph: Graph, node: onnx.NodeProto, zero_point: Array | None) -> None:
+    stored = zero_point.dtype if zero_point is not None else _stored_type(graph, node)
+    if str(stored) not in ("int8", "uint8", "int16", "uint16", "int32"):
+        name = stored.names[0] if stored.names else str(stored)
+        raise ModelError(f"quantization to {name} can't be compiled", where=node.name, fix="quantize to 8 bits")
 
 
 _PER_TENSOR = "quantize activations per tensor and weights per output channel"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import onnx
 
@@ -12,6 +12,7 @@ from .constants import inline_constants
 from .gemms import fold_gemm_factors
 from .graph import Graph
 from .integer_tails import expand_integer_operators
+from .paddings import explicit_paddings
 from .parameters import complete_parameters
 from .qoperators import expand_qoperators
 from .weights import quantize_constants
@@ -31,10 +32,10 @@ NORMALIZATIONS: tuple[Normalization, ...] = (
 )
 
 
-def normalize(model: onnx.ModelProto) -> onnx.ModelProto:
+def normalize(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> onnx.ModelProto:
     """A copy of the model in which every quantized operator stands between DQ and Q as TVM imports them.
 
-    Raises ModelError for quantization that no rewrite can express.
+    `shapes` are those of the inputs. Raises ModelError for quantization that no rewrite can express.
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
@@ -42,4 +43,5 @@ def normalize(model: onnx.ModelProto) -> onnx.ModelProto:
     for normalization in NORMALIZATIONS:
         normalization(graph)
     graph.write()
+    explicit_paddings(copy, shapes)
     return copy
