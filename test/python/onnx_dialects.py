@@ -265,11 +265,9 @@ def qoperators(model: ModelProto) -> None:
             )
         )
         replaced.add(quantize.output[0])
-    copies = [
-        NodeProto.FromString(node.SerializeToString())
-        for node in nodes
-        if node.op_type != "QuantizeLinear" or node.output[0] not in replaced
-    ]
+    nodes = [node for node in nodes if node.op_type != "QuantizeLinear" or node.output[0] not in replaced]
+    read = {name for node in nodes for name in node.input} | {"output"}
+    copies = [NodeProto.FromString(n.SerializeToString()) for n in nodes if n.output[0] in read]
     del model.graph.node[:]
     model.graph.node.extend(copies)
     model.opset_import.append(helper.make_opsetid(domain, 1))

@@ -322,3 +322,15 @@ def test_auto_pad(mode, pads, tmp_path):
     del conv.attribute[:]
     conv.attribute.extend([*kept, helper.make_attribute("auto_pad", mode)])
     assert_same_layers(layers_of(model, tmp_path), expected)
+
+
+def test_qoperators_per_channel_in_opset_10(tmp_path):
+    """Per channel before opset 13, which QLinearConv allows and Q and DQ do not."""
+    model = QdqModel((QdqLayer(Kind.CONV, 4),)).build()
+    expected = layers_of(model, tmp_path)
+    dialects.qoperators(model)
+    for node in model.graph.node:
+        if node.op_type == "DequantizeLinear":
+            del node.attribute[:]
+    model.opset_import[0].version = 10
+    assert_same_layers(layers_of(model, tmp_path), expected)

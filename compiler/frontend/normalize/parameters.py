@@ -34,6 +34,19 @@ def complete_parameters(graph: Graph) -> None:
         del node.input[:]
         node.input.extend(inputs)
         set_attributes(node, output_dtype=None, block_size=None, saturate=None)
+        if graph.opset < 13:
+            _drop_axis(node, scale)
+
+
+def _drop_axis(node: onnx.NodeProto, scale: Array) -> None:
+    """Before opset 13 Q and DQ have no axis, and TVM's importer takes 0."""
+    if scale.size > 1 and int(attributes_of(node).get("axis", 1)) != 0:
+        raise ModelError(
+            "it has a scale for each channel of another axis than 0, which needs opset 13",
+            where=node.name,
+            fix="convert the file with onnx.version_converter",
+        )
+    set_attributes(node, axis=None)
 
 
 def _check_type(graph: Graph, node: onnx.NodeProto, zero_point: Array | None) -> None:
