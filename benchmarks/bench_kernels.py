@@ -79,7 +79,9 @@ class Case:
         return f"{{BENCH_{self.kernel.name}, {{{', '.join(map(str, window))}}}, {self.cores}}}"
 
     def __str__(self) -> str:
-        window = f" {self.k}x{self.k} stride {self.stride} pad {self.pad}" if self.k > 1 or self.stride > 1 else ""
+        window = (
+            f" {self.k}x{self.k} stride {self.stride} pad {self.pad}" if self.k > 1 or self.stride > 1 else ""
+        )
         return f"{self.in_y}x{self.in_x}x{self.ch_in} -> {self.out_y}x{self.out_x}x{self.ch_out}{window}"
 
 
@@ -208,7 +210,9 @@ def table(measurements: Sequence[Measurement]) -> Table:
 
 @click.command()
 @click.option("--kernels", type=click.Choice(["xpulpv2", "portable"]), default="xpulpv2", show_default=True)
-@click.option("--only", type=click.Choice([kernel.value for kernel in Kernel]), multiple=True, help="These kernels.")
+@click.option(
+    "--only", type=click.Choice([kernel.value for kernel in Kernel]), multiple=True, help="These kernels."
+)
 @click.option("--json", "result", type=click.Path(path_type=Path), default=RESULT, show_default=True)
 def main(kernels: str, only: tuple[str, ...], result: Path) -> None:
     """Measure the kernels on GVSoC."""
