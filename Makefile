@@ -46,8 +46,9 @@ format: $(READY) ## format Python and C
 	$(BIN)/ruff format .
 	find runtime -name '*.[ch]' | xargs $(BIN)/clang-format -i
 
-bench: $(READY) ## measure compile times of the MLPerf-Tiny-shaped networks
+bench: $(READY) ## measure compile times and, where GVSoC is found, cycles (docs/benchmarks.md)
 	$(BIN)/python benchmarks/compile_time.py
+	$(BIN)/python benchmarks/cycles.py --document docs/benchmarks.md
 
 clean: ## delete build/ and .venv
 	rm -rf build $(VENV)

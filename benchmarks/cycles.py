@@ -17,7 +17,7 @@ import click
 import networks
 import onnx
 import tvm
-from cycles_doc import read_networks, render, summary_row
+from cycles_doc import DOCUMENT, read_networks, render, summary_row
 from measure import INPUT_SEED, Measurement, build_conditions, measure
 from rich.console import Console
 from rich.table import Table
@@ -26,7 +26,6 @@ from tvm_pulp.toolchain import Platform, check_tools
 from variants import VARIANTS, Variant
 
 FOLDER = Path("build/bench")
-DOCUMENT = Path("docs/benchmarks.md")
 TITLES = {
     "kws": "DS-CNN, keyword spotting",
     "vww": "MobileNetV1 0.25-96, visual wake words",

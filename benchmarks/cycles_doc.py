@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from measure import Measurement
 
+DOCUMENT = Path("docs/benchmarks.md")
 _TEMPLATES = Path(__file__).parent / "templates"
 _STOCK = "stock-"
 _ALL_CORES, _ONE_CORE = "ours-8", "ours-1"
@@ -132,3 +135,27 @@ def rate(macs: int, cycles: int) -> str:
 def times(slow: int, fast: int) -> str:
     """How many times as fast; a dash if one of them is missing."""
     return f"{slow / fast:.1f} ×" if slow and fast else _NONE
+
+
+def merge(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Results of several runs as one. ValueError if their conditions are not the same."""
+    conditions = parts[0]["conditions"]
+    if any(part["conditions"] != conditions for part in parts):
+        raise ValueError("the results were measured under different conditions")
+    return {"conditions": conditions, "networks": [network for part in parts for network in part["networks"]]}
+
+
+@click.command()
+@click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=DOCUMENT, show_default=True)
+def main(results: tuple[Path, ...], output: Path) -> None:
+    """Write the page from RESULTS, JSON files of runs under the same conditions."""
+    try:
+        merged = merge([json.loads(path.read_text()) for path in results])
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    output.write_text(render(merged))
+
+
+if __name__ == "__main__":
+    main()
