@@ -36,7 +36,7 @@ class Kernel(Enum):
     CLIP = "clip"
 
 
-# What the instruction set allows a core in a cycle: multiply-accumulates, or elements read where nothing is weighted.
+# What the instruction set allows a core in a cycle: multiply-accumulates, or elements read if there are no weights.
 # A dot product of four; for linear also the load of its weights; for the others a load of four elements.
 CORE_LIMIT = {kernel: 2.0 if kernel is Kernel.LINEAR else 4.0 for kernel in Kernel}
 
