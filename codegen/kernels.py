@@ -46,8 +46,8 @@ def scratch_bytes(choice: KernelChoice, layer: Layer, in_h: int, in_channels: in
     """L1 bytes the kernel needs for itself, for an input tile of `in_h` rows (padding included, whoever
     pads) and `in_channels` channels.
 
-    The formulas of the PULP-NN API; a convolution whose channels aren't whole words gets what the XpulpV2 kernel
-    needs, which is more.
+    The formulas of the PULP-NN API; a convolution whose channels aren't whole words gets what the XpulpV2
+    kernel needs, which is more.
     """
     kernel_h, kernel_w = layer.window.kernel_h, layer.window.kernel_w
     if choice.name.startswith("pulp_nn_conv"):

@@ -13,8 +13,8 @@ import numpy as np
 from tvm_pulp.codegen.graph import Layer, LayerKind, Requant
 from tvm_pulp.codegen.plan import LayerPlan
 
-# PULP-NN's depthwise reads whole words past the last weight. So does the XpulpV2 convolution if the weights of a
-# channel aren't whole words.
+# PULP-NN's depthwise reads whole words past the last weight. So does the XpulpV2 convolution if the weights
+# of a channel aren't whole words.
 DEPTHWISE_SLACK_BYTES = 4
 _WITH_WEIGHTS = (LayerKind.CONV2D, LayerKind.POINTWISE, LayerKind.DEPTHWISE, LayerKind.LINEAR)
 

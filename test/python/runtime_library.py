@@ -81,7 +81,9 @@ class RuntimeLibrary:
     def __init__(self, folder: Path, kernels: str = "portable") -> None:
         path = folder / "libpulp.so"
         sources = kernel_sources(kernels) + [
-            source for part in ("common", "host") for source in sorted((RUNTIME / "platform" / part).glob("*.c"))
+            source
+            for part in ("common", "host")
+            for source in sorted((RUNTIME / "platform" / part).glob("*.c"))
         ]
         command = ["cc", "-std=c99", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-pthread"]
         command += ["-D_POSIX_C_SOURCE=200809L", f"-I{RUNTIME}/include", f"-I{RUNTIME}/platform/common"]
