@@ -62,18 +62,18 @@ def _measured(name: str, variant: Variant, model: Path, folder: Path, console: C
     return found
 
 
-def conditions(run: Path, gvsoc: str) -> dict[str, Any]:
-    """What the figures depend on; `run` is the folder of a finished run."""
+def conditions(run: Path, gvsoc: str, source: str) -> dict[str, Any]:
+    """What the figures depend on; `run` is the folder of a finished run, `source` this repository's commit."""
     return {
         **build_conditions(run),
         "gvsoc": gvsoc,
         "tvm": f"TVM {tvm.__version__}",
-        "source": _revision(),
+        "source": source,
         "input_seed": INPUT_SEED,
     }
 
 
-def _revision() -> str:
+def source_revision() -> str:
     """This repository's commit, marked if files differ from it."""
     command = ["git", "describe", "--always", "--dirty"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
@@ -122,15 +122,14 @@ def main(
     except ToolError as error:
         console.print(f"cycles on PULP-open are skipped: {error}", soft_wrap=True)
         return
-    variants = chosen_variants(keys)
+    source, variants = source_revision(), chosen_variants(keys)
     raw = folder / "cycles"
-    entries = [
-        measure_network(name, variants, raw / name, console)
-        for name in dict.fromkeys(names or networks.NETWORKS)
-    ]
-    run = raw / entries[0]["name"] / variants[0].key
-    results = {"conditions": conditions(run, gvsoc_revision), "networks": entries}
-    (folder / "cycles.json").write_text(json.dumps(results, indent=2) + "\n")
+    results: dict[str, Any] = {"networks": []}
+    for name in dict.fromkeys(names or networks.NETWORKS):
+        results["networks"].append(measure_network(name, variants, raw / name, console))
+        results["conditions"] = conditions(raw / name / variants[0].key, gvsoc_revision, source)
+        # After each network, so that a run that is stopped leaves what it has found.
+        (folder / "cycles.json").write_text(json.dumps(results, indent=2) + "\n")
     console.print(table(results))
     console.print(f"written to {folder / 'cycles.json'}")
     if document is not None:
