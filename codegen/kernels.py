@@ -7,6 +7,7 @@ them. What a library kernel can't pad is padded explicitly in the L1 input buffe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind
 from tvm_pulp.codegen.plan import Box
@@ -14,6 +15,13 @@ from tvm_pulp.codegen.tiling import Span, columns, rows, spans
 
 PAIR_CYCLES = 14  # inner loop of the matmul: 4 channels x 2 pixels x 4 elements
 IM2COL_CYCLES = 6  # copying 2 x 4 elements into the im2col buffer
+
+
+class Variant(Enum):
+    """Which of the kernels that can compute a layer."""
+
+    LIBRARY = "library"  # PULP-NN's where it is right
+    OWN = "own"  # ours; of interest for depthwise layers, whose library kernel wants its input in CHW
 
 
 @dataclass(frozen=True)
@@ -31,14 +39,25 @@ class KernelChoice:
         return self.name == "pulp_nn_maxpool"
 
 
-def choose_kernel(graph: LayerGraph, layer: Layer, tile: Box | None, cores: int) -> KernelChoice:
+def variants(layer: Layer) -> tuple[Variant, ...]:
+    """The variants in which a layer's kernels differ."""
+    wide = layer.requant is not None and layer.requant.wide
+    if layer.kind is not LayerKind.DEPTHWISE or wide or _depthwise_name(layer) == "pulp_depthwise":
+        return (Variant.LIBRARY,)
+    return (Variant.OWN, Variant.LIBRARY)
+
+
+def choose_kernel(
+    graph: LayerGraph, layer: Layer, tile: Box | None, cores: int, variant: Variant = Variant.LIBRARY
+) -> KernelChoice:
     """The kernel for all tiles of a layer that is cut into tiles of the size of `tile` (None: one tile)."""
     out = graph.tensors[layer.output]
     size = tile or Box(0, out.height, 0, out.width, 0, out.channels)
     row_spans, column_spans = spans(rows(graph, layer), size.h), spans(columns(graph, layer), size.w)
-    pad = _must_pad_in_l1(graph, layer, row_spans, column_spans)
     clip = layer.requant is not None and (layer.requant.lo, layer.requant.hi) != (0, 255)
-    name = _name(layer, size, column_spans, cores)
+    own = variant is Variant.OWN and Variant.OWN in variants(layer)
+    name = "pulp_depthwise" if own else _name(layer, size, column_spans, cores)
+    pad = _must_pad_in_l1(graph, layer, name, row_spans + column_spans, column_spans)
     return KernelChoice(name, name.startswith("pulp_nn_depthwise"), pad, clip)
 
 
@@ -145,15 +164,17 @@ def _busiest_core(kind: LayerKind, axis: str, tile: Box, cores: int) -> int:
     return pairs * (PAIR_CYCLES * _ceil_div(channels, 4) + im2col)
 
 
-def _must_pad_in_l1(graph: LayerGraph, layer: Layer, row_spans: list[Span], column_spans: list[Span]) -> bool:
+def _must_pad_in_l1(
+    graph: LayerGraph, layer: Layer, kernel: str, all_spans: list[Span], column_spans: list[Span]
+) -> bool:
     """True if the padding must be written into the input buffer: the padded value isn't the kernel's 0, or
     some tile's padding is beyond the library kernel."""
-    padded = any(part.before or part.after for part in row_spans + column_spans)
+    padded = any(part.before or part.after for part in all_spans)
     if not padded or layer.kind is LayerKind.MAXPOOL:
         return False
     if graph.tensors[layer.inputs[0]].zero_point != 0:
         return True
-    if (layer.requant is not None and layer.requant.wide) or layer.kind is LayerKind.AVGPOOL:
+    if not kernel.startswith("pulp_nn_"):
         return False
     window = layer.window
     if window.kernel_h % 2 == 0 or window.kernel_w % 2 == 0:

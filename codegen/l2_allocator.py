@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ortools.sat.python import cp_model
+from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L2Buffer, LayerPlan
-from tvm_pulp.codegen.tile_candidates import align
 from tvm_pulp.errors import PlanError
 
 DETERMINISTIC_SECONDS = 0.5

@@ -21,10 +21,24 @@ class DmaModel:
 
 @dataclass(frozen=True)
 class ClusterModel:
-    """Peak rates of the cluster's kernels in MAC/cycle for each core, and the overhead of one kernel call."""
+    """Cycles of the cluster's kernels, all for one core, with what the cores lose by sharing L1.
 
-    conv_macs_per_cycle: float = 1.875
-    depthwise_macs_per_cycle: float = 0.4
+    A matrix product works on blocks of 4 output channels and up to `block_pixels` pixels. For each word (4
+    elements) of a window its inner loop takes `word_weights_cycles` for the weights and `word_pixel_cycles`
+    for each pixel; building a word of an im2col buffer takes `im2col_word_cycles`, requantizing and storing
+    one output `output_cycles`, with 64 bits `wide_output_cycles`. The depthwise rates are those of the kernel
+    on HWC and of the library's on CHW. `call_cycles` come with every kernel call: the call itself, starting
+    the DMA, barriers.
+    """
+
+    block_pixels: int = 4
+    word_weights_cycles: float = 4.28
+    word_pixel_cycles: float = 5.35
+    im2col_word_cycles: float = 3.0
+    output_cycles: float = 8.0
+    wide_output_cycles: float = 20.0
+    depthwise_macs_per_cycle: float = 0.5
+    depthwise_chw_macs_per_cycle: float = 0.35
     linear_macs_per_cycle: float = 1.0
     elements_per_cycle: float = 0.25
     call_cycles: int = 300

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tvm_pulp.codegen.cost.layer import layer_cycles
+from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Window
 from tvm_pulp.codegen.l2_allocator import allocate_l2
 from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.plan import Box, LayerPlan, Plan
+from tvm_pulp.codegen.plan import LayerPlan, Plan
 from tvm_pulp.codegen.schedule import schedule_layer
-from tvm_pulp.codegen.tile_candidates import align, candidates, least_traffic_tile, smallest_l1, worth_trying
-from tvm_pulp.codegen.tile_objective import DoryHeuristic, TileObjective
-from tvm_pulp.codegen.tile_solver import TileSize, solve_tile
+from tvm_pulp.codegen.tile_search import NothingFits, Search, search_tiles
 from tvm_pulp.errors import PlanError
 
 
-def plan_region(graph: LayerGraph, machine: Machine, objective: TileObjective | None = None) -> Plan:
+def plan_region(graph: LayerGraph, machine: Machine) -> Plan:
     """The plan of a region. Raises PlanError if a layer has no tile that fits L1, or the region's activations
     and parameters don't fit L2; the error says how much would do."""
-    sizes = _TileSizes(machine, objective or DoryHeuristic())
-    layers = tuple(_plan_layer(graph, layer, machine, sizes) for layer in graph.layers)
+    searches = _Searches(machine)
+    layers = tuple(_plan_layer(graph, layer, machine, searches) for layer in graph.layers)
     arena = allocate_l2(graph, layers, machine)
     return Plan(
         region=graph.name,
@@ -36,11 +34,13 @@ def plan_region(graph: LayerGraph, machine: Machine, objective: TileObjective | 
     )
 
 
-def _plan_layer(graph: LayerGraph, layer: Layer, machine: Machine, sizes: _TileSizes) -> LayerPlan:
+def _plan_layer(graph: LayerGraph, layer: Layer, machine: Machine, searches: _Searches) -> LayerPlan:
     _check_window(layer)
-    size = sizes.of(graph, layer)
-    plan = schedule_layer(graph, layer, Box(0, size.h, 0, size.w, 0, size.c), machine.cores)
-    return replace(plan, cycles=layer_cycles(layer, plan, machine))
+    best = searches.of(graph, layer).best
+    plan = schedule_layer(
+        graph, layer, best.plan.tile, machine.cores, order=best.plan.order, variant=best.variant
+    )
+    return replace(plan, cycles=best.cycles)
 
 
 def _check_window(layer: Layer) -> None:
@@ -73,34 +73,22 @@ class _Signature:
     wide: bool
 
 
-class _TileSizes:
-    """Tile sizes for one machine; layers of equal shape are solved once."""
+class _Searches:
+    """Searches for one machine; layers of equal shape are searched once."""
 
-    def __init__(self, machine: Machine, objective: TileObjective) -> None:
+    def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._objective = objective
-        self._solved: dict[_Signature, TileSize] = {}
+        self._done: dict[_Signature, Search] = {}
 
-    def of(self, graph: LayerGraph, layer: Layer) -> TileSize:
-        """The largest tile of a layer. Raises PlanError if none fits."""
+    def of(self, graph: LayerGraph, layer: Layer) -> Search:
+        """The ways to run a layer. Raises PlanError if none fits L1."""
         signature = _signature(graph, layer)
-        if signature not in self._solved:
-            self._solved[signature] = self._solve(graph, layer)
-        return self._solved[signature]
-
-    def _solve(self, graph: LayerGraph, layer: Layer) -> TileSize:
-        out = graph.tensors[layer.output]
-        whole = schedule_layer(
-            graph, layer, Box(0, out.height, 0, out.width, 0, out.channels), self._machine.cores
-        )
-        if _l1_top(whole) <= self._machine.l1_bytes:
-            return TileSize(out.height, out.width, out.channels)
-        options = candidates(graph, layer, self._machine.cores)
-        limit = self._machine.l1_bytes
-        start = least_traffic_tile(worth_trying(options, limit), limit)
-        if start is None:
-            raise _l1_error(layer, smallest_l1(options), self._machine)
-        return solve_tile(layer, worth_trying(options, limit), start, limit, self._objective)
+        if signature not in self._done:
+            found = search_tiles(graph, layer, self._machine)
+            if isinstance(found, NothingFits):
+                raise _l1_error(layer, found.l1_bytes, self._machine)
+            self._done[signature] = found
+        return self._done[signature]
 
 
 def _signature(graph: LayerGraph, layer: Layer) -> _Signature:
