@@ -2,8 +2,8 @@
 
 Activations are uint8 in HWC order with batch 1. A layer of kind CONV2D, POINTWISE, DEPTHWISE or LINEAR computes
 
-    acc = sum(w * x)                                  (int32, x as raw bytes, outside the map x = its zero point)
-    y   = clip((k[c] * acc + offset[c]) >> shift, lo, hi)      (arithmetic shift, i.e. floor)
+    acc = sum(w * x)                                  (int32, x as raw bytes, outside the map x = its zero
+    point) y   = clip((k[c] * acc + offset[c]) >> shift, lo, hi)      (arithmetic shift, i.e. floor)
 
 ADD computes `clip((k[0] * a + k[1] * b + offset[0]) >> shift, lo, hi)`, AVGPOOL the same form over the window's
 sum, `clip((k[0] * sum + offset[0]) >> shift, lo, hi)`. MAXPOOL has no requantization.
@@ -117,7 +117,7 @@ class LayerGraph:
 
 
 def macs(graph: LayerGraph, layer: Layer) -> int:
-    """Multiply-accumulates of a layer; an add counts one, and a pool one per window element, for each output."""
+    """Multiply-accumulates of a layer: an add has one for each output, a pool one for each window element."""
     out = graph.tensors[layer.output]
     if layer.kind in (LayerKind.CONV2D, LayerKind.POINTWISE):
         assert layer.weights is not None

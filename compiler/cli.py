@@ -19,7 +19,7 @@ from .failure import exit_status, one_line
 PROGRAM = "tvm-pulp"
 COMMANDS = {
     "inspect": "Show what is offloaded and what is not, tiles, memory and predicted cycles.",
-    "opt": "Run passes on textual Relay and print the result.",
+    "opt": "Run passes on textual Relay or an ONNX network and print the result.",
     "run": "Build and run a package on a platform, and check its outputs.",
     "targets": "List, show and check SoC files.",
 }

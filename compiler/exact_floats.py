@@ -19,12 +19,11 @@ _LARGEST_FACTOR = 62  # a power of two that is a positive int64
 def exact_floats() -> tvm.transform.Pass:
     """The pass; for `tir.add_lower_pass` in its last phase, since simplification would undo it."""
 
-    @tir.transform.prim_func_pass(opt_level=0, name="ExactFloats")
     def transform(function: Any, _module: Any, _context: Any) -> Any:
         body = tir.stmt_functor.ir_transform(function.body, None, _exact, ["FloatImm"])
         return function.with_body(body)
 
-    return transform
+    return tir.transform.prim_func_pass(transform, opt_level=0, name="ExactFloats")
 
 
 def _exact(constant: Any) -> Any:

@@ -17,7 +17,21 @@ from .report import OperatorReport
 OPERATORS_ATTR = "pulp_operators"  # on the module: JSON list of [name, type], in the order of the user's file
 
 _HAVE_KERNELS = frozenset(
-    "Conv Gemm MatMul Add MaxPool AveragePool GlobalAveragePool Relu Clip Flatten Reshape Squeeze Unsqueeze".split()
+    [
+        "Conv",
+        "Gemm",
+        "MatMul",
+        "Add",
+        "MaxPool",
+        "AveragePool",
+        "GlobalAveragePool",
+        "Relu",
+        "Clip",
+        "Flatten",
+        "Reshape",
+        "Squeeze",
+        "Unsqueeze",
+    ]
 )
 
 

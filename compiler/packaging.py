@@ -11,6 +11,7 @@ runtime/                    kernels, platforms and headers that the C needs
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib import metadata as distributions
@@ -32,6 +33,9 @@ _MLF_VERSION = 7
 _RUNTIME = Path(tvm_pulp.runtime.__file__).parent
 _SOURCES = "codegen/host/src"
 _INCLUDES = "codegen/host/include"
+# Declarations whose order means nothing: a tensor's place in the workspace, the size of an input or output.
+_POINTER = r"^ *void\* \w+ = \(&\(\w+\[\d+\]\)\);\n"
+_SIZE = r"^/\*!\n \* \\brief .*\n \*/\n#define \w+ \d+\n"
 _TVM_HEADERS = {
     "tvm/runtime/c_runtime_api.h": "include/tvm/runtime/c_runtime_api.h",
     "tvm/runtime/c_backend_api.h": "include/tvm/runtime/c_backend_api.h",
@@ -98,7 +102,7 @@ def _interface_header(factory: Any, inputs: list[TensorInfo], outputs: list[Tens
         {tensor.name: tensor.size_bytes for tensor in inputs},
         {tensor.name: tensor.size_bytes for tensor in outputs},
     )
-    return str(header.get_source())
+    return _sorted_runs(_SIZE, header.get_source())
 
 
 def _workspace_bytes(factory: Any) -> int:
@@ -125,7 +129,13 @@ def _tvm_sources(factory: Any, regions: dict[str, Any]) -> Iterator[tuple[str, s
     ours = {region_source(region) for region in regions.values()}
     sources = (module.get_source() for module in _module_tree(factory.lib))
     for index, source in enumerate(source for source in sources if source not in ours):
-        yield f"{name}_lib{index}.c", source
+        yield f"{name}_lib{index}.c", _sorted_runs(_POINTER, source)
+
+
+def _sorted_runs(unit: str, text: str) -> str:
+    """The text with every run of such units sorted; TVM takes them from hash maps, in any order."""
+    run = re.compile(f"(?:{unit})+", re.MULTILINE)
+    return run.sub(lambda match: "".join(sorted(re.findall(unit, match[0], re.MULTILINE))), text)
 
 
 def _module_tree(module: Any) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""From an imported module to one whose quantized operators are external functions with planned and emitted C."""
+"""From an imported module to one whose quantized operators are external functions that carry their C."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tvm_pulp.codegen.plan import Plan
 from tvm_pulp.codegen.plan_json import plan_to_json
 from tvm_pulp.codegen.planner import plan_region
 from tvm_pulp.codegen.relay_reader import read_region
-from tvm_pulp.passes.exact_constants import ExactConstants
 from tvm_pulp.passes.infer_type import InferType
 from tvm_pulp.passes.legalize_qdq import LegalizeQdq
 from tvm_pulp.passes.lower_leftovers import LowerLeftovers
 from tvm_pulp.passes.merge_patterns import MergePatterns
 from tvm_pulp.passes.partition_regions import PartitionRegions
+from tvm_pulp.passes.portable_math import PortableMath
 from tvm_pulp.passes.simplify_inference import SimplifyInference
 
 from .errors import PlanError
@@ -74,7 +74,7 @@ def prepare(mod: tvm.IRModule, params: Mapping[str, Any] | None = None) -> tvm.I
 
 def legalize(mod: tvm.IRModule) -> tvm.IRModule:
     """The module in the canonical integer form: from here on it is the meaning of the network."""
-    return ExactConstants()(LowerLeftovers()(LegalizeQdq()(mod)))
+    return PortableMath()(LowerLeftovers()(LegalizeQdq()(mod)))
 
 
 def _regions(mod: tvm.IRModule) -> list[tuple[relay.GlobalVar, relay.Function]]:

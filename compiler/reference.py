@@ -19,15 +19,26 @@ _SKIPPED = ["AlterOpLayout", "FoldConstant", "FoldScaleAxis"]
 Array = npt.NDArray[Any]
 
 
+def load_legalized(text: str) -> tvm.IRModule:
+    """The legalized module from its JSON."""
+    return tvm.ir.load_json(text)
+
+
+def input_names(legalized: tvm.IRModule) -> list[str]:
+    """The inputs' names in order; in C, what isn't a letter, digit or _ has become _."""
+    return [str(parameter.name_hint) for parameter in legalized["main"].params]
+
+
 def run_reference(
     legalized: tvm.IRModule | str, samples: Sequence[Mapping[str, Array]]
 ) -> list[tuple[Array, ...]]:
     """The outputs of each sample (input name -> array of the input's exact shape and dtype), in order.
 
     `legalized` is the module or its JSON. TVM's llvm build of it does without fast-math, so integer and float
-    operators alike give the same bytes as their C.
+    operators alike give the same bytes as their C. It is fused as at level 3 whatever the level of the C: fused
+    or not, the C multiplies by the reciprocal of a constant divisor, but llvm code only if fused.
     """
-    mod = tvm.ir.load_json(legalized) if isinstance(legalized, str) else legalized
+    mod = load_legalized(legalized) if isinstance(legalized, str) else legalized
     with quiet_offline_build(), tvm.transform.PassContext(opt_level=3, disabled_pass=_SKIPPED):
         library = relay.build(mod, target="llvm")
     executor = graph_executor.GraphModule(library["default"](tvm.cpu()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,19 +24,43 @@ Fault = tuple[str, int, int]  # message, line, column
 
 
 def parse_relay(text: str, *, file: str) -> IRModule:
-    """Parse a Relay program; the version header may be missing. `file` is the name used in errors.
+    """Parse a Relay program and infer its types; the version header may be missing. `file` is the name used in
+    errors.
 
+    Calls of operators get names, as the operators of a network have them: `nn.conv2d`, then `nn.conv2d_1`.
     Raises ModelError with the line and the column where TVM's parser says so.
     """
     header = "" if re.search(r"^#\[version", text, re.MULTILINE) else VERSION + " "
     with _collect_faults() as faults:
         try:
-            mod = relay.parse(header + text, file)
+            mod = relay.transform.InferType()(relay.parse(header + text, file))
         except (tvm.error.TVMError, AttributeError, ValueError, TypeError, KeyError) as error:
             raise _model_error(faults, error, file, len(header)) from error
     if not mod.get_global_vars():
         raise ModelError("this Relay text has no function", where=file, fix="define @main")
-    return mod
+    for variable, function in mod.functions.items():
+        mod.update_func(variable, _Namer().visit(function))
+    return relay.transform.InferType()(mod)
+
+
+class _Namer(relay.ExprMutator):  # type: ignore[misc] # TVM has no types
+    """Names the calls of operators, in the order of their execution: passes tell a user where by these names.
+
+    The parser's own spans are no help: what they call a line isn't the line of the call.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._calls: Counter[str] = Counter()
+
+    def visit_call(self, call: relay.Call) -> relay.Call:
+        visited = super().visit_call(call)
+        operator = visited.op.name if isinstance(visited.op, tvm.ir.Op) else "call"
+        number = self._calls[operator]
+        self._calls[operator] += 1
+        name = f"{operator}_{number}" if number else operator
+        span = relay.Span(relay.SourceName(name), 0, 0, 0, 0)
+        return relay.Call(visited.op, visited.args, visited.attrs, visited.type_args, span)
 
 
 def print_relay(mod: IRModule, *, metadata: bool = False) -> str:

@@ -65,7 +65,7 @@ def build_package(package: Package, platform: Platform, workdir: Path, *, saniti
     check_tools(platform)
     source = package.extract(workdir / "package").resolve()
     build = workdir / f"build-{platform.value}{'-sanitize' if sanitize else ''}"
-    configure = [
+    configure: list[str | Path] = [
         *(build_tool("cmake"), "-S", source, "-B", build, "-G", "Ninja"),
         f"-DCMAKE_MAKE_PROGRAM={build_tool('ninja')}",
         f"-DPULP_PLATFORM={platform.value}",
@@ -127,13 +127,13 @@ def _execute(
 
 
 def _compare(package: Package, samples: Samples, raw: list[Array]) -> tuple[Comparison, ...]:
-    from .reference import run_reference  # noqa: PLC0415 (brings TVM, which takes a second to load)
+    from .reference import input_names, load_legalized, run_reference  # noqa: PLC0415 (brings TVM, which takes a second to load)
 
     try:
-        legalized = package.read(LEGALIZED_FILE).decode()
+        legalized = load_legalized(package.read(LEGALIZED_FILE).decode())
     except KeyError as error:
         raise PulpError("holds no legalized module to check against", where=str(package.path)) from error
-    names = [tensor.name for tensor in package.inputs]
+    names = input_names(legalized)
     expected = run_reference(
         legalized,
         [dict(zip(names, arrays, strict=True)) for arrays in zip(*samples.arrays, strict=True)],

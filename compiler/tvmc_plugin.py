@@ -22,11 +22,11 @@ from tvm.driver.tvmc import main as driver
 from tvm.driver.tvmc.model import TVMCModel
 from tvm.ir.transform import PassContext
 
-from .archive import check_writable
+from .archive import check_writable, write_whole
 from .errors import ModelError, PulpError, TargetError
 from .failure import exit_status, one_line
 from .options import PulpOptions
-from .package import Package
+from .package import REPORT_FILE, Package
 from .tvmc_target import NAME, PulpTarget, names_pulp, parse_target
 
 FORMAT = "pulp"
@@ -214,7 +214,7 @@ def _compile_for_pulp(args: argparse.Namespace) -> int:
     runtime = pulp_runtime(_registry_options(args, compiler.Runtime))
     model = _load(args, target.options)
     with quiet_offline_build(), _packages_of_ours():
-        compiler.compile_model(
+        package = compiler.compile_model(
             model,
             f"{NAME}, {target.tvm_target}",
             opt_level=args.opt_level,
@@ -224,7 +224,6 @@ def _compile_for_pulp(args: argparse.Namespace) -> int:
             package_path=args.output,
             output_format=args.output_format,
             dump_code=[kind.strip() for kind in args.dump_code.split(",")] if args.dump_code else None,
-            dump_offloads=args.dump_offloads or "",
             disabled_pass=[*(args.disabled_pass or ()), *DISABLED_PASSES],
             pass_context_configs=pass_config,
             mod_name=args.module_name,
@@ -234,7 +233,22 @@ def _compile_for_pulp(args: argparse.Namespace) -> int:
             print_ir_after=args.print_ir_after,
             **compiler.parse_graph_transform_args(args),
         )
+    if args.dump_offloads:
+        _dump_offloads(package, args.dump_offloads)
     return 0
+
+
+def _dump_offloads(package: Package, target: str) -> None:
+    """tvmc's own dump follows each operator by its name through the passes, which here join operators."""
+    from .offloads import offloads_text  # noqa: PLC0415 (start-up time of `tvmc --help`)
+    from .report import report_from_json  # noqa: PLC0415
+
+    report = report_from_json(package.read(REPORT_FILE).decode(), file=REPORT_FILE)
+    text = offloads_text(report)
+    if target == "-":
+        sys.stdout.write(text)
+    else:
+        write_whole(Path(target), lambda stream: stream.write(text.encode()))
 
 
 def _registry_options(args: argparse.Namespace, registry: Any) -> dict[str, Any]:

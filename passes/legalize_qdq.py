@@ -150,8 +150,8 @@ class _Rewriter:
 class LegalizeQdq(RelayPass):
     """Where an operator stands between dequantize and quantize, computes it in the canonical integer form.
 
-    Expects a type-inferred module with inlined constants. What is not legalized stays in the importer's form, and
-    the reason is added to the module's refusals.
+    Expects a type-inferred module with inlined constants. What is not legalized stays in the importer's form,
+    and the reason is added to the module's refusals.
     """
 
     name = "legalize-qdq"

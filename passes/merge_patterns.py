@@ -12,7 +12,7 @@ from .relay_pass import RelayPass
 
 
 class MergePatterns(RelayPass):
-    """Each match of an operator's pattern that passes its check becomes a function `Composite="pulp.<operator>"`.
+    """Each match of a pattern that passes its check becomes a function `Composite="pulp.<operator>"`.
 
     The reasons of the checks that fail are added to the module's refusals.
     """

@@ -2,8 +2,9 @@
 
     y = clip((k[c] * acc[c] + offset[c]) >> shift, lo, hi)
 
-Rounding (half a unit), bias, zero points of input and output are folded into the offset. The shift is the largest
-for which `k * acc` and `k * acc + offset` are proven to stay inside int32, from the actual weights. No TVM here.
+Rounding (half a unit), bias, zero points of input and output are folded into the offset. The shift is the
+largest for which `k * acc` and `k * acc + offset` are proven to stay inside int32, from the actual weights.
+No TVM here.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Accumulator:
 
 @dataclass(frozen=True)
 class Multipliers:
-    """`k`, `offset` (int64 arrays, an entry per channel), the shift, and whether they need 64-bit arithmetic."""
+    """`k`, `offset` (int64 arrays, an entry per channel), the shift, and whether it takes 64-bit arithmetic."""
 
     k: Ints
     offset: Ints
@@ -115,8 +116,8 @@ def _multipliers(k: Exact, offset: Exact, shift: int, *, wide: bool) -> Multipli
 def choose_multipliers(scale: Reals, acc: Accumulator, zero_point: int) -> Multipliers | None:
     """Multipliers for `real = scale * (acc + constant)` per channel and an output zero point.
 
-    The 64-bit variant is taken where 32 bits would cost more than half a unit in the last place. None: the scales
-    are too large for either.
+    The 64-bit variant is taken where 32 bits would cost more than half a unit in the last place. None: the
+    scales are too large for either.
     """
     shift = _largest_shift(scale, acc, zero_point, MAX_SHIFT, INT32_MAX)
     if shift is not None:
@@ -156,5 +157,6 @@ def choose_add_multipliers(a: Quantization, b: Quantization, out: Quantization) 
 def choose_pool_multipliers(x: Quantization, out: Quantization, counts: Ints) -> Multipliers | None:
     """Multipliers of averages over `counts` elements, from their sums; None if int32 is too narrow."""
     acc = Accumulator(low=np.zeros_like(counts), high=MAX_BYTE * counts, constant=-x.zero_point * counts)
-    found = choose_multipliers(x.scale / (out.scale * counts), acc, out.zero_point)
+    scale = np.asarray(x.scale / (out.scale * counts), np.float64)
+    found = choose_multipliers(scale, acc, out.zero_point)
     return None if found is None or found.wide else found

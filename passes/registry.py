@@ -5,12 +5,12 @@ from __future__ import annotations
 from tvm_pulp.errors import TargetError
 from tvm_pulp.suggest import suggestion
 
-from .exact_constants import ExactConstants
 from .infer_type import InferType
 from .legalize_qdq import LegalizeQdq
 from .lower_leftovers import LowerLeftovers
 from .merge_patterns import MergePatterns
 from .partition_regions import PartitionRegions
+from .portable_math import PortableMath
 from .relay_pass import RelayPass
 from .simplify_inference import SimplifyInference
 
@@ -18,12 +18,12 @@ from .simplify_inference import SimplifyInference
 def all_passes() -> tuple[RelayPass, ...]:
     """Return every pass, sorted by name."""
     passes: tuple[RelayPass, ...] = (
-        ExactConstants(),
         InferType(),
         LegalizeQdq(),
         LowerLeftovers(),
         MergePatterns(),
         PartitionRegions(),
+        PortableMath(),
         SimplifyInference(),
     )
     return tuple(sorted(passes, key=lambda relay_pass: relay_pass.name))

@@ -1,4 +1,4 @@
-"""`tvm-pulp opt`: run passes on textual Relay and print the result."""
+"""`tvm-pulp opt`: run passes on textual Relay, or on an ONNX network, and print the result."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from pathlib import Path
 import click
 import numpy as np
 from tvm.ir import IRModule
+from tvm_pulp.passes.refusals import refusals_of
 from tvm_pulp.passes.registry import all_passes, find_pass
 
 from ..console import console, new_table
 from ..errors import ModelError
+from ..frontend.onnx import load_onnx
+from ..partition import prepare
 from ..relay_text import bind_constant, parse_relay, print_relay
 
 
@@ -32,20 +35,30 @@ from ..relay_text import bind_constant, parse_relay, print_relay
 def command(
     file: str | None, names: str, constants: tuple[str, ...], metadata: bool, list_passes: bool
 ) -> None:
-    """Run passes on textual Relay and print the result.
+    """Run passes on textual Relay, or on an ONNX network, and print the result.
 
-    FILE holds a Relay program; `-` reads it from standard input.
+    FILE holds a Relay program (`-` reads it from standard input), or is a quantized network that ends in .onnx.
+    The reasons why operators are not offloaded, as far as the passes found any, follow as comments.
     """
     if list_passes:
         _print_passes()
         return
     if file is None:
-        raise click.UsageError("give a file with Relay text, or `-` for standard input")
+        raise click.UsageError("give a file with Relay text, an .onnx file, or `-` for standard input")
     passes = [find_pass(name.strip()) for name in names.split(",") if name.strip()]
-    mod = _bind(parse_relay(_read(file), file="<stdin>" if file == "-" else file), constants)
+    mod = _bind(_load(file), constants)
     for relay_pass in passes:
         mod = relay_pass(mod)
     click.echo(print_relay(mod, metadata=metadata), nl=False)
+    for operator, reason in sorted(refusals_of(mod).items()):
+        click.echo(f"// refused: {operator}: {reason}")
+
+
+def _load(file: str) -> IRModule:
+    """The module that passes begin with."""
+    if file.endswith(".onnx"):
+        return prepare(*load_onnx(Path(file)))
+    return parse_relay(_read(file), file="<stdin>" if file == "-" else file)
 
 
 def _print_passes() -> None:

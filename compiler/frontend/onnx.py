@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from ..operators import OPERATORS_ATTR
 from .quick_fold import quick_constant_folding
 
 Shapes = Mapping[str, Sequence[int]]
+
+OUTPUT_NAMES_ATTR = "output_tensor_names"  # TVM's: what the C interface calls the outputs
 
 _QUANTIZATION = frozenset({"QuantizeLinear", "DequantizeLinear"})
 _INTEGER = frozenset({"ConvInteger", "MatMulInteger"})
@@ -36,6 +39,7 @@ def load_onnx(path: Path, shapes: Shapes | None = None) -> tuple[tvm.IRModule, d
     _name_nodes(model.graph)
     fixed = _static_shapes(model.graph, path, dict(shapes or {}))
     mod, params = _import(model, fixed, path)
+    mod["main"] = mod["main"].with_attr(OUTPUT_NAMES_ATTR, _output_names(model.graph))
     return mod.with_attr(OPERATORS_ATTR, json.dumps(_operators(model.graph))), params
 
 
@@ -120,6 +124,18 @@ def _import(
             fix="check it with onnx.checker.check_model",
         ) from error
     return mod, dict(params)
+
+
+def _output_names(graph: onnx.GraphProto) -> list[str]:
+    """The outputs' names as C identifiers, each once; what TVM's importer does with the inputs' names."""
+    names: list[str] = []
+    for output in graph.output:
+        name = re.sub(r"\W", "_", output.name, flags=re.ASCII)
+        name = f"output_{name}" if not name or name[0].isdigit() else name
+        while name in names:
+            name += "_"
+        names.append(name)
+    return names
 
 
 def _operators(graph: onnx.GraphProto) -> list[list[str]]:

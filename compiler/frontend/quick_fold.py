@@ -1,8 +1,8 @@
 """Constant folding for TVM's ONNX importer without a compiler run for each constant.
 
-The importer folds after every node, and what it folds in a quantized network are casts of zero points: TVM builds
-and runs a kernel for each, which takes longer than everything else in the import. Here NumPy casts them, and TVM
-folds only where something else is constant.
+The importer folds after every node, and what it folds in a quantized network are casts of zero points: TVM
+builds and runs a kernel for each, which takes longer than everything else in the import. Here NumPy casts
+them, and TVM folds only where something else is constant.
 """
 
 from __future__ import annotations

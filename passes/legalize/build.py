@@ -83,16 +83,15 @@ def pad(expr: relay.Expr, padding: Padding, value: int) -> relay.Expr:
 def sum_dtype(wide: bool) -> str:
     """The dtype of a weighted layer's sums and of its requantization.
 
-    Operands are widened to it before they are multiplied, because TVM folds a multiplier behind a convolution into
-    its weights: exact there (every partial sum of k * w * x stays between the proven bounds), ill-typed in anything
-    narrower.
+    Operands are widened to it before they are multiplied, because TVM folds a multiplier behind a convolution
+    into its weights: exact there (every partial sum of k * w * x stays between the proven bounds), ill-typed
+    in anything narrower.
     """
     return "int64" if wide else "int32"
 
 
 def convolution(x: relay.Expr, weights: npt.NDArray[np.integer], shape: ConvShape, dtype: str) -> relay.Expr:
-    """Sums (of `dtype`) of an NHWC convolution; `weights` (Co, Ci / groups, Kh, Kw), int8, or int16 if they do not
-    fit."""
+    """Sums (of `dtype`) of an NHWC convolution; `weights` (Co, Ci / groups, Kh, Kw) are int8 or int16."""
     padding = shape.padding
     if shape.pad_value and any(padding):
         x, padding = pad(x, padding, shape.pad_value), (0, 0, 0, 0)
@@ -141,10 +140,11 @@ def addition(a: relay.Expr, b: relay.Expr, multipliers: AddMultipliers, bounds: 
 
 def pool_of(attrs: Any) -> Pool:
     """The window of a 2-D pooling operator."""
+    top, left, bottom, right = (int(p) for p in attrs.padding)
     return Pool(
         window=(int(attrs.pool_size[0]), int(attrs.pool_size[1])),
         strides=(int(attrs.strides[0]), int(attrs.strides[1])),
-        padding=tuple(int(p) for p in attrs.padding),
+        padding=(top, left, bottom, right),
     )
 
 

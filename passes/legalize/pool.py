@@ -76,7 +76,8 @@ def _counts(
 def _average(
     island: Island, x: Quantized, pool: build.Pool, include_padding: bool = True
 ) -> Quantized | Refusal:
-    counts = _counts(x, island.shape[2:], pool, include_padding)
+    _, _, height, width = island.shape
+    counts = _counts(x, (height, width), pool, include_padding)
     uniform = bool(np.all(counts == counts.flat[0]))
     multipliers = choose_pool_multipliers(
         x.quantization, island.out, counts.ravel()[:1] if uniform else counts.ravel()

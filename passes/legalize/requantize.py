@@ -1,4 +1,4 @@
-"""Bytes of another scale, or clipped bytes: a Relu or Clip on its own, and what follows an operator that keeps scales."""
+"""Bytes of another scale, or clipped bytes: a Relu or Clip on its own, or behind an operator that copies."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def _flat(x: Quantized, shape: tuple[int, ...]) -> Quantized:
 
 
 def legalize_reshape(island: Island) -> Quantized | Refusal:
-    """`reshape`, `nn.batch_flatten`, `squeeze`, `expand_dims`; a change of scale is a requantization behind it."""
+    """`reshape`, `nn.batch_flatten`, `squeeze`, `expand_dims`, and a requantization where the scale changes."""
     x = island.value(island.core.args[0])
     if x is None:
         return Refusal("its input is not a quantized tensor")

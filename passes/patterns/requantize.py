@@ -20,8 +20,8 @@ def requantize_pattern() -> DFPattern:
 def read_requantize(cast: relay.Call) -> Operands:
     """Takes a match apart.
 
-    With one multiplier and offset it is an average over windows of one element, otherwise a depthwise convolution
-    with a single weight of 1.
+    With one multiplier and offset it is an average over windows of one element, otherwise a depthwise
+    convolution with a single weight of 1.
     """
     widened, requant = read_requant(cast)
     data = widened.args[0]

@@ -12,7 +12,7 @@ endfunction()
 #
 # A static library of the network in a package: the offloaded regions (codegen/host/src/pulp/*.c, warnings are
 # errors) and the rest of the graph as TVM wrote it (codegen/host/src/*.c, its warnings off). TVM's C must
-# compute as it says, hence no fused multiply-add.
+# compute as it says, hence no fused multiply-add, and its polynomials look at the bits of floats.
 function(add_pulp_network target)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "DIR" "")
   if(NOT arg_DIR)
@@ -33,7 +33,7 @@ function(add_pulp_network target)
 
   if(tvms)
     add_library(${target}_tvm OBJECT ${tvms})
-    target_compile_options(${target}_tvm PRIVATE -w -ffp-contract=off)
+    target_compile_options(${target}_tvm PRIVATE -w -ffp-contract=off -fno-strict-aliasing)
     target_include_directories(${target}_tvm PRIVATE ${package}/codegen/host/include)
     target_include_directories(${target}_tvm SYSTEM PRIVATE ${package}/runtime/include)
     target_link_libraries(${target}_tvm PRIVATE pulp_kernels)

@@ -71,7 +71,7 @@ def test_our_code_is_only_in_pulp(files):
 
 def test_no_code_twice_for_two_builds(files):
     again = package_files(build_module(partitioned("net"), name="net"), PulpOptions(l1=20000))
-    assert again == files
+    assert {name for name in files if again[name] != files[name]} == set()
 
 
 def test_metadata(files):

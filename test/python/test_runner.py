@@ -1,8 +1,12 @@
 """Running a package: inputs are checked, outputs compared with the reference, faults are one line."""
 
+import shutil
+
 import numpy as np
 import pytest
+import tvm
 from hand_partition import SHAPE, partitioned
+from tvm import relay
 from tvm_pulp.build import build_module
 from tvm_pulp.cli import run as tvm_pulp
 from tvm_pulp.errors import InputError, ToolError
@@ -77,6 +81,33 @@ def test_command(package, workdir, tmp_path, capsys):
         f"outputs: {tmp_path}/y.npz",
     ]
     assert np.load(tmp_path / "y.npz")["output"].shape == (2, 32)
+
+
+RV32_TOOLS = shutil.which("riscv64-unknown-elf-gcc") and shutil.which("qemu-riscv32")
+NO_RV32 = pytest.mark.skipif(
+    not RV32_TOOLS, reason="needs gcc-riscv64-unknown-elf, picolibc-riscv64-unknown-elf and qemu-user"
+)
+
+
+@pytest.mark.parametrize("platform", ["host", pytest.param("rv32", marks=NO_RV32)])
+def test_inputs_and_outputs_of_any_kind(tmp_path, platform):
+    module = relay.transform.InferType()(tvm.IRModule.from_expr(any_kind()))
+    module = module.with_attr("pulp_legalized", tvm.ir.save_json(module))
+    package = write_package(build_module(module, name="kinds"), tmp_path / "kinds.tar", PulpOptions())
+    state = np.array([[0.5, -3, 1e-20], [1, 2, 3]], np.float32)
+    arrays = {"bytes.1:0": np.array([[[1, -128, 3]], [[4, 5, 127]]], np.int8), "State": state}
+    result = run_package(package, arrays, platform, check=True, workdir=tmp_path)
+    assert result.mismatched_bytes == 0
+    np.testing.assert_array_equal(result.outputs["output0"], [[2, 0, 6], [8, 10, -2]])
+    np.testing.assert_array_equal(result.outputs["output1"], state * np.float32(0.1234567))
+
+
+def any_kind():
+    """An input whose name is no C identifier, two outputs, a constant with more digits than TVM prints."""
+    integers = relay.var("bytes.1:0", shape=(1, 3), dtype="int8")
+    floats = relay.var("State", shape=(3,), dtype="float32")
+    scaled = relay.multiply(floats, relay.const(np.float32(0.1234567)))
+    return relay.Function([integers, floats], relay.Tuple([relay.add(integers, integers), scaled]))
 
 
 # ---- Tools -----------------------------------------------------------------------------------------------

@@ -6,12 +6,14 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tvm.driver.tvmc import compiler, composite_target
 from tvm.driver.tvmc import main as driver
 from tvm_pulp.errors import TargetError
 from tvm_pulp.options import PulpOptions
 from tvm_pulp.package import Package
+from tvm_pulp.runner import run_package
 from tvm_pulp.tvmc_plugin import register
 from tvm_pulp.tvmc_target import PulpTarget, names_pulp, parse_target
 
@@ -68,17 +70,29 @@ def test_same_bytes_twice_and_dumps(tvmc, tmp_path):
     assert tvmc("compile", "--target", "pulp", DIGITS, "-o", "a.tar", *dumps) == (0, "", "")
     assert tvmc("compile", "--target", "pulp, c", DIGITS, "-o", "b.tar", "-f", "pulp") == (0, "", "")
     assert Path("a.tar").read_bytes() == Path("b.tar").read_bytes()
-    assert "tvmgen_default_run" in Path("a.tar.c").read_text()
-    assert "pulp" in Path("offloads.txt").read_text()
+    assert "int32_t tvmgen_default_" in Path("a.tar.c").read_text()
+    assert "@tvmgen_default_pulp_main_0" in Path("a.tar.relay").read_text()
+    assert Path("offloads.txt").read_text().splitlines()[:7] == [
+        "Total number of operators and distribution by targets",
+        "Total: 14",
+        "pulp: 14",
+        "generic: 0",
+        "",
+        "pulp           <-     l0_stem",
+        "pulp           <-          stem (Conv)",
+    ]
 
 
 def test_users_settings_are_kept(tvmc):
     words = ["--executor", "aot", "--runtime", "crt", "--module-name", "digits", "-o", "out"]
-    words += ["--pass-config", "tir.usmp.algorithm=greedy_by_size", "--target-pulp-cores", "4"]
+    words += ["--pass-config", "tir.usmp.algorithm=greedy_by_size", "--target-pulp-cores", "4", "-O", "0"]
     assert tvmc("compile", "--target", "pulp", DIGITS, *words) == (0, "", "")
     package = Package.open("out")
     assert (package.name, package.metadata["pulp"]["options"]["cores"]) == ("digits", 4)
     assert (package.path / "codegen/host/include/tvmgen_digits.h").is_file()
+    # sixteenths, and values where multiplying by the reciprocal of the scale would round another way
+    image = np.resize(np.float32([0.5, 1.5 / 255, 0.0625, 1]), (2, 1, 8, 8))
+    assert run_package(package, {"image": image}, check=True).mismatched_bytes == 0
 
 
 AOT = "pulp needs the ahead-of-time executor: there is no graph executor on the microcontroller"

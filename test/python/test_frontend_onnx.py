@@ -1,0 +1,99 @@
+"""Reading ONNX: what a user may give, the names that come out, and how the rest is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from onnx_layers import QdqModel, chain
+from tvm_pulp.errors import ModelError
+from tvm_pulp.frontend.onnx import OUTPUT_NAMES_ATTR, load_onnx
+from tvm_pulp.frontend.quick_fold import quick_constant_folding
+from tvm_pulp.passes.legalize.read import as_call
+
+
+@pytest.fixture
+def model() -> onnx.ModelProto:
+    return QdqModel(chain("conv-conv")).build()
+
+
+def saved(model: onnx.ModelProto, folder: Path) -> Path:
+    path = folder / "model.onnx"
+    onnx.save(model, path)
+    return path
+
+
+def renamed_output(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
+    old, model.graph.output[0].name = model.graph.output[0].name, name
+    for node in model.graph.node:
+        node.output[:] = [name if out == old else out for out in node.output]
+    return model
+
+
+@pytest.mark.parametrize(
+    ("name", "identifier"), [("logits", "logits"), ("Identity:0", "Identity_0"), ("7", "output_7")]
+)
+def test_outputs_keep_their_names(model, name, identifier, tmp_path):
+    mod, _ = load_onnx(saved(renamed_output(model, name), tmp_path))
+    assert list(mod["main"].attrs[OUTPUT_NAMES_ATTR]) == [identifier]
+
+
+def test_nodes_without_a_name_get_one(model, tmp_path):
+    for node in model.graph.node:
+        node.name = ""
+    mod, _ = load_onnx(saved(model, tmp_path))
+    assert '["Conv_4", "Conv"]' in str(mod.attrs["pulp_operators"])
+
+
+def test_shapes_replace_dynamic_ones(model, tmp_path):
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "N"
+    path = saved(model, tmp_path)
+    with pytest.raises(ModelError) as error:
+        load_onnx(path)
+    assert str(error.value) == (
+        f"{path}: input `input` has the dynamic shape [N, 8, 9, 9]; "
+        'fix it with --input-shapes "input:[1,8,9,9]"'
+    )
+    mod, _ = load_onnx(path, {"input": (1, 8, 9, 9)})
+    assert [int(size) for size in mod["main"].params[0].checked_type.shape] == [1, 8, 9, 9]
+
+
+def test_unknown_input_in_shapes(model, tmp_path):
+    path = saved(model, tmp_path)
+    with pytest.raises(ModelError) as error:
+        load_onnx(path, {"x": (1,)})
+    assert str(error.value) == f"{path}: no input `x`; its inputs are `input`"
+
+
+def test_float_network_is_refused(tmp_path):
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "float",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])],
+    )
+    path = saved(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), tmp_path)
+    with pytest.raises(ModelError, match="is a float network; quantize it first"):
+        load_onnx(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x00" * 64, np.arange(99, dtype=np.uint8).tobytes()])
+def test_other_files_are_refused(content, tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ModelError) as error:
+        load_onnx(path)
+    assert "ONNX file" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_quick_folding_changes_nothing(model, tmp_path):
+    """The same Relay with TVM's own folding."""
+    from tvm import ir, relay  # noqa: PLC0415 (only this test compares with TVM)
+
+    stock, _ = relay.frontend.from_onnx(model, freeze_params=True)
+    with quick_constant_folding():
+        quick, _ = relay.frontend.from_onnx(model, freeze_params=True)
+    assert ir.structural_equal(stock, quick, map_free_vars=True)
+    assert as_call(quick["main"].body, "qnn.dequantize") is not None
