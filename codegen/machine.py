@@ -20,6 +20,16 @@ class DmaModel:
 
 
 @dataclass(frozen=True)
+class L3Model:
+    """The memory behind L2, and transfers between the two, one after another: cycles (of the cluster) = setup +
+    bytes / bytes_per_cycle. `size` is what generated code may use of it."""
+
+    size: int
+    bytes_per_cycle: float = 0.65
+    setup_cycles: int = 500
+
+
+@dataclass(frozen=True)
 class ClusterModel:
     """Cycles of the cluster's kernels, all for one core, with what the cores lose by sharing L1.
 
@@ -48,7 +58,8 @@ class ClusterModel:
 class Machine:
     """The target of a compilation.
 
-    `l1_bytes` and `l2_bytes` are what the generated code may use: the memory less what is reserved.
+    `l1_bytes` and `l2_bytes` are what the generated code may use: the memory less what is reserved. Without
+    `l3` everything has to fit L2.
     """
 
     soc: str
@@ -57,3 +68,4 @@ class Machine:
     l2_bytes: int
     dma: DmaModel
     cluster: ClusterModel
+    l3: L3Model | None = None

@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from tvm_pulp.codegen.plan import Plan
 from tvm_pulp.errors import PlanError
 
-VERSION = 1
+VERSION = 2
 INDENT = 1
 
 

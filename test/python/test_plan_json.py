@@ -25,7 +25,7 @@ def test_round_trip(text: str) -> None:
 
 def test_is_plain_json_with_enums_by_value(text: str) -> None:
     body = json.loads(text)
-    assert body["version"] == 1
+    assert body["version"] == 2
     assert body["layers"][0]["order"] in ("channels_outer", "space_outer")
     assert body["layers"][0]["buffers"][0]["operand"] == "x"
 
@@ -33,7 +33,7 @@ def test_is_plain_json_with_enums_by_value(text: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"version": 1', '"version": 2', "plan: version 2 of the plan format, expected 1"),
+        ('"version": 2', '"version": 1', "plan: version 1 of the plan format, expected 2"),
         ('"operand": "x"', '"operand": "z"', "plan.layers[0].buffers[0].operand: 'z' is none of"),
         ('"cores": 8', '"cores": "8"', "plan.cores: '8' isn't int"),
         ('"cores": 8', '"kores": 8', "plan: expected the fields"),

@@ -7,7 +7,7 @@
 #include "fault.h"
 
 typedef struct {
-  uint64_t runs, commands[2], bytes[2]; /* by pulp_dma_direction_t */
+  uint64_t runs, commands[PULP_DMA_DIRECTIONS], bytes[PULP_DMA_DIRECTIONS]; /* by pulp_dma_direction_t */
 } counters_t;
 
 typedef struct layer_stats {
@@ -78,14 +78,22 @@ static void write_string(FILE *file, const char *text) {
 static void write_counters(FILE *file, const counters_t *c) {
   fprintf(file,
           "\"runs\": %" PRIu64 ", \"commands_in\": %" PRIu64 ", \"commands_out\": %" PRIu64
-          ", \"bytes_in\": %" PRIu64 ", \"bytes_out\": %" PRIu64 "}",
+          ", \"bytes_in\": %" PRIu64 ", \"bytes_out\": %" PRIu64,
           c->runs, c->commands[PULP_DMA_L2_TO_L1], c->commands[PULP_DMA_L1_TO_L2],
           c->bytes[PULP_DMA_L2_TO_L1], c->bytes[PULP_DMA_L1_TO_L2]);
+  if (c->commands[PULP_L3_TO_L2] || c->commands[PULP_L2_TO_L3]) {
+    fprintf(file,
+            ", \"l3_commands_in\": %" PRIu64 ", \"l3_commands_out\": %" PRIu64 ", \"l3_bytes_in\": %" PRIu64
+            ", \"l3_bytes_out\": %" PRIu64,
+            c->commands[PULP_L3_TO_L2], c->commands[PULP_L2_TO_L3], c->bytes[PULP_L3_TO_L2],
+            c->bytes[PULP_L2_TO_L3]);
+  }
+  fputc('}', file);
 }
 
 static void add(counters_t *total, const counters_t *c) {
   total->runs += c->runs;
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < PULP_DMA_DIRECTIONS; i++) {
     total->commands[i] += c->commands[i];
     total->bytes[i] += c->bytes[i];
   }
@@ -99,7 +107,7 @@ int pulp_stats_write(const char *path, const char *network, uint32_t inferences)
   fputs("{\"network\": ", file);
   write_string(file, network);
   fprintf(file, ", \"inferences\": %" PRIu32 ",\n \"layers\": [", inferences);
-  counters_t total = {0, {0, 0}, {0, 0}};
+  counters_t total = {0, {0}, {0}};
   for (const layer_stats_t *entry = stats.first; entry; entry = entry->next) {
     fputs(entry == stats.first ? "\n  {\"name\": " : ",\n  {\"name\": ", file);
     write_string(file, entry->layer->name);

@@ -6,7 +6,8 @@
 
 #include "pulp_runtime.h"
 
-typedef enum { PULP_DMA_L2_TO_L1, PULP_DMA_L1_TO_L2 } pulp_dma_direction_t;
+typedef enum { PULP_DMA_L2_TO_L1, PULP_DMA_L1_TO_L2, PULP_L3_TO_L2, PULP_L2_TO_L3 } pulp_dma_direction_t;
+#define PULP_DMA_DIRECTIONS 4
 
 /* Following commands count for `layer`. A layer is known by its address; name and address must stay valid. */
 void pulp_stats_begin_layer(const pulp_layer_info_t *layer);
@@ -18,6 +19,9 @@ void pulp_stats_count(pulp_dma_direction_t direction, uint32_t commands, uint32_
  *   {"network": "net", "inferences": 2,
  *    "layers": [{"name": "conv", "runs": 2, "commands_in": 8, "commands_out": 4, "bytes_in": 96, "bytes_out":
  * 64}], "total": {"runs": 2, "commands_in": 8, "commands_out": 4, "bytes_in": 96, "bytes_out": 64}}
+ *
+ * A layer during which L3 was used has also "l3_commands_in", "l3_commands_out", "l3_bytes_in" (to L2) and
+ * "l3_bytes_out".
  *
  * Layers in the order of their first run; numbers are sums over all inferences. 0, or not 0 if the file can't
  * be written. */
