@@ -1,46 +1,26 @@
 """Addresses of the activations between layers in the region's L2 arena.
 
 A tensor lives from the layer that writes it to the last layer that reads it; tensors that live at the same
-time must not share bytes. The caller owns the region's inputs and outputs.
+time must not share bytes, unless a layer's output may overwrite its input. The caller owns the region's inputs
+and outputs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 from ortools.sat.python import cp_model
-from tvm_pulp.codegen.align import align
+from tvm_pulp.codegen.align import ALIGNMENT, align
 from tvm_pulp.codegen.graph import LayerGraph
-from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.params import pack_size
+from tvm_pulp.codegen.in_place import input_distance
 from tvm_pulp.codegen.plan import L2Buffer, LayerPlan
-from tvm_pulp.errors import PlanError
 
 DETERMINISTIC_SECONDS = 0.5
 SEED = 1
-LARGEST_NAMED = 3
 
-
-@dataclass(frozen=True)
-class L2Allocation:
-    """The placed tensors, the arena's size, and with the packed parameters all L2 bytes in use."""
-
-    buffers: tuple[L2Buffer, ...]
-    arena_bytes: int
-    l2_used: int
-
-
-def allocate_l2(graph: LayerGraph, plans: Sequence[LayerPlan], machine: Machine) -> L2Allocation:
-    """Places all tensors. Raises PlanError, naming the largest contributors, if they and the parameters don't
-    fit the machine's L2."""
-    buffers = place(lifetimes(graph))
-    arena = max((buffer.offset + align(buffer.size) for buffer in buffers), default=0)
-    params = {plan.layer: pack_size(plan) for plan in plans}
-    used = arena + sum(params.values())
-    if used > machine.l2_bytes:
-        raise _l2_error(graph, buffers, params, used, machine)
-    return L2Allocation(tuple(buffers), arena, used)
+Distances = Mapping[tuple[str, str], int]
+"""(lower tensor, upper tensor) -> the least difference of their offsets, where it isn't the lower one's size."""
 
 
 def lifetimes(graph: LayerGraph) -> list[L2Buffer]:
@@ -54,56 +34,95 @@ def lifetimes(graph: LayerGraph) -> list[L2Buffer]:
     ]
 
 
-def place(buffers: Sequence[L2Buffer]) -> list[L2Buffer]:
+def in_place_distances(graph: LayerGraph, plans: Sequence[LayerPlan], buffers: Sequence[L2Buffer]) -> Distances:
+    """For each output and each input that dies with its layer: how far the output must begin before it."""
+    last = {buffer.tensor: buffer.last for buffer in buffers}
+    return {
+        (layer.output, name): input_distance(graph, layer, plan)
+        for index, (layer, plan) in enumerate(zip(graph.layers, plans, strict=True))
+        for name in layer.inputs
+        if layer.output in last and last.get(name) == index
+    }
+
+
+def arena_bytes(buffers: Sequence[L2Buffer]) -> int:
+    """Bytes of an arena that holds the buffers."""
+    return max((buffer.offset + align(buffer.size) for buffer in buffers), default=0)
+
+
+def place(buffers: Sequence[L2Buffer], distances: Distances | None = None) -> list[L2Buffer]:
     """Offsets that make the arena small: proven least where the solver has the time, else first fit."""
-    greedy = _first_fit(buffers)
-    top = max((buffer.offset + align(buffer.size) for buffer in greedy), default=0)
-    if top == _least_possible(buffers):
+    distances = distances or {}
+    greedy = _first_fit(buffers, distances)
+    if arena_bytes(greedy) == least_arena(buffers, distances):
         return greedy
-    return _solve(buffers, greedy, top)
+    return _solve(buffers, greedy, distances)
 
 
-def _least_possible(buffers: Sequence[L2Buffer]) -> int:
-    """Bytes alive during the fullest layer."""
-    steps = {buffer.first for buffer in buffers}
-    return max(
-        (sum(align(buffer.size) for buffer in buffers if buffer.first <= at <= buffer.last) for at in steps),
-        default=0,
-    )
+def least_arena(buffers: Sequence[L2Buffer], distances: Distances) -> int:
+    """Bytes alive during the fullest layer; no arena is smaller."""
+    return max((_live_bytes(buffers, distances, buffer.first) for buffer in buffers), default=0)
 
 
-def _first_fit(buffers: Sequence[L2Buffer]) -> list[L2Buffer]:
+def _live_bytes(buffers: Sequence[L2Buffer], distances: Distances, layer: int) -> int:
+    alive = {buffer.tensor: align(buffer.size) for buffer in buffers if buffer.first <= layer <= buffer.last}
+    shared = [
+        alive[low] - max(distance, alive[low] - alive[high])
+        for (low, high), distance in distances.items()
+        if low in alive and high in alive
+    ]
+    return sum(alive.values()) - sum(shared)
+
+
+def _distance(low: L2Buffer, high: L2Buffer, distances: Distances) -> int:
+    return distances.get((low.tensor, high.tensor), align(low.size))
+
+
+def _meet(one: L2Buffer, other: L2Buffer) -> bool:
+    return one.first <= other.last and other.first <= one.last
+
+
+def _first_fit(buffers: Sequence[L2Buffer], distances: Distances) -> list[L2Buffer]:
     """Largest first, each at the lowest address that is free during its life."""
-    placed: dict[str, L2Buffer] = {}
+    placed: list[L2Buffer] = []
     for buffer in sorted(buffers, key=lambda item: (-item.size, item.first)):
-        offset = 0
-        rivals = [p for p in placed.values() if p.first <= buffer.last and buffer.first <= p.last]
-        for rival in sorted(rivals, key=lambda item: item.offset):
-            if offset + align(buffer.size) <= rival.offset:
-                break
-            offset = max(offset, rival.offset + align(rival.size))
-        placed[buffer.tensor] = _at(buffer, offset)
-    return [placed[buffer.tensor] for buffer in buffers]
+        rivals = [rival for rival in placed if _meet(rival, buffer)]
+        starts = sorted({0, *(rival.offset + _distance(rival, buffer, distances) for rival in rivals)})
+        free = (at for at in starts if all(_apart(_at(buffer, at), rival, distances) for rival in rivals))
+        placed.append(_at(buffer, next(free)))
+    by_name = {buffer.tensor: buffer for buffer in placed}
+    return [by_name[buffer.tensor] for buffer in buffers]
+
+
+def _apart(one: L2Buffer, other: L2Buffer, distances: Distances) -> bool:
+    above = other.offset >= one.offset + _distance(one, other, distances)
+    return above or one.offset >= other.offset + _distance(other, one, distances)
 
 
 def _at(buffer: L2Buffer, offset: int) -> L2Buffer:
     return L2Buffer(buffer.tensor, offset, buffer.size, buffer.first, buffer.last)
 
 
-def _solve(buffers: Sequence[L2Buffer], greedy: Sequence[L2Buffer], top: int) -> list[L2Buffer]:
-    """Rectangles of life time by address that don't overlap, below the lowest possible top."""
+def _solve(
+    buffers: Sequence[L2Buffer], greedy: Sequence[L2Buffer], distances: Distances
+) -> list[L2Buffer]:
+    """Of every two buffers that live at the same time one lies above the other, below the lowest possible
+    top."""
+    top = arena_bytes(greedy)
     model = cp_model.CpModel()
-    offsets = [model.new_int_var(0, (top - align(b.size)) // 8, b.tensor) for b in buffers]
-    height = model.new_int_var(_least_possible(buffers) // 8, top // 8, "arena")
-    lives = [model.new_fixed_size_interval_var(b.first, b.last - b.first + 1, b.tensor) for b in buffers]
-    places = [
-        model.new_fixed_size_interval_var(offset, align(b.size) // 8, b.tensor)
-        for offset, b in zip(offsets, buffers, strict=True)
-    ]
-    model.add_no_overlap_2d(lives, places)
+    offsets = [model.new_int_var(0, (top - align(b.size)) // ALIGNMENT, b.tensor) for b in buffers]
+    height = model.new_int_var(0, top // ALIGNMENT, "arena")
+    for (one, at), (other, other_at) in combinations(zip(buffers, offsets, strict=True), 2):
+        if _meet(one, other):
+            above = model.new_bool_var(f"{other.tensor} above {one.tensor}")
+            low = _distance(one, other, distances) // ALIGNMENT
+            high = _distance(other, one, distances) // ALIGNMENT
+            model.add(at + low <= other_at).only_enforce_if(above)
+            model.add(other_at + high <= at).only_enforce_if(~above)
     for offset, first_fit, buffer in zip(offsets, greedy, buffers, strict=True):
-        model.add(offset + align(buffer.size) // 8 <= height)
-        model.add_hint(offset, first_fit.offset // 8)
+        model.add(offset + align(buffer.size) // ALIGNMENT <= height)
+        model.add_hint(offset, first_fit.offset // ALIGNMENT)
+    model.add(height >= least_arena(buffers, distances) // ALIGNMENT)
     model.minimize(height)
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
@@ -111,22 +130,4 @@ def _solve(buffers: Sequence[L2Buffer], greedy: Sequence[L2Buffer], top: int) ->
     solver.parameters.max_deterministic_time = DETERMINISTIC_SECONDS
     if solver.solve(model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return list(greedy)
-    return [_at(b, 8 * solver.value(offset)) for b, offset in zip(buffers, offsets, strict=True)]
-
-
-def _l2_error(
-    graph: LayerGraph, buffers: Sequence[L2Buffer], params: dict[str, int], used: int, machine: Machine
-) -> PlanError:
-    parts = [
-        (buffer.size, f"tensor {graph.tensors[buffer.tensor].source or buffer.tensor}") for buffer in buffers
-    ]
-    sources = {layer.name: ", ".join(layer.sources) or layer.name for layer in graph.layers}
-    parts += [(size, f"parameters of {sources[name]}") for name, size in params.items()]
-    parts.sort(key=lambda part: -part[0])
-    largest = "; ".join(f"{name} {size} bytes" for size, name in parts[:LARGEST_NAMED])
-    return PlanError(
-        f"activations and parameters need {used} bytes of L2 memory, there are {machine.l2_bytes}"
-        f" (largest: {largest})",
-        where=f"region {graph.name}",
-        fix=f"choose a SoC or -l2= with at least {used} bytes",
-    )
+    return [_at(b, ALIGNMENT * solver.value(offset)) for b, offset in zip(buffers, offsets, strict=True)]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tvm_pulp.codegen.align import align
+from tvm_pulp.codegen.cost.layer import step_costs
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Window
-from tvm_pulp.codegen.l2_allocator import allocate_l2
+from tvm_pulp.codegen.l2_plan import plan_l2
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import LayerPlan, Plan
 from tvm_pulp.codegen.schedule import schedule_layer
@@ -19,7 +20,10 @@ def plan_region(graph: LayerGraph, machine: Machine) -> Plan:
     and parameters don't fit L2; the error says how much would do."""
     searches = _Searches(machine)
     layers = tuple(_plan_layer(graph, layer, machine, searches) for layer in graph.layers)
-    arena = allocate_l2(graph, layers, machine)
+    costs = [
+        step_costs(graph, layer, plan, machine) for layer, plan in zip(graph.layers, layers, strict=True)
+    ]
+    l2 = plan_l2(graph, layers, costs, machine)
     return Plan(
         region=graph.name,
         soc=machine.soc,
@@ -27,10 +31,12 @@ def plan_region(graph: LayerGraph, machine: Machine) -> Plan:
         l1_bytes=machine.l1_bytes,
         l2_bytes=machine.l2_bytes,
         l1_used=max((_l1_top(layer) for layer in layers), default=0),
-        l2_used=arena.l2_used,
-        l2_arena=arena.arena_bytes,
+        l2_used=l2.used,
+        l2_arena=l2.arena,
         layers=layers,
-        l2_buffers=arena.buffers,
+        l2_buffers=l2.buffers,
+        transfers=l2.transfers,
+        prediction=l2.prediction,
     )
 
 
