@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jinja2 import Environment
+from tvm_pulp.codegen.emit_l3 import l3_text
 from tvm_pulp.codegen.emit_layer import layer_text
 from tvm_pulp.codegen.emit_params import emit_params
 from tvm_pulp.codegen.emit_templates import template_environment
@@ -33,10 +34,7 @@ def _check_match(graph: LayerGraph, plan: Plan) -> None:
 
 
 def _source(templates: Environment, graph: LayerGraph, plan: Plan) -> str:
-    layers = [
-        layer_text(templates, graph, index, layer_plan, plan.cores)
-        for index, layer_plan in enumerate(plan.layers)
-    ]
+    layers = [layer_text(templates, graph, index, plan) for index in range(len(plan.layers))]
     places = _tensor_places(graph)
     calls = [
         call(layer.function, ["l1", *(places[name] for name in (*node.inputs, node.output))])
@@ -49,10 +47,11 @@ def _source(templates: Environment, graph: LayerGraph, plan: Plan) -> str:
         cores=plan.cores,
         l1_bytes=plan.l1_used,
         arena=_arena(plan),
+        l3=l3_text(templates, graph, plan),
         layers=[layer.definitions for layer in layers],
         fields="\n".join(f"  uint8_t *{name};" for name in _parameters(graph)),
         tensors="\n".join(_tensors(graph, plan)),
-        calls="\n".join(calls),
+        calls="\n".join(_around(calls) if plan.transfers else calls),
         entry=_prototype(graph),
         arguments="{" + ", ".join(["pulp_l1_arena(L1_BYTES)", *_parameters(graph)]) + "}",
     )
@@ -91,12 +90,21 @@ def _comment(graph: LayerGraph, plan: Plan) -> list[str]:
             "L2", [f"{plan.l2_used:,} of {plan.l2_bytes:,} bytes", f"{plan.l2_arena:,} of them activations"]
         ),
         *labelled("work", [f"{work:,} MAC", f"about {cycles:,} cycles"]),
+        *_l3_comment(plan),
         " *",
         " * Every core runs every layer: run_<layer> goes through the steps of its tile loop. compute_<layer>",
         " * is all cores' work and ends with a barrier; core 0 also calls load_<layer> and store_<layer>,",
         " * which start transfers: while a step computes, the loads of the next step and the store of the one",
         " * before are under way. */",
     ]
+
+
+def _l3_comment(plan: Plan) -> list[str]:
+    if not plan.transfers:
+        return []
+    size, waits = sum(one.size for one in plan.transfers), plan.prediction.l3_waits
+    words = [f"{size:,} bytes in {len(plan.transfers)} transfers", f"about {waits:,} cycles of waiting"]
+    return labelled("L3", words)
 
 
 def _layers(graph: LayerGraph) -> str:
@@ -115,10 +123,15 @@ def _arena(plan: Plan) -> str:
     if plan.l2_arena == 0:
         return ""
     return (
-        "/* Activations between layers. */\n"
+        f"/* Activations between layers{' and parameters from L3' if plan.transfers else ''}. */\n"
         f"enum {{ L2_ARENA_BYTES = {plan.l2_arena} }};\n"
         "static PULP_L2 uint8_t l2_arena[L2_ARENA_BYTES];\n\n"
     )
+
+
+def _around(calls: list[str]) -> list[str]:
+    """The calls of the layers between begin and end of the use of L3."""
+    return ["  if (pulp_core_id() == 0) l3_begin();", *calls, "  if (pulp_core_id() == 0) l3_end();"]
 
 
 def _tensor_places(graph: LayerGraph) -> dict[str, str]:

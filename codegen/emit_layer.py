@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from jinja2 import Environment
 from tvm_pulp.codegen.emit_kernels import compute_tile
+from tvm_pulp.codegen.emit_l3 import layer_marks
 from tvm_pulp.codegen.emit_params import params_bytes, params_symbol
 from tvm_pulp.codegen.emit_steps import COLUMNS, StepTable, step_table
 from tvm_pulp.codegen.emit_text import LINE, address, comment_text, designated, fill, labelled, signature
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, macs
+from tvm_pulp.codegen.l3_places import params_places, streams_params, transfers_of
 from tvm_pulp.codegen.params import has_params
-from tvm_pulp.codegen.plan import L1Buffer, LayerPlan
+from tvm_pulp.codegen.plan import L1Buffer, L3Kind, LayerPlan, Plan
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,13 @@ class _Functions:
     store: _Function
 
 
-def layer_text(templates: Environment, graph: LayerGraph, index: int, plan: LayerPlan, cores: int) -> LayerText:
+def layer_text(templates: Environment, graph: LayerGraph, index: int, region: Plan) -> LayerText:
     """Text of the `index`-th layer of a region."""
-    layer = graph.layers[index]
-    table = step_table(graph, layer, plan)
-    functions = _functions(graph, layer, plan, table)
-    run = _run(templates, graph, layer, table, functions)
+    layer, plan, cores = graph.layers[index], region.layers[index], region.cores
+    table = step_table(graph, layer, plan, params_places(region, index))
+    job = _Job(graph, region, index, table)
+    functions = _functions(job)
+    run = _run(templates, job, functions)
     step_type = f"step_{layer.name}_t"
     definitions = templates.get_template("layer.c.j2").render(
         name=layer.name,
@@ -75,7 +78,32 @@ def layer_text(templates: Environment, graph: LayerGraph, index: int, plan: Laye
     return LayerText(f"run_{layer.name}", definitions)
 
 
-def _functions(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) -> _Functions:
+@dataclass(frozen=True)
+class _Job:
+    """What the text of a layer depends on."""
+
+    graph: LayerGraph
+    region: Plan
+    index: int
+    table: StepTable
+
+    @property
+    def layer(self) -> Layer:
+        return self.graph.layers[self.index]
+
+    @property
+    def plan(self) -> LayerPlan:
+        return self.region.layers[self.index]
+
+    @property
+    def params(self) -> str:
+        """C for the array in which the parameter blocks lie when the DMA fetches them."""
+        in_arena = streams_params(self.region, self.index)
+        return "l2_arena" if in_arena else params_symbol(self.graph, self.layer)
+
+
+def _functions(job: _Job) -> _Functions:
+    graph, layer, plan, table = job.graph, job.layer, job.plan, job.table
     name, inputs = layer.name, _input_names(layer)
     return _Functions(
         load=_Function(
@@ -83,7 +111,7 @@ def _functions(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTabl
             f"load_{name}",
             (*_pointers(inputs), "uint8_t *l1", "loads_t *loads"),
             (*inputs, "l1", "&loads"),
-            _load(graph, layer, plan, table),
+            _load(job),
         ),
         compute=_Function(
             "void ", f"compute_{name}", ("uint8_t *l1",), ("l1",), compute_tile(graph, layer, plan, table)
@@ -98,18 +126,19 @@ def _functions(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTabl
     )
 
 
-def _run(
-    templates: Environment, graph: LayerGraph, layer: Layer, table: StepTable, functions: _Functions
-) -> str:
+def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
     """The layer's entry function: one tile, or the pipelined loop over tiles."""
+    layer, table, marks = job.layer, job.table, layer_marks(job.region, job.index)
     name, inputs, steps = layer.name, _input_names(layer), table.plan.steps
-    l2_ranges = _l2_ranges(graph, layer, table.plan)
+    l2_ranges = _l2_ranges(job)
     y_slots = 1 + max(step.y_slot for step in steps)
     body = templates.get_template("run_pipelined.c.j2" if len(steps) > 1 else "run_single.c.j2").render(
         name=name,
         n_steps=len(steps),
         l2_ranges="\n".join(l2_ranges),
         n_l2=len(l2_ranges),
+        l3_first=f"    l3_at({job.index}, -1);\n" if marks.first else "",
+        l3_step=f"l3_at({job.index}, {'t' if len(steps) > 1 else '0'});" if marks.steps else "",
         no_stores=", ".join(["PULP_DMA_NONE"] * y_slots),
         wait_stores="\n".join(f"    pulp_dma_wait(stores[{slot}]);" for slot in range(y_slots)),
         y_slot=table.expression("y_slot"),
@@ -207,19 +236,23 @@ def _info(name: str, l1_ranges: int) -> str:
     return designated(f"static const pulp_layer_info_t info_{name}", fields, indent=0)
 
 
-def _l2_ranges(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> list[str]:
+def _l2_ranges(job: _Job) -> list[str]:
+    graph, layer = job.graph, job.layer
     names = zip(layer.inputs, _input_names(layer), strict=True)
     ranges = [(tensor, name, str(graph.tensors[tensor].size_bytes)) for tensor, name in names]
     ranges.append((layer.output, "out", str(graph.tensors[layer.output].size_bytes)))
-    if has_params(layer):
-        ranges.append(("parameters", params_symbol(graph, layer), str(params_bytes(layer, plan))))
+    if streams_params(job.region, job.index):
+        places = {(one.l2_offset, one.size) for one in transfers_of(job.region, job.index, L3Kind.PARAMS)}
+        ranges += [("parameters", address("l2_arena", str(place)), str(size)) for place, size in sorted(places)]
+    elif has_params(layer):
+        ranges.append(("parameters", params_symbol(graph, layer), str(params_bytes(layer, job.plan))))
     return [fill("      {", [f'"{name}"', base, size], "},") for name, base, size in ranges]
 
 
-def _load(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) -> list[str]:
-    lines = _load_x(graph, layer, plan, table)
-    if has_params(layer):
-        lines += _load_params(graph, layer, table)
+def _load(job: _Job) -> list[str]:
+    lines = _load_x(job.graph, job.layer, job.plan, job.table)
+    if has_params(job.layer):
+        lines += _load_params(job)
     return lines
 
 
@@ -246,11 +279,12 @@ def _load_x(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) 
     ]
 
 
-def _load_params(graph: LayerGraph, layer: Layer, table: StepTable) -> list[str]:
+def _load_params(job: _Job) -> list[str]:
+    table = job.table
     target, source = table.expression("params_l1"), table.expression("params")
     arguments = [address("l1", target), address("params", source), table.expression("params_size")]
     copy = f"loads->params = pulp_dma_in({', '.join(arguments)});"
-    declaration = f"  const uint8_t *const params = {params_symbol(graph, layer)};"
+    declaration = f"  const uint8_t *const params = {job.params};"
     if not table.varies("load_params"):
         return [declaration, f"  {copy}"]
     return [declaration, f"  if ({table.expression('load_params')}) {{", f"    {copy}", "  }"]

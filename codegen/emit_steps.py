@@ -6,6 +6,7 @@ table, and the code reads it from there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
@@ -17,7 +18,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "x_l1": ("uint32_t", "input buffer, offset in L1"),
     "x2_l1": ("uint32_t", "second input's buffer, offset in L1"),
     "x_data": ("uint32_t", "where the input box goes inside its padded buffer, offset in L1"),
-    "params": ("uint32_t", "parameter block: offset in the layer's parameters"),
+    "params": ("uint32_t", "parameter block: offset in the layer's parameters, or in L2"),
     "params_l1": ("uint32_t", "parameter buffer, offset in L1"),
     "params_size": ("uint32_t", "bytes of the parameter block"),
     "y": ("uint32_t", "output box: offset in the tensor"),
@@ -90,10 +91,15 @@ class StepTable:
         return [name for name in COLUMNS if name in self.used]
 
 
-def step_table(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> StepTable:
-    """The table of a layer, with every column that its operands have."""
+def step_table(
+    graph: LayerGraph, layer: Layer, plan: LayerPlan, params_places: Sequence[int] | None = None
+) -> StepTable:
+    """The table of a layer, with every column that its operands have. `params_places` are the offsets of the
+    steps' parameter blocks in the L2 arena, if they come from L3."""
     x_tensor, y_tensor = graph.tensors[layer.inputs[0]], graph.tensors[layer.output]
     rows = [_row(plan, step, x_tensor, y_tensor) for step in plan.steps]
+    for row, place in zip(rows, params_places or (), strict=False):
+        row["params"] = place
     return StepTable(plan, {name: tuple(row[name] for row in rows) for name in rows[0]})
 
 

@@ -20,7 +20,7 @@ DETERMINISTIC_SECONDS = 0.5
 SEED = 1
 
 Distances = Mapping[tuple[str, str], int]
-"""(lower tensor, upper tensor) -> the least difference of their offsets, where it isn't the lower one's size."""
+"""(lower tensor, upper tensor) -> the least difference of their offsets, where it isn't the lower one's size"""
 
 
 def lifetimes(graph: LayerGraph) -> list[L2Buffer]:
@@ -103,9 +103,7 @@ def _at(buffer: L2Buffer, offset: int) -> L2Buffer:
     return L2Buffer(buffer.tensor, offset, buffer.size, buffer.first, buffer.last)
 
 
-def _solve(
-    buffers: Sequence[L2Buffer], greedy: Sequence[L2Buffer], distances: Distances
-) -> list[L2Buffer]:
+def _solve(buffers: Sequence[L2Buffer], greedy: Sequence[L2Buffer], distances: Distances) -> list[L2Buffer]:
     """Of every two buffers that live at the same time one lies above the other, below the lowest possible
     top."""
     top = arena_bytes(greedy)

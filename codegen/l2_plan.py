@@ -18,7 +18,7 @@ from tvm_pulp.codegen.l3_chunks import params_chunks
 from tvm_pulp.codegen.l3_schedule import Placed, bound, place_chunks, waits
 from tvm_pulp.codegen.machine import L3Model, Machine
 from tvm_pulp.codegen.params import pack_size
-from tvm_pulp.codegen.plan import L2Buffer, L3Kind, L3Transfer, LayerPlan, Mark, Prediction
+from tvm_pulp.codegen.plan import L2Buffer, L3Kind, L3Transfer, LayerPlan, Prediction
 from tvm_pulp.codegen.timeline import Timeline, timeline
 from tvm_pulp.errors import PlanError
 

@@ -132,8 +132,8 @@ class L3Kind(Enum):
 @dataclass(frozen=True, order=True)
 class Mark:
     """A moment of a region's execution: the operands of `step` of layer `layer` (an index) have arrived in L1,
-    and those of the next step are about to be fetched. Step -1 is before a layer's first step; layer = number of
-    layers, step -1, is the end of the region."""
+    and those of the next step are about to be fetched. Step -1 is before a layer's first step; step -1 of the
+    layer after the last one is the end of the region."""
 
     layer: int
     step: int

@@ -20,9 +20,7 @@ def plan_region(graph: LayerGraph, machine: Machine) -> Plan:
     and parameters don't fit L2; the error says how much would do."""
     searches = _Searches(machine)
     layers = tuple(_plan_layer(graph, layer, machine, searches) for layer in graph.layers)
-    costs = [
-        step_costs(graph, layer, plan, machine) for layer, plan in zip(graph.layers, layers, strict=True)
-    ]
+    costs = [step_costs(graph, layer, plan, machine) for layer, plan in zip(graph.layers, layers, strict=True)]
     l2 = plan_l2(graph, layers, costs, machine)
     return Plan(
         region=graph.name,

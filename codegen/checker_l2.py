@@ -1,0 +1,207 @@
+"""The part of the independent check that is about L2 and L3: homes, lifetimes, transfers and their order.
+
+Moments are compared as marks (`plan.Mark`). What shares bytes at the same time is found pair by pair; where an
+output overwrites its layer's input, the layer is replayed byte by byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from tvm_pulp.codegen.graph import Layer, LayerGraph
+from tvm_pulp.codegen.machine import Machine
+from tvm_pulp.codegen.plan import Box, L2Buffer, L3Kind, L3Transfer, LayerPlan, Mark, Plan
+from tvm_pulp.errors import PlanError
+
+MOST_JOBS = 64
+L3_WORD = 4
+
+
+def check_l2(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
+    """Raises PlanError unless everything outside of L1 has a place, in time, that nothing else uses."""
+    _check_homes(graph, plan)
+    _check_order(plan)
+    _check_params(plan)
+    _check_room(machine, plan)
+    for one, other in combinations(_uses(plan), 2):
+        if _clash(one, other) and not _overwrites(graph, plan, one, other):
+            raise _fail(f"shares bytes with {other.what} while both live", one.what)
+
+
+def _fail(what: str, where: str) -> PlanError:
+    return PlanError(what, where=f"plan, {where}")
+
+
+# ---- Activations ---------------------------------------------------------------------------------------------
+
+
+def _check_homes(graph: LayerGraph, plan: Plan) -> None:
+    lives = _lives(graph)
+    if sorted(buffer.tensor for buffer in plan.l2_buffers) != sorted(lives):
+        raise _fail("the tensors in L2 aren't those between layers", "L2")
+    for buffer in plan.l2_buffers:
+        where = f"L2 buffer {buffer.tensor}"
+        tensor = graph.tensors[buffer.tensor]
+        if buffer.size != tensor.height * tensor.width * tensor.channels:
+            raise _fail(f"{buffer.size} bytes aren't the tensor's size", where)
+        if buffer.offset < 0 or buffer.offset + buffer.size > plan.l2_arena:
+            raise _fail("lies outside of the arena", where)
+        first, last = lives[buffer.tensor]
+        if buffer.first > first or buffer.last < last:
+            raise _fail(f"lives from layer {first} to {last}, not {buffer.first} to {buffer.last}", where)
+
+
+def _lives(graph: LayerGraph) -> dict[str, tuple[int, int]]:
+    """First and last layer of every tensor that the region itself keeps."""
+    lives: dict[str, tuple[int, int]] = {}
+    for index, layer in enumerate(graph.layers):
+        for name in layer.inputs:
+            if name in lives:
+                lives[name] = (lives[name][0], index)
+        if layer.output not in graph.outputs:
+            lives[layer.output] = (index, index)
+    return lives
+
+
+# ---- Transfers -----------------------------------------------------------------------------------------------
+
+
+def _transfer_words(index: int) -> str:
+    return f"L3 transfer {index}"
+
+
+def _check_order(plan: Plan) -> None:
+    """Each transfer is started and awaited at marks that there are, after the one before it."""
+    for index, one in enumerate(plan.transfers):
+        where = _transfer_words(index)
+        if not (_is_mark(plan, one.start) and _is_mark(plan, one.wait)):
+            raise _fail("is started or awaited at a step that isn't there", where)
+        if one.wait < one.start:
+            raise _fail("is awaited before it is started", where)
+        before = plan.transfers[index - 1] if index else one
+        if one.start < before.start or one.wait < before.wait:
+            raise _fail(f"is started or awaited before {_transfer_words(index - 1)}", where)
+        if index >= MOST_JOBS and plan.transfers[index - MOST_JOBS].wait > one.start:
+            raise _fail(f"more than {MOST_JOBS} transfers are under way", where)
+        if one.size < 1 or one.size % L3_WORD or one.l2_offset % L3_WORD or one.l3_offset % L3_WORD:
+            raise _fail("its size and places aren't whole words", where)
+        if one.l2_offset < 0 or one.l2_offset + one.size > plan.l2_arena or one.l3_offset < 0:
+            raise _fail("leaves the arena", where)
+
+
+def _is_mark(plan: Plan, mark: Mark) -> bool:
+    if mark.layer == len(plan.layers):
+        return mark.step == -1
+    return 0 <= mark.layer < len(plan.layers) and -1 <= mark.step < len(plan.layers[mark.layer].steps)
+
+
+def _check_params(plan: Plan) -> None:
+    """Every block of a layer with parameters in L3 is in L2 when a step fetches it."""
+    for index, layer in enumerate(plan.layers):
+        transfers = [one for one in plan.transfers if (one.kind, one.layer) == (L3Kind.PARAMS, index)]
+        for number, step in enumerate(layer.steps):
+            if not transfers or not step.load_params:
+                continue
+            where = f"layer {layer.layer}, step {number}"
+            here = [one for one in transfers if _holds(one, step.params_offset, step.params_size)]
+            if len(here) != 1:
+                raise _fail(
+                    f"{len(here)} transfers bring the parameters at {step.params_offset} from L3", where
+                )
+            if not here[0].first <= number <= here[0].last:
+                raise _fail("isn't among the steps that its parameters' transfer serves", where)
+            if here[0].wait > Mark(index, number - 1):
+                raise _fail("its parameters are fetched before their transfer from L3 is awaited", where)
+    for index, one in enumerate(plan.transfers):
+        if not 0 <= one.layer < len(plan.layers):
+            raise _fail("serves a layer that isn't there", _transfer_words(index))
+        if one.kind is L3Kind.PARAMS and one.l3_offset + one.size > _params_bytes(plan.layers[one.layer]):
+            raise _fail("reads beyond the layer's parameters", _transfer_words(index))
+
+
+def _holds(one: L3Transfer, offset: int, size: int) -> bool:
+    return one.l3_offset <= offset and offset + size <= one.l3_offset + one.size
+
+
+def _params_bytes(layer: LayerPlan) -> int:
+    return max(step.params_offset + step.params_size for step in layer.steps)
+
+
+def _check_room(machine: Machine, plan: Plan) -> None:
+    in_l3 = {one.layer for one in plan.transfers if one.kind is L3Kind.PARAMS}
+    sizes = [_params_bytes(layer) for layer in plan.layers]
+    kept = sum(size for index, size in enumerate(sizes) if index not in in_l3)
+    if plan.l2_used < plan.l2_arena + kept:
+        raise _fail(f"arena and parameters need {plan.l2_arena + kept} bytes, not {plan.l2_used}", "L2")
+    if plan.transfers and machine.l3 is None:
+        raise _fail("there is no L3", "header")
+    needed = plan.l3_arena + sum(size for index, size in enumerate(sizes) if index in in_l3)
+    if machine.l3 is not None and needed > machine.l3.size:
+        raise _fail(f"uses {needed} bytes of L3, there are {machine.l3.size}", "header")
+
+
+# ---- Bytes at the same time ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Use:
+    """Bytes of the arena in use from one mark up to, not including, another."""
+
+    what: str
+    offset: int
+    size: int
+    start: Mark
+    end: Mark
+    buffer: L2Buffer | None = None
+
+
+def _uses(plan: Plan) -> Iterator[_Use]:
+    for buffer in plan.l2_buffers:
+        start, end = Mark(buffer.first, -1), Mark(buffer.last + 1, -1)
+        yield _Use(f"L2 buffer {buffer.tensor}", buffer.offset, buffer.size, start, end, buffer)
+    for index, one in enumerate(plan.transfers):
+        # A block is out of L2 when the last step that fetches it has its operands.
+        end = Mark(one.layer, one.last)
+        yield _Use(_transfer_words(index), one.l2_offset, one.size, one.start, end)
+
+
+def _clash(one: _Use, other: _Use) -> bool:
+    together = one.start < other.end and other.start < one.end
+    return together and one.offset < other.offset + other.size and other.offset < one.offset + one.size
+
+
+def _overwrites(graph: LayerGraph, plan: Plan, one: _Use, other: _Use) -> bool:
+    """True if the two are the output and an input of the only layer during which both live, and the output's
+    bytes reach only what has been read."""
+    if one.buffer is None or other.buffer is None:
+        return False
+    source, out = (
+        (one.buffer, other.buffer) if one.buffer.first < other.buffer.first else (other.buffer, one.buffer)
+    )
+    layer = graph.layers[out.first]
+    if source.last != out.first or layer.output != out.tensor or source.tensor not in layer.inputs:
+        return False
+    return _replay(graph, layer, plan.layers[out.first], source, out)
+
+
+def _replay(graph: LayerGraph, layer: Layer, plan: LayerPlan, source: L2Buffer, out: L2Buffer) -> bool:
+    """Goes through the steps backwards: what a step stores must not be what later steps load."""
+    bottom = min(source.offset, out.offset)
+    top = max(source.offset + source.size, out.offset + out.size)
+    read_later = np.zeros(top - bottom, np.bool_)
+
+    def part(buffer: L2Buffer, box: Box) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+        tensor = graph.tensors[buffer.tensor]
+        start = buffer.offset - bottom
+        whole = read_later[start : start + buffer.size].reshape(tensor.height, tensor.width, tensor.channels)
+        return whole[box.h0 : box.h0 + box.h, box.w0 : box.w0 + box.w, box.c0 : box.c0 + box.c]
+
+    for step in reversed(plan.steps):
+        if part(out, step.y).any():
+            return False
+        if step.load_x:
+            part(source, step.x)[...] = True
+    return True
