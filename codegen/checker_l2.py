@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
+from math import inf
 
 import numpy as np
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.plan import Box, L2Buffer, L3Kind, L3Transfer, LayerPlan, Mark, Plan
+from tvm_pulp.codegen.plan import Box, L2Buffer, L3Buffer, L3Kind, L3Transfer, LayerPlan, Mark, Plan
 from tvm_pulp.errors import PlanError
 
 MOST_JOBS = 64
@@ -25,6 +26,7 @@ def check_l2(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
     _check_homes(graph, plan)
     _check_order(plan)
     _check_params(plan)
+    _check_bands(graph, plan)
     _check_room(machine, plan)
     for one, other in combinations(_uses(plan), 2):
         if _clash(one, other) and not _overwrites(graph, plan, one, other):
@@ -40,8 +42,10 @@ def _fail(what: str, where: str) -> PlanError:
 
 def _check_homes(graph: LayerGraph, plan: Plan) -> None:
     lives = _lives(graph)
-    if sorted(buffer.tensor for buffer in plan.l2_buffers) != sorted(lives):
-        raise _fail("the tensors in L2 aren't those between layers", "L2")
+    homes = [*(buffer.tensor for buffer in plan.l2_buffers), *(buffer.tensor for buffer in plan.l3_buffers)]
+    if sorted(homes) != sorted(lives):
+        raise _fail("the tensors in L2 and L3 aren't those between layers", "L2")
+    _check_l3_homes(graph, plan, lives)
     for buffer in plan.l2_buffers:
         where = f"L2 buffer {buffer.tensor}"
         tensor = graph.tensors[buffer.tensor]
@@ -52,6 +56,20 @@ def _check_homes(graph: LayerGraph, plan: Plan) -> None:
         first, last = lives[buffer.tensor]
         if buffer.first > first or buffer.last < last:
             raise _fail(f"lives from layer {first} to {last}, not {buffer.first} to {buffer.last}", where)
+
+
+def _check_l3_homes(graph: LayerGraph, plan: Plan, lives: dict[str, tuple[int, int]]) -> None:
+    for buffer in plan.l3_buffers:
+        where = f"L3 buffer {buffer.tensor}"
+        if buffer.size != graph.tensors[buffer.tensor].size_bytes:
+            raise _fail(f"{buffer.size} bytes aren't the tensor's size", where)
+        if buffer.offset < 0 or buffer.offset + buffer.size > plan.l3_arena:
+            raise _fail("lies outside of the arena", where)
+    for one, other in combinations(plan.l3_buffers, 2):
+        (first, last), (other_first, other_last) = lives[one.tensor], lives[other.tensor]
+        apart = one.offset + one.size <= other.offset or other.offset + other.size <= one.offset
+        if not apart and first <= other_last and other_first <= last:
+            raise _fail(f"shares bytes with {other.tensor} while both live", f"L3 buffer {one.tensor}")
 
 
 def _lives(graph: LayerGraph) -> dict[str, tuple[int, int]]:
@@ -130,6 +148,72 @@ def _params_bytes(layer: LayerPlan) -> int:
     return max(step.params_offset + step.params_size for step in layer.steps)
 
 
+def _check_bands(graph: LayerGraph, plan: Plan) -> None:
+    """Every step of a layer with an input or its output in L3 has the rows that it reads or writes in L2, and
+    they are read from L3 after they were written."""
+    homes = {buffer.tensor: buffer for buffer in plan.l3_buffers}
+    for index, layer in enumerate(graph.layers):
+        for name in {layer.output, *layer.inputs} & set(homes):
+            kind = L3Kind.STORE if name == layer.output else L3Kind.LOAD
+            _check_band(graph, plan, index, homes[name], kind)
+    for number, one in enumerate(plan.transfers):
+        if one.kind is L3Kind.PARAMS:
+            continue
+        if one.tensor not in homes:
+            raise _fail(f"moves {one.tensor}, which isn't in L3", _transfer_words(number))
+        home, layer = homes[one.tensor], graph.layers[one.layer]
+        if one.tensor not in ((layer.output,) if one.kind is L3Kind.STORE else layer.inputs):
+            raise _fail(f"moves {one.tensor}, which its layer doesn't touch", _transfer_words(number))
+        if one.l3_offset < home.offset or one.l3_offset + one.size > home.offset + home.size:
+            raise _fail(f"leaves the bytes of {one.tensor} in L3", _transfer_words(number))
+        if one.kind is L3Kind.LOAD:
+            _check_written(plan, home, number)
+
+
+def _check_band(graph: LayerGraph, plan: Plan, index: int, home: L3Buffer, kind: L3Kind) -> None:
+    tensor, layer = graph.tensors[home.tensor], plan.layers[index]
+    row_bytes = tensor.width * tensor.channels
+    transfers = [
+        one for one in plan.transfers if (one.kind, one.layer, one.tensor) == (kind, index, home.tensor)
+    ]
+    for number, step in enumerate(layer.steps):
+        where = f"layer {layer.layer}, step {number}"
+        if kind is L3Kind.LOAD and not step.load_x:
+            continue
+        serving = [one for one in transfers if one.first <= number <= one.last]
+        if len(serving) != 1:
+            raise _fail(f"{len(serving)} transfers serve it with {home.tensor}", where)
+        one, box = serving[0], step.x if kind is L3Kind.LOAD else step.y
+        begin = home.offset + box.h0 * row_bytes
+        if not _holds(one, begin, box.h * row_bytes):
+            raise _fail(f"its rows of {home.tensor} aren't in the transfer that serves it", where)
+        if kind is L3Kind.LOAD and one.wait > Mark(index, number - 1):
+            raise _fail("its input is fetched before its transfer from L3 is awaited", where)
+        if kind is L3Kind.STORE and one.start < _stored(layer, index, number):
+            raise _fail("its output leaves for L3 before it is stored in L2", where)
+
+
+def _stored(layer: LayerPlan, index: int, number: int) -> Mark:
+    """When the store of a step has been awaited: before the next step that uses its buffer, or at the end."""
+    for later in range(number + 1, len(layer.steps)):
+        if layer.steps[later].y_slot == layer.steps[number].y_slot:
+            return Mark(index, later)
+    return Mark(index + 1, -1)
+
+
+def _check_written(plan: Plan, home: L3Buffer, number: int) -> None:
+    """All bytes that a transfer brings were written by transfers before it."""
+    one = plan.transfers[number]
+    written = np.zeros(home.size, np.bool_)
+    for before in plan.transfers[:number]:
+        if before.kind is L3Kind.STORE and before.tensor == home.tensor:
+            begin = before.l3_offset - home.offset
+            written[begin : begin + before.size] = True
+    begin = one.l3_offset - home.offset
+    if not written[begin : begin + one.size].all():
+        raise _fail(f"reads rows of {home.tensor} that aren't in L3 yet", _transfer_words(number))
+
+
 def _check_room(machine: Machine, plan: Plan) -> None:
     in_l3 = {one.layer for one in plan.transfers if one.kind is L3Kind.PARAMS}
     sizes = [_params_bytes(layer) for layer in plan.layers]
@@ -148,24 +232,35 @@ def _check_room(machine: Machine, plan: Plan) -> None:
 
 @dataclass(frozen=True)
 class _Use:
-    """Bytes of the arena in use from one mark up to, not including, another."""
+    """Bytes of the arena in use from one moment up to, not including, another. At a mark come first the ends of
+    what tensors and steps use, then transfer after transfer is started, each after the waits for those before
+    it, then tensors and steps begin to use bytes."""
 
     what: str
     offset: int
     size: int
-    start: Mark
-    end: Mark
+    start: tuple[Mark, float]
+    end: tuple[Mark, float]
     buffer: L2Buffer | None = None
 
 
 def _uses(plan: Plan) -> Iterator[_Use]:
     for buffer in plan.l2_buffers:
-        start, end = Mark(buffer.first, -1), Mark(buffer.last + 1, -1)
+        start, end = (Mark(buffer.first, -1), inf), (Mark(buffer.last + 1, -1), -inf)
         yield _Use(f"L2 buffer {buffer.tensor}", buffer.offset, buffer.size, start, end, buffer)
     for index, one in enumerate(plan.transfers):
-        # A block is out of L2 when the last step that fetches it has its operands.
-        end = Mark(one.layer, one.last)
-        yield _Use(_transfer_words(index), one.l2_offset, one.size, one.start, end)
+        start, end = (one.start, float(index)), (Mark(one.layer, _last_fetch(plan, one)), -inf)
+        if one.kind is L3Kind.STORE:
+            start, end = (Mark(one.layer, one.first), inf), (one.wait, index + 0.5)
+        yield _Use(_transfer_words(index), one.l2_offset, one.size, start, end)
+
+
+def _last_fetch(plan: Plan, one: L3Transfer) -> int:
+    """The last step that fetches what a transfer brings: when it has its operands, the bytes are free."""
+    steps = plan.layers[one.layer].steps[: one.last + 1]
+    params = one.kind is L3Kind.PARAMS
+    fetching = [i for i, step in enumerate(steps) if (step.load_params if params else step.load_x)]
+    return max(fetching, default=one.last)
 
 
 def _clash(one: _Use, other: _Use) -> bool:

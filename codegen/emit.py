@@ -13,6 +13,12 @@ from tvm_pulp.codegen.params import has_params
 from tvm_pulp.codegen.plan import Plan
 from tvm_pulp.errors import PlanError
 
+_L3_ARENA = """/* Activations in L3; bands of their rows pass through the arena in L2. */
+enum {{ L3_ARENA_BYTES = {} }};
+static PULP_L3_RAM uint8_t l3_arena[L3_ARENA_BYTES];
+
+"""
+
 
 def emit_region(graph: LayerGraph, plan: Plan) -> dict[str, str]:
     """C sources and headers of a region, file name -> text: `<region>.{c,h}` and, where a layer has
@@ -35,7 +41,7 @@ def _check_match(graph: LayerGraph, plan: Plan) -> None:
 
 def _source(templates: Environment, graph: LayerGraph, plan: Plan) -> str:
     layers = [layer_text(templates, graph, index, plan) for index in range(len(plan.layers))]
-    places = _tensor_places(graph)
+    places = _tensor_places(graph) | {buffer.tensor: "l2_arena" for buffer in plan.l3_buffers}
     calls = [
         call(layer.function, ["l1", *(places[name] for name in (*node.inputs, node.output))])
         for layer, node in zip(layers, graph.layers, strict=True)
@@ -126,6 +132,7 @@ def _arena(plan: Plan) -> str:
         f"/* Activations between layers{' and parameters from L3' if plan.transfers else ''}. */\n"
         f"enum {{ L2_ARENA_BYTES = {plan.l2_arena} }};\n"
         "static PULP_L2 uint8_t l2_arena[L2_ARENA_BYTES];\n\n"
+        + (_L3_ARENA.format(plan.l3_arena) if plan.l3_arena else "")
     )
 
 

@@ -11,9 +11,9 @@ from tvm_pulp.codegen.emit_params import params_bytes, params_symbol
 from tvm_pulp.codegen.emit_steps import COLUMNS, StepTable, step_table
 from tvm_pulp.codegen.emit_text import LINE, address, comment_text, designated, fill, labelled, signature
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, macs
-from tvm_pulp.codegen.l3_places import params_places, streams_params, transfers_of
+from tvm_pulp.codegen.l3_places import step_places, streams_params, transfers_of
 from tvm_pulp.codegen.params import has_params
-from tvm_pulp.codegen.plan import L1Buffer, L3Kind, LayerPlan, Plan
+from tvm_pulp.codegen.plan import L1Buffer, L3Kind, L3Transfer, LayerPlan, Plan
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class _Functions:
 def layer_text(templates: Environment, graph: LayerGraph, index: int, region: Plan) -> LayerText:
     """Text of the `index`-th layer of a region."""
     layer, plan, cores = graph.layers[index], region.layers[index], region.cores
-    table = step_table(graph, layer, plan, params_places(region, index))
+    table = step_table(graph, layer, plan, step_places(graph, region, index))
     job = _Job(graph, region, index, table)
     functions = _functions(job)
     run = _run(templates, job, functions)
@@ -238,15 +238,24 @@ def _info(name: str, l1_ranges: int) -> str:
 
 def _l2_ranges(job: _Job) -> list[str]:
     graph, layer = job.graph, job.layer
-    names = zip(layer.inputs, _input_names(layer), strict=True)
-    ranges = [(tensor, name, str(graph.tensors[tensor].size_bytes)) for tensor, name in names]
-    ranges.append((layer.output, "out", str(graph.tensors[layer.output].size_bytes)))
+    operands = zip((*layer.inputs, layer.output), (*_input_names(layer), "out"), strict=True)
+    ranges = [(tensor, name, str(graph.tensors[tensor].size_bytes)) for tensor, name in operands]
+    in_l3 = {buffer.tensor for buffer in job.region.l3_buffers}
+    ranges = [one for one in ranges if one[0] not in in_l3]
+    for tensor in sorted({layer.output, *layer.inputs} & in_l3):
+        kind = L3Kind.STORE if tensor == layer.output else L3Kind.LOAD
+        ranges += _arena_ranges(tensor, transfers_of(job.region, job.index, kind, tensor))
     if streams_params(job.region, job.index):
-        places = {(one.l2_offset, one.size) for one in transfers_of(job.region, job.index, L3Kind.PARAMS)}
-        ranges += [("parameters", address("l2_arena", str(place)), str(size)) for place, size in sorted(places)]
+        ranges += _arena_ranges("parameters", transfers_of(job.region, job.index, L3Kind.PARAMS))
     elif has_params(layer):
         ranges.append(("parameters", params_symbol(graph, layer), str(params_bytes(layer, job.plan))))
     return [fill("      {", [f'"{name}"', base, size], "},") for name, base, size in ranges]
+
+
+def _arena_ranges(name: str, transfers: tuple[L3Transfer, ...]) -> list[tuple[str, str, str]]:
+    """Name, address and size of each place in the arena that transfers use."""
+    places = sorted({(one.l2_offset, one.size) for one in transfers})
+    return [(name, address("l2_arena", str(offset)), str(size)) for offset, size in places]
 
 
 def _load(job: _Job) -> list[str]:
@@ -268,7 +277,7 @@ def _load_x(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) 
     copies = [f"loads->x = {function}({target}, {address('in', source)}, &box);"]
     if len(layer.inputs) > 1:
         target = address("l1", table.expression("x2_l1"))
-        copies.append(f"loads->x2 = {function}({target}, {address('in2', source)}, &box);")
+        copies.append(f"loads->x2 = {function}({target}, {address('in2', table.expression('x2'))}, &box);")
     if not table.varies("load_x"):
         return [designated("const pulp_box_t box", box), *(f"  {copy}" for copy in copies)]
     return [

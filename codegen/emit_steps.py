@@ -6,15 +6,16 @@ table, and the code reads it from there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
+from tvm_pulp.codegen.l3_places import StepPlaces
 from tvm_pulp.codegen.plan import Box, LayerPlan, Operand, TileStep
 
 # In the order in which they appear in the table: wide columns first, so that a row has no holes.
 COLUMNS: dict[str, tuple[str, str]] = {
     "x": ("uint32_t", "input box: offset in the tensor"),
+    "x2": ("uint32_t", "second input's box: offset in the tensor"),
     "x_l1": ("uint32_t", "input buffer, offset in L1"),
     "x2_l1": ("uint32_t", "second input's buffer, offset in L1"),
     "x_data": ("uint32_t", "where the input box goes inside its padded buffer, offset in L1"),
@@ -91,16 +92,22 @@ class StepTable:
         return [name for name in COLUMNS if name in self.used]
 
 
-def step_table(
-    graph: LayerGraph, layer: Layer, plan: LayerPlan, params_places: Sequence[int] | None = None
-) -> StepTable:
-    """The table of a layer, with every column that its operands have. `params_places` are the offsets of the
-    steps' parameter blocks in the L2 arena, if they come from L3."""
+def step_table(graph: LayerGraph, layer: Layer, plan: LayerPlan, places: StepPlaces | None = None) -> StepTable:
+    """The table of a layer, with every column that its operands have. Offsets of what lies in L3 are replaced
+    by `places` in the L2 arena."""
     x_tensor, y_tensor = graph.tensors[layer.inputs[0]], graph.tensors[layer.output]
     rows = [_row(plan, step, x_tensor, y_tensor) for step in plan.steps]
-    for row, place in zip(rows, params_places or (), strict=False):
-        row["params"] = place
+    in_arena = {} if places is None else _in_arena(places)
+    for column, offsets in in_arena.items():
+        for row, offset in zip(rows, offsets, strict=True):
+            row[column] = offset
     return StepTable(plan, {name: tuple(row[name] for row in rows) for name in rows[0]})
+
+
+def _in_arena(places: StepPlaces) -> dict[str, tuple[int, ...]]:
+    columns = {"params": places.params, "y": places.output}
+    columns |= dict(zip(("x", "x2"), places.inputs, strict=False))
+    return {column: offsets for column, offsets in columns.items() if offsets is not None}
 
 
 def _row(plan: LayerPlan, step: TileStep, x_tensor: Tensor, y_tensor: Tensor) -> dict[str, int]:
@@ -108,6 +115,7 @@ def _row(plan: LayerPlan, step: TileStep, x_tensor: Tensor, y_tensor: Tensor) ->
     x, y, padding = step.x, step.y, step.padding
     row = {
         "x": _box_offset(x_tensor, x),
+        "x2": _box_offset(x_tensor, x),
         "x_l1": slots[Operand.X, step.x_slot],
         "x2_l1": slots.get((Operand.X2, step.x_slot), 0),
         "params": step.params_offset,

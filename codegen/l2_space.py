@@ -10,8 +10,10 @@ from tvm_pulp.codegen.align import align
 
 @dataclass(frozen=True)
 class Rect:
-    """`size` bytes at `offset`, in use from mark number `start` up to, not including, `end`."""
+    """`size` bytes at `offset`, in use from mark number `start` up to, not including, `end`; `name` tells
+    those apart that are to be placed."""
 
+    name: str
     start: int
     end: int
     offset: int
@@ -21,6 +23,15 @@ class Rect:
     def top(self) -> int:
         """The first aligned offset behind it."""
         return self.offset + align(self.size)
+
+    def meets(self, other: Rect) -> bool:
+        """True if there is a time at which both are in use."""
+        return self.start < other.end and other.start < self.end
+
+
+def arena_bytes(rects: Iterable[Rect]) -> int:
+    """Bytes of an arena that holds them."""
+    return max((rect.top for rect in rects), default=0)
 
 
 def find_room(rects: Iterable[Rect], start: int, end: int, size: int, limit: int) -> int | None:

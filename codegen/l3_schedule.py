@@ -1,18 +1,19 @@
-"""When and where to parameters come from L3: as early as there is room for them in L2.
+"""When and where to data come from L3 and go there: as early as there is room for them in L2.
 
-Transfers are done one after another, in the order in which their data are needed; starting each at the first
+Transfers are done one after another, in the order in which they must be complete; starting each at the first
 mark at which its place is free is best for all later ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import ceil
 
 from tvm_pulp.codegen.l2_space import Rect, find_room
 from tvm_pulp.codegen.l3_chunks import Chunk
 from tvm_pulp.codegen.machine import L3Model
+from tvm_pulp.codegen.plan import L3Kind
 from tvm_pulp.codegen.timeline import Timeline
 
 MOST_JOBS = 64  # PULP_L3_MAX_JOBS of the runtime
@@ -27,21 +28,40 @@ class Placed:
     offset: int
 
 
-def place_chunks(chunks: Sequence[Chunk], tensors: Sequence[Rect], limit: int) -> list[Placed] | None:
-    """The earliest start of each chunk, which are in the order of their need; None if one has no place in the
-    arena of `limit` bytes even when it is needed."""
+def in_order(chunks: Sequence[Chunk]) -> list[Chunk]:
+    """The order of transfers: as they must be complete, and of several the one that may start first."""
+    kinds = list(L3Kind)
+    return sorted(chunks, key=lambda c: (c.need, c.earliest, -kinds.index(c.kind), c.layer, c.l3_offset))
+
+
+def place_chunks(
+    chunks: Sequence[Chunk], fixed: Sequence[Rect], stored: Mapping[Chunk, Rect], limit: int
+) -> list[Placed] | None:
+    """The earliest start of each of the ordered chunks beside `fixed`; None if one has no place in the arena of
+    `limit` bytes even when it is needed. `stored` are the places of those that go to L3.
+
+    At the mark at which a chunk must have left for L3 its place is free for transfers that come after it.
+    """
     placed: list[Placed] = []
-    rects = list(tensors)
+    leaving = {chunk: replace(rect, end=rect.end + 1) for chunk, rect in stored.items()}
+    rects = [*fixed, *leaving.values()]
     start = 0
     for index, chunk in enumerate(chunks):
+        start = max(start, chunk.earliest)
         if index >= MOST_JOBS:
             start = max(start, chunks[index - MOST_JOBS].need)
-        found = _first_room(chunk, start, rects, limit)
-        if found is None:
+        if chunk in stored:
+            found: Placed | None = Placed(chunk, start, stored[chunk].offset)
+            mine = stored[chunk]
+            rects.remove(leaving[chunk])
+        else:
+            found = _first_room(chunk, start, rects, limit)
+            mine = Rect("", start, chunk.free, 0 if found is None else found.offset, chunk.size)
+        if found is None or found.start > chunk.need:
             return None
         start = found.start
-        rects = [rect for rect in rects if rect.end > start]
-        rects.append(Rect(start, chunk.free, found.offset, chunk.size))
+        rects = [rect for rect in rects if rect.end > start or rect in leaving.values()]
+        rects.append(replace(mine, start=min(mine.start, start)))
         placed.append(found)
     return placed
 
@@ -78,9 +98,9 @@ def transfer_cycles(model: L3Model, size: int) -> int:
 def bound(params: Sequence[int], live: Sequence[int], marks: Timeline, limit: int, model: L3Model) -> int:
     """Cycles that no choice of transfers and resident parameters can beat.
 
-    `params` are the bytes of each layer's packed parameters, `live` those of the activations in L2 during each
-    layer. From the begin of layer i to the begin of layer j > i pass at least the cycles of the layers between,
-    and as many as it takes to bring their parameters from L3, less what can have been in L2 already.
+    `params` are the bytes of each layer's packed parameters, `live` those of the activations in L2 at the begin
+    of each layer. From the begin of layer i to the begin of layer j > i pass at least the cycles of the layers
+    between, and as many as it takes to bring their parameters from L3, less what can have been in L2 already.
     """
     layers = len(params)
     least = [0] * (layers + 1)

@@ -144,12 +144,14 @@ class L3Transfer:
     """One transfer between L3 and the L2 arena.
 
     It serves steps `first` to `last` of layer `layer`: their parameter blocks, or the rows of their input or
-    output, lie in the `size` bytes at `l2_offset`, which correspond to those at `l3_offset`. It is started at
-    `start` and waited for at `wait`. All transfers of a plan are started, done and waited for in their order.
+    output `tensor` (empty for parameters), lie in the `size` bytes at `l2_offset`, which correspond to those at
+    `l3_offset`. It is started at `start` and waited for at `wait`. All transfers of a plan are started, done
+    and waited for in their order.
     """
 
     kind: L3Kind
     layer: int
+    tensor: str
     first: int
     last: int
     l3_offset: int

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.cost.layer import step_costs
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Window
-from tvm_pulp.codegen.l2_plan import plan_l2
+from tvm_pulp.codegen.l2_plan import L2Task, plan_l2
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import LayerPlan, Plan
 from tvm_pulp.codegen.schedule import schedule_layer
@@ -19,31 +19,50 @@ def plan_region(graph: LayerGraph, machine: Machine) -> Plan:
     """The plan of a region. Raises PlanError if a layer has no tile that fits L1, or the region's activations
     and parameters don't fit L2; the error says how much would do."""
     searches = _Searches(machine)
-    layers = tuple(_plan_layer(graph, layer, machine, searches) for layer in graph.layers)
-    costs = [step_costs(graph, layer, plan, machine) for layer, plan in zip(graph.layers, layers, strict=True)]
-    l2 = plan_l2(graph, layers, costs, machine)
+    for layer in graph.layers:
+        _check_window(layer)
+    l2 = plan_l2(
+        L2Task(
+            graph=graph,
+            best=tuple(_plan_layer(graph, layer, machine, searches) for layer in graph.layers),
+            by_rows=lambda index: _plans_by_rows(graph, graph.layers[index], machine, searches),
+            cost=lambda index, plan: step_costs(graph, graph.layers[index], plan, machine),
+            machine=machine,
+        )
+    )
     return Plan(
         region=graph.name,
         soc=machine.soc,
         cores=machine.cores,
         l1_bytes=machine.l1_bytes,
         l2_bytes=machine.l2_bytes,
-        l1_used=max((_l1_top(layer) for layer in layers), default=0),
+        l1_used=max((_l1_top(layer) for layer in l2.layers), default=0),
         l2_used=l2.used,
         l2_arena=l2.arena,
-        layers=layers,
+        layers=l2.layers,
         l2_buffers=l2.buffers,
+        l3_arena=l2.l3_arena,
+        l3_buffers=l2.l3_buffers,
         transfers=l2.transfers,
         prediction=l2.prediction,
     )
 
 
-def _plan_layer(graph: LayerGraph, layer: Layer, machine: Machine, searches: _Searches) -> LayerPlan:
-    _check_window(layer)
-    best = searches.of(graph, layer).best
-    plan = schedule_layer(
-        graph, layer, best.plan.tile, machine.cores, order=best.plan.order, variant=best.variant
-    )
+def _plans_by_rows(
+    graph: LayerGraph, layer: Layer, machine: Machine, searches: _Searches
+) -> tuple[LayerPlan, ...]:
+    """The best plans of a layer that works row by row, without and with limits to the rows of a tile."""
+    height = graph.tensors[layer.output].height
+    limits = dict.fromkeys((height, -(-height // 8), 1))
+    return tuple(_plan_layer(graph, layer, machine, searches, limit) for limit in limits)
+
+
+def _plan_layer(
+    graph: LayerGraph, layer: Layer, machine: Machine, searches: _Searches, most_rows: int | None = None
+) -> LayerPlan:
+    best = searches.of(graph, layer, most_rows).best
+    tile, order = best.plan.tile, best.plan.order
+    plan = schedule_layer(graph, layer, tile, machine.cores, order=order, variant=best.variant)
     return replace(plan, cycles=best.cycles)
 
 
@@ -82,13 +101,13 @@ class _Searches:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._done: dict[_Signature, Search] = {}
+        self._done: dict[tuple[_Signature, int | None], Search] = {}
 
-    def of(self, graph: LayerGraph, layer: Layer) -> Search:
+    def of(self, graph: LayerGraph, layer: Layer, most_rows: int | None) -> Search:
         """The ways to run a layer. Raises PlanError if none fits L1."""
-        signature = _signature(graph, layer)
+        signature = (_signature(graph, layer), most_rows)
         if signature not in self._done:
-            found = search_tiles(graph, layer, self._machine)
+            found = search_tiles(graph, layer, self._machine, most_rows)
             if isinstance(found, NothingFits):
                 raise _l1_error(layer, found.l1_bytes, self._machine)
             self._done[signature] = found

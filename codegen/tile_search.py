@@ -59,12 +59,15 @@ class NothingFits:
     l1_bytes: int
 
 
-def search_tiles(graph: LayerGraph, layer: Layer, machine: Machine) -> Search | NothingFits:
-    """The best way to run a layer within the machine's L1, or how much it would take."""
+def search_tiles(
+    graph: LayerGraph, layer: Layer, machine: Machine, most_rows: int | None = None
+) -> Search | NothingFits:
+    """The best way to run a layer within the machine's L1, or how much it would take; with `most_rows` of those
+    that finish a row of tiles, of at most so many rows of the map, before they begin the next."""
     tables = [
         tile_tables(graph, layer, machine.cores, machine.l1_bytes, variant) for variant in variants(layer)
     ]
-    target = _Target(graph, layer, machine)
+    target = _Target(graph, layer, machine, most_rows)
     estimates = [found for table in tables for found in _estimates(target, table)]
     if not estimates:
         return NothingFits(min(int(table.l1_bytes().min()) for table in tables))
@@ -98,6 +101,7 @@ class _Target:
     graph: LayerGraph
     layer: Layer
     machine: Machine
+    most_rows: int | None
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,10 @@ class _Pairs:
 
 def _estimates(target: _Target, table: TileTables) -> list[_Estimate]:
     """The most promising tile sizes of a table, in each loop order."""
-    rows, columns = np.nonzero(table.l1_bytes() <= target.machine.l1_bytes)
+    fits = table.l1_bytes() <= target.machine.l1_bytes
+    if target.most_rows is not None:
+        fits &= table.space["h"][:, None] <= target.most_rows
+    rows, columns = np.nonzero(fits)
     if rows.size == 0:
         return []
     pairs = _Pairs(
@@ -132,7 +139,7 @@ def _estimates(target: _Target, table: TileTables) -> list[_Estimate]:
         {name: column[columns] for name, column in table.channels.items()},
     )
     found: list[_Estimate] = []
-    for order in _orders(table, pairs):
+    for order in _orders(table, pairs) if target.most_rows is None else (LoopOrder.SPACE_OUTER,):
         loads = _loads(table, pairs, order)
         cycles, dma_cycles = _cycles(target, table, pairs, loads)
         found += _most_promising(table, pairs, order, cycles, dma_cycles)

@@ -188,7 +188,7 @@ PLAN_DEFECTS: list[tuple[Callable[[Plan], Plan], str]] = [
     (lambda p: _l2(p, 0, lambda b: replace(b, offset=p.l2_arena - 8)), "t0: lies outside of the arena"),
     (lambda p: _l2(p, 0, lambda b: replace(b, size=8)), "L2 buffer t0: 8 bytes aren't the tensor's size"),
     (lambda p: _l2(p, 0, lambda b: replace(b, last=2)), "L2 buffer t0: lives from layer 0 to 3, not 0 to 2"),
-    (lambda p: _l2(p, 1, lambda b: replace(b, offset=p.l2_buffers[0].offset)), "t0: shares bytes with t1"),
+    (lambda p: _l2(p, 1, lambda b: replace(b, offset=p.l2_buffers[0].offset)), "t0: shares bytes with L2 buffer t1"),
 ]  # fmt: skip
 
 

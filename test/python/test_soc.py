@@ -155,9 +155,9 @@ def test_bad_options(options: PulpOptions, message: str) -> None:
         ),
         (
             "[memory.l2]",
-            "[memory.l3]",
-            "[memory.l3]",
-            "unknown key `l3` in table [memory]; its keys: l1, l2",
+            "[memory.l4]",
+            "[memory.l4]",
+            "unknown key `l4` in table [memory]; its keys: l1, l2, l3",
         ),
         (
             "[dma]",
