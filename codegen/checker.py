@@ -19,6 +19,12 @@ from tvm_pulp.codegen.plan import Box, L1Buffer, LayerPlan, Operand, Plan, TileS
 from tvm_pulp.errors import PlanError
 
 ALIGNMENT = 8
+_PER_CHANNEL = frozenset(LayerKind) - {
+    LayerKind.CONV2D,
+    LayerKind.POINTWISE,
+    LayerKind.CONV_DIRECT,
+    LayerKind.LINEAR,
+}
 
 
 def check_plan(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
@@ -126,7 +132,9 @@ def _scratch(layer: Layer, layer_plan: LayerPlan, step: TileStep, cores: int) ->
     kernel_h, kernel_w = layer.window.kernel_h, layer.window.kernel_w
     column = kernel_w * (step.padding.top + step.x.h + step.padding.bottom) + kernel_w
     if "_nn_conv_" in layer_plan.kernel:
-        return 2 * cores * kernel_h * kernel_w * step.x.c
+        weights = kernel_h * kernel_w * step.x.c
+        whole_words = (weights + 3) // 4 * 4
+        return cores * max(2 * weights, 4 * whole_words if step.x.c % 4 else 0)
     if layer_plan.kernel == "pulp_nn_depthwise_generic":
         return cores * column
     if layer_plan.kernel == "pulp_nn_depthwise_generic_less_4_weights":
@@ -180,18 +188,22 @@ def _check_input(graph: LayerGraph, layer: Layer, step: TileStep, where: str) ->
             raise _fail("a linear layer reads its whole input", where)
         return
     window, pad, x, y = layer.window, step.padding, step.x, step.y
-    own = layer.kind in (LayerKind.DEPTHWISE, LayerKind.ADD, LayerKind.AVGPOOL, LayerKind.MAXPOOL)
+    own = layer.kind in _PER_CHANNEL
     if (x.c0, x.c) != ((y.c0, y.c) if own else (0, source.channels)):
         raise _fail("the input box has the wrong channels", where)
-    vertical = _reads(y.h0, y.h, window.kernel_h, window.stride_h, window.pad_top)
-    horizontal = _reads(y.w0, y.w, window.kernel_w, window.stride_w, window.pad_left)
+    rows = np.arange(window.kernel_h) * window.dilation_h
+    columns = np.arange(window.kernel_w) * window.dilation_w
+    vertical = _reads(y.h0, y.h, rows, window.stride_h, window.pad_top)
+    horizontal = _reads(y.w0, y.w, columns, window.stride_w, window.pad_left)
     _check_axis(vertical, source.height, (pad.top, x.h0, x.h, pad.bottom), f"{where}, rows")
     _check_axis(horizontal, source.width, (pad.left, x.w0, x.w, pad.right), f"{where}, columns")
 
 
-def _reads(first: int, count: int, kernel: int, stride: int, before: int) -> npt.NDArray[np.int64]:
+def _reads(
+    first: int, count: int, taps: npt.NDArray[np.int64], stride: int, before: int
+) -> npt.NDArray[np.int64]:
     """Coordinates in the input tensor (outside: padding), by output and by kernel element."""
-    outputs, taps = np.arange(first, first + count), np.arange(kernel)
+    outputs = np.arange(first, first + count)
     return np.add.outer(outputs * stride - before, taps)
 
 
@@ -199,11 +211,12 @@ def _check_axis(reads: npt.NDArray[np.int64], size: int, buffer: tuple[int, int,
     """`buffer` is (padding before, start, size of the box, padding after). A kernel reads the buffer from its
     first padded element; each position must be the element, or the padding, that `reads` says."""
     before, start, length, after = buffer
-    inside = np.full(before + length + after, -1, np.int64)
-    inside[before : before + length] = np.arange(start, start + length)
     local = reads - reads[0, 0]
-    if int(local.max()) + 1 != inside.size:
-        raise _fail(f"box and padding span {inside.size}, the windows {int(local.max()) + 1}", where)
+    span = before + length + after
+    if int(local.max()) + 1 != span:
+        raise _fail(f"box and padding span {span}, the windows {int(local.max()) + 1}", where)
+    inside = np.full(span, -1, np.int64)
+    inside[before : before + length] = np.arange(start, start + length)
     expected = np.where((reads >= 0) & (reads < size), reads, -1)
     if not np.array_equal(inside[local], expected):
         raise _fail("box and padding aren't where the windows read", where)
@@ -233,12 +246,18 @@ def _check_params(layer: Layer, layer_plan: LayerPlan, where: str) -> None:
 
 
 def _block_size(layer: Layer, channels: int) -> int:
-    if layer.weights is None or layer.requant is None:
+    if layer.kind is LayerKind.TABLE:
+        return 256
+    if layer.requant is None:
+        return 0
+    if layer.skips_padding:
+        return 2 * 4 * layer.window.kernel_h * layer.window.kernel_w
+    if layer.weights is None:
         return 0
     unit = 8 if layer.requant.wide else 4
-    weights = int(np.prod(layer.weights.shape[1:])) * channels
-    tail = 4 if layer.kind is LayerKind.DEPTHWISE else 0
-    return -(-(2 * unit * channels + weights + tail) // unit) * unit
+    weights = int(np.prod(layer.weights.shape[1:]))
+    beyond = 4 if layer.kind is LayerKind.DEPTHWISE else -weights % 4  # kernels read whole words
+    return -(-(2 * unit * channels + weights * channels + beyond) // unit) * unit
 
 
 # ---- Slots ---------------------------------------------------------------------------------------------------
@@ -252,7 +271,7 @@ def _replay_slots(layer: Layer, layer_plan: LayerPlan, where: str) -> None:
         for step in layer_plan.steps
     ]
     _replay(x, "x", where, destroyed=layer_plan.kernel == "pulp_nn_maxpool")
-    if layer.weights is not None:
+    if _block_size(layer, 1):
         params = [(s.params_slot, s.load_params, (s.params_offset, s.params_size)) for s in layer_plan.steps]
         _replay(params, "params", where)
     elif any(step.load_params for step in layer_plan.steps):

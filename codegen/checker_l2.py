@@ -23,6 +23,7 @@ L3_WORD = 4
 
 def check_l2(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
     """Raises PlanError unless everything outside of L1 has a place, in time, that nothing else uses."""
+    _check_views(graph)
     _check_homes(graph, plan)
     _check_order(plan)
     _check_params(plan)
@@ -56,6 +57,8 @@ def _check_homes(graph: LayerGraph, plan: Plan) -> None:
         first, last = lives[buffer.tensor]
         if buffer.first > first or buffer.last < last:
             raise _fail(f"lives from layer {first} to {last}, not {buffer.first} to {buffer.last}", where)
+        if buffer.last >= len(graph.layers):
+            raise _fail(f"lives until layer {buffer.last}, the last is {len(graph.layers) - 1}", where)
 
 
 def _check_l3_homes(graph: LayerGraph, plan: Plan, lives: dict[str, tuple[int, int]]) -> None:
@@ -63,6 +66,8 @@ def _check_l3_homes(graph: LayerGraph, plan: Plan, lives: dict[str, tuple[int, i
         where = f"L3 buffer {buffer.tensor}"
         if buffer.size != graph.tensors[buffer.tensor].size_bytes:
             raise _fail(f"{buffer.size} bytes aren't the tensor's size", where)
+        if _has_views(graph, buffer.tensor):
+            raise _fail("has views, which must be in L2", where)
         if buffer.offset < 0 or buffer.offset + buffer.size > plan.l3_arena:
             raise _fail("lies outside of the arena", where)
     for one, other in combinations(plan.l3_buffers, 2):
@@ -73,15 +78,33 @@ def _check_l3_homes(graph: LayerGraph, plan: Plan, lives: dict[str, tuple[int, i
 
 
 def _lives(graph: LayerGraph) -> dict[str, tuple[int, int]]:
-    """First and last layer of every tensor that the region itself keeps."""
+    """First and last layer of every tensor that the region itself keeps, views counted as what they are
+    part of."""
     lives: dict[str, tuple[int, int]] = {}
     for index, layer in enumerate(graph.layers):
-        for name in layer.inputs:
-            if name in lives:
-                lives[name] = (lives[name][0], index)
-        if layer.output not in graph.outputs:
-            lives[layer.output] = (index, index)
+        for name in (*layer.inputs, layer.output):
+            kept = graph.tensors[name].base
+            if kept in graph.inputs or kept in graph.outputs:
+                continue
+            first, _ = lives.get(kept, (index, index))
+            lives[kept] = (first, index)
     return lives
+
+
+def _check_views(graph: LayerGraph) -> None:
+    """Every view lies inside a tensor that is none."""
+    for tensor in graph.tensors.values():
+        if tensor.view is None:
+            continue
+        base = graph.tensors[tensor.view.base]
+        if base.view is not None or tensor.view.offset < 0:
+            raise _fail(f"isn't a part of a tensor with memory ({base.name})", f"view {tensor.name}")
+        if tensor.view.offset + tensor.span_bytes > base.height * base.width * base.channels:
+            raise _fail(f"ends beyond tensor {base.name}", f"view {tensor.name}")
+
+
+def _has_views(graph: LayerGraph, name: str) -> bool:
+    return any(tensor.view is not None and tensor.view.base == name for tensor in graph.tensors.values())
 
 
 # ---- Transfers -----------------------------------------------------------------------------------------------
@@ -172,6 +195,8 @@ def _check_bands(graph: LayerGraph, plan: Plan) -> None:
 
 def _check_band(graph: LayerGraph, plan: Plan, index: int, home: L3Buffer, kind: L3Kind) -> None:
     tensor, layer = graph.tensors[home.tensor], plan.layers[index]
+    if kind is L3Kind.LOAD and not _shaped_like_first(graph, graph.layers[index], home.tensor):
+        raise _fail(f"{home.tensor} isn't read row by row, but lies in L3", f"layer {layer.layer}")
     row_bytes = tensor.width * tensor.channels
     transfers = [
         one for one in plan.transfers if (one.kind, one.layer, one.tensor) == (kind, index, home.tensor)
@@ -191,6 +216,12 @@ def _check_band(graph: LayerGraph, plan: Plan, index: int, home: L3Buffer, kind:
             raise _fail("its input is fetched before its transfer from L3 is awaited", where)
         if kind is L3Kind.STORE and one.start < _stored(layer, index, number):
             raise _fail("its output leaves for L3 before it is stored in L2", where)
+
+
+def _shaped_like_first(graph: LayerGraph, layer: Layer, name: str) -> bool:
+    """True if a step's input box is a box of this input."""
+    one, first = graph.tensors[name], graph.tensors[layer.inputs[0]]
+    return (one.height, one.width, one.channels) == (first.height, first.width, first.channels)
 
 
 def _stored(layer: LayerPlan, index: int, number: int) -> Mark:
@@ -278,6 +309,10 @@ def _overwrites(graph: LayerGraph, plan: Plan, one: _Use, other: _Use) -> bool:
     )
     layer = graph.layers[out.first]
     if source.last != out.first or layer.output != out.tensor or source.tensor not in layer.inputs:
+        return False
+    if any(_has_views(graph, buffer.tensor) for buffer in (source, out)):
+        return False
+    if not _shaped_like_first(graph, layer, source.tensor):
         return False
     return _replay(graph, layer, plan.layers[out.first], source, out)
 

@@ -55,18 +55,36 @@ def choose_kernel(
     size = tile or Box(0, out.height, 0, out.width, 0, out.channels)
     row_spans, column_spans = spans(rows(graph, layer), size.h), spans(columns(graph, layer), size.w)
     clip = layer.requant is not None and (layer.requant.lo, layer.requant.hi) != (0, 255)
-    own = variant is Variant.OWN and Variant.OWN in variants(layer)
-    name = "pulp_depthwise" if own else _name(layer, size, column_spans, cores)
+    name = _name(layer, size, column_spans, cores)
+    if multiplies_by_pixel(graph, layer):
+        name = "pulp_mul_pixel"
+    elif variant is Variant.OWN and Variant.OWN in variants(layer):
+        name = "pulp_depthwise"
     pad = _must_pad_in_l1(graph, layer, name, row_spans + column_spans, column_spans)
     return KernelChoice(name, name.startswith("pulp_nn_depthwise"), pad, clip)
 
 
+def multiplies_by_pixel(graph: LayerGraph, layer: Layer) -> bool:
+    """True for a MUL whose second operand is one pixel, which all pixels of the first are multiplied by."""
+    if layer.kind is not LayerKind.MUL:
+        return False
+    first, second = (graph.tensors[name] for name in layer.inputs)
+    return (first.height, first.width) != (second.height, second.width)
+
+
 def scratch_bytes(choice: KernelChoice, layer: Layer, in_h: int, in_channels: int, cores: int) -> int:
     """L1 bytes the kernel needs for itself, for an input tile of `in_h` rows (padding included, whoever
-    pads) and `in_channels` channels; formulas of the PULP-NN API."""
+    pads) and `in_channels` channels.
+
+    The formulas of the PULP-NN API; a convolution whose channels aren't whole words gets what the XpulpV2
+    kernel needs, which is more.
+    """
     kernel_h, kernel_w = layer.window.kernel_h, layer.window.kernel_w
     if choice.name.startswith("pulp_nn_conv"):
-        return 2 * cores * in_channels * kernel_h * kernel_w
+        column = in_channels * kernel_h * kernel_w
+        padded = column + _to_word(column)
+        batch = 16 if padded <= 32 else 8 if padded <= 64 else 4  # pixels
+        return cores * max(2 * column, batch * padded if _to_word(in_channels) else 0)
     if choice.name == "pulp_nn_depthwise_generic":
         return cores * (kernel_w * in_h + kernel_w)
     if choice.name == "pulp_nn_depthwise_generic_less_4_weights":
@@ -93,18 +111,20 @@ def _to_word(size: int) -> int:
 def _name(layer: Layer, tile: Box, column_spans: list[Span], cores: int) -> str:
     if layer.requant is not None and layer.requant.wide:
         return _WIDE[layer.kind]
-    if layer.kind is LayerKind.CONV2D:
-        return f"pulp_nn_conv_{_parallel_axis(layer.kind, tile, column_spans, cores)}_parallel"
-    if layer.kind is LayerKind.POINTWISE:
-        return f"pulp_nn_pointwise_{_parallel_axis(layer.kind, tile, column_spans, cores)}_parallel"
+    if layer.kind in (LayerKind.CONV2D, LayerKind.POINTWISE):
+        name = "conv" if layer.kind is LayerKind.CONV2D else "pointwise"
+        return f"pulp_nn_{name}_{_parallel_axis(layer.kind, tile, column_spans, cores)}_parallel"
     if layer.kind is LayerKind.DEPTHWISE:
         return _depthwise_name(layer)
     if layer.kind is LayerKind.MAXPOOL:
         return _maxpool_name(layer, column_spans)
+    if layer.skips_padding:
+        return "pulp_avgpool_inside"
     return _PLAIN[layer.kind]
 
 
 _WIDE = {
+    LayerKind.CONV_DIRECT: "pulp_conv_direct_wide",
     LayerKind.CONV2D: "pulp_conv_wide",
     LayerKind.POINTWISE: "pulp_conv_wide",
     LayerKind.DEPTHWISE: "pulp_depthwise_wide",
@@ -114,9 +134,13 @@ _WIDE = {
 }
 
 _PLAIN = {
+    LayerKind.CONV_DIRECT: "pulp_conv_direct",
     LayerKind.LINEAR: "pulp_nn_linear",
     LayerKind.ADD: "pulp_add",
+    LayerKind.MUL: "pulp_mul",
     LayerKind.AVGPOOL: "pulp_avgpool",
+    LayerKind.TABLE: "pulp_table",
+    LayerKind.COPY: "pulp_copy",
 }
 
 
@@ -170,7 +194,7 @@ def _must_pad_in_l1(
     """True if the padding must be written into the input buffer: the padded value isn't the kernel's 0, or
     some tile's padding is beyond the library kernel."""
     padded = any(part.before or part.after for part in all_spans)
-    if not padded or layer.kind is LayerKind.MAXPOOL:
+    if not padded or layer.kind is LayerKind.MAXPOOL or layer.skips_padding:
         return False
     if graph.tensors[layer.inputs[0]].zero_point != 0:
         return True

@@ -30,10 +30,10 @@ from tvm_pulp.codegen.l3_chunks import (
 )
 from tvm_pulp.codegen.l3_schedule import Placed, bound, in_order, place_chunks, waits
 from tvm_pulp.codegen.machine import L3Model, Machine
+from tvm_pulp.codegen.marks import MarkTimes, mark_times
 from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L2Buffer, L3Buffer, L3Transfer, LayerPlan, Prediction
-from tvm_pulp.codegen.spill import Life, Spill, Ways, choose_spill
-from tvm_pulp.codegen.timeline import Timeline, timeline
+from tvm_pulp.codegen.spill import Life, Spill, Ways, choose_spill, may_overwrite
 from tvm_pulp.errors import PlanError
 
 CHUNK_BYTES = (65_536, 32_768, 16_384, 8_192, 2_048)
@@ -71,15 +71,16 @@ class L2Task:
 
     @property
     def lives(self) -> list[Life]:
-        """Every tensor between layers."""
-        graph = self.graph
-        outside = set(graph.inputs) | set(graph.outputs)
-        last = {name: index for index, layer in enumerate(graph.layers) for name in layer.inputs}
-        return [
-            Life(layer.output, index, last.get(layer.output, index))
-            for index, layer in enumerate(graph.layers)
-            if layer.output not in outside
-        ]
+        """Every tensor between layers, with the first and the last layer that touches it or a view of it."""
+        outside = set(self.graph.inputs) | set(self.graph.outputs)
+        lives: dict[str, Life] = {}
+        for index, layer in enumerate(self.graph.layers):
+            for name in (layer.output, *layer.inputs):
+                base = self.graph.tensors[name].base
+                if base not in outside:
+                    first = lives[base].first if base in lives else index
+                    lives[base] = Life(base, first, index)
+        return list(lives.values())
 
 
 def plan_l2(task: L2Task) -> L2Plan:
@@ -109,7 +110,7 @@ def _dying_inputs(task: L2Task) -> frozenset[tuple[str, str]]:
     return frozenset(
         (layer.output, layer.inputs[0])
         for index, layer in enumerate(task.graph.layers)
-        if layer.output in last and last.get(layer.inputs[0]) == index
+        if last.get(layer.inputs[0]) == index and may_overwrite(task.graph, layer, layer.inputs[0])
     )
 
 
@@ -127,7 +128,7 @@ class _Layout:
     task: L2Task
     plans: tuple[LayerPlan, ...]
     spill: Spill
-    marks: Timeline
+    marks: MarkTimes
     fixed: Sequence[Rect]
     moves: Sequence[Chunk] = ()
     stored: Mapping[Chunk, Rect] = field(default_factory=dict)
@@ -135,7 +136,7 @@ class _Layout:
     @classmethod
     def of(cls, task: L2Task, plans: tuple[LayerPlan, ...], spill: Spill, groups: int = 1) -> _Layout:
         """Places the activations; `groups` rows of tiles make a band."""
-        marks = timeline([task.cost(index, plan) for index, plan in enumerate(plans)])
+        marks = mark_times([task.cost(index, plan) for index, plan in enumerate(plans)])
         rects = [
             Rect(
                 life.tensor,
@@ -179,7 +180,7 @@ def _distances(task: L2Task, plans: Sequence[LayerPlan], spill: Spill) -> Distan
 
 
 def _moves(
-    task: L2Task, plans: Sequence[LayerPlan], spill: Spill, marks: Timeline, groups: int
+    task: L2Task, plans: Sequence[LayerPlan], spill: Spill, marks: MarkTimes, groups: int
 ) -> tuple[list[Chunk], list[Chunk]]:
     """Transfers of activations to and from L3."""
     stores: list[Chunk] = []
@@ -310,7 +311,7 @@ def _l3_buffers(layout: _Layout) -> tuple[L3Buffer, ...]:
     return tuple(L3Buffer(rect.name, rect.offset, rect.size) for rect in place(rects))
 
 
-def _transfer(one: Placed, marks: Timeline, base: int) -> L3Transfer:
+def _transfer(one: Placed, marks: MarkTimes, base: int) -> L3Transfer:
     chunk = one.chunk
     return L3Transfer(
         kind=chunk.kind,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from tvm_pulp.codegen.graph import Tensor
+from tvm_pulp.codegen.marks import MarkTimes
 from tvm_pulp.codegen.plan import Box, L3Kind, LayerPlan, Mark
-from tvm_pulp.codegen.timeline import Timeline
 
 WORD = 4
 
@@ -37,7 +37,7 @@ class Chunk:
     earliest: int = 0
 
 
-def params_chunks(plan: LayerPlan, index: int, marks: Timeline, most_bytes: int) -> list[Chunk]:
+def params_chunks(plan: LayerPlan, index: int, marks: MarkTimes, most_bytes: int) -> list[Chunk]:
     """The parameters of the `index`-th layer in chunks of at most `most_bytes`, or of one block if that is
     larger; in the order of their need."""
     chunks: list[Chunk] = []
@@ -140,12 +140,12 @@ def band_bytes(tensor: Tensor, band: Band) -> int:
 class Flow:
     """The marks of a region, and the transfers that bring a tensor to L3."""
 
-    marks: Timeline
+    marks: MarkTimes
     stores: Sequence[Chunk]
 
 
 def stored_chunks(
-    tensor: Tensor, plan: LayerPlan, index: int, parts: Sequence[Band], marks: Timeline
+    tensor: Tensor, plan: LayerPlan, index: int, parts: Sequence[Band], marks: MarkTimes
 ) -> list[Chunk]:
     """The bands of an output on their way to L3: each from the mark at which its last step's store has been
     awaited, and, as two are in use in turns, to the one at which the next but one begins."""

@@ -13,8 +13,8 @@ from math import ceil
 from tvm_pulp.codegen.l2_space import Rect, find_room
 from tvm_pulp.codegen.l3_chunks import Chunk
 from tvm_pulp.codegen.machine import L3Model
+from tvm_pulp.codegen.marks import MarkTimes
 from tvm_pulp.codegen.plan import L3Kind
-from tvm_pulp.codegen.timeline import Timeline
 
 MOST_JOBS = 64  # PULP_L3_MAX_JOBS of the runtime
 
@@ -75,7 +75,7 @@ def _first_room(chunk: Chunk, start: int, rects: Sequence[Rect], limit: int) -> 
     return None
 
 
-def waits(placed: Sequence[Placed], marks: Timeline, model: L3Model) -> int:
+def waits(placed: Sequence[Placed], marks: MarkTimes, model: L3Model) -> int:
     """Cycles that the region waits for the transfers."""
     waited, channel_free = 0, 0
     stalls: list[tuple[int, int]] = [(0, 0)]  # mark number, all waits up to it
@@ -95,7 +95,7 @@ def transfer_cycles(model: L3Model, size: int) -> int:
     return model.setup_cycles + ceil(size / model.bytes_per_cycle)
 
 
-def bound(params: Sequence[int], live: Sequence[int], marks: Timeline, limit: int, model: L3Model) -> int:
+def bound(params: Sequence[int], live: Sequence[int], marks: MarkTimes, limit: int, model: L3Model) -> int:
     """Cycles that no choice of transfers and resident parameters can beat.
 
     `params` are the bytes of each layer's packed parameters, `live` those of the activations in L2 at the begin

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.cost.layer import step_costs
-from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Window
+from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
 from tvm_pulp.codegen.l2_plan import L2Task, plan_l2
 from tvm_pulp.codegen.machine import Machine
+from tvm_pulp.codegen.params import block_bytes
 from tvm_pulp.codegen.plan import LayerPlan, Plan
 from tvm_pulp.codegen.schedule import schedule_layer
 from tvm_pulp.codegen.tile_search import NothingFits, Search, search_tiles
@@ -70,8 +71,8 @@ def _check_window(layer: Layer) -> None:
     """A window wholly in the padding has no input to bring into L1."""
     window = layer.window
     if (
-        max(window.pad_top, window.pad_bottom) >= window.kernel_h
-        or max(window.pad_left, window.pad_right) >= window.kernel_w
+        max(window.pad_top, window.pad_bottom) >= window.extent_h
+        or max(window.pad_left, window.pad_right) >= window.extent_w
     ):
         raise PlanError("the padding isn't smaller than the kernel", where=_layer_words(layer))
 
@@ -90,10 +91,12 @@ class _Signature:
 
     kind: LayerKind
     window: Window
-    in_shape: tuple[int, int, int]
-    out_shape: tuple[int, int, int]
+    inputs: tuple[tuple[int, ...], ...]
+    output: tuple[int, ...]
+    weights: tuple[int, ...]
     padded_value: bool
     wide: bool
+    block: int  # bytes of one channel's parameters
 
 
 class _Searches:
@@ -115,15 +118,20 @@ class _Searches:
 
 
 def _signature(graph: LayerGraph, layer: Layer) -> _Signature:
-    source, out = graph.tensors[layer.inputs[0]], graph.tensors[layer.output]
     return _Signature(
         kind=layer.kind,
         window=layer.window,
-        in_shape=(source.height, source.width, source.channels),
-        out_shape=(out.height, out.width, out.channels),
-        padded_value=source.zero_point != 0,
+        inputs=tuple(_layout(graph.tensors[name]) for name in layer.inputs),
+        output=_layout(graph.tensors[layer.output]),
+        weights=() if layer.weights is None else layer.weights.shape,
+        padded_value=graph.tensors[layer.inputs[0]].zero_point != 0,
         wide=layer.requant is not None and layer.requant.wide,
+        block=block_bytes(layer, 1),
     )
+
+
+def _layout(tensor: Tensor) -> tuple[int, ...]:
+    return (tensor.height, tensor.width, tensor.channels, tensor.row_bytes, tensor.pixel_bytes)
 
 
 def _l1_error(layer: Layer, needed: int, machine: Machine) -> PlanError:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ortools.sat.python import cp_model
 from tvm_pulp.codegen.align import align
-from tvm_pulp.codegen.graph import LayerGraph
+from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.in_place import input_distance
 from tvm_pulp.codegen.l2_allocator import shared_bytes
 from tvm_pulp.codegen.l3_chunks import WORD, band_bytes, bands, step_groups
@@ -54,6 +54,27 @@ class Life:
     tensor: str
     first: int
     last: int
+
+
+def has_views(graph: LayerGraph, name: str) -> bool:
+    """True if other tensors are parts of this one."""
+    return any(tensor.view is not None and tensor.base == name for tensor in graph.tensors.values())
+
+
+def same_shape(graph: LayerGraph, one: str, other: str) -> bool:
+    """True if two tensors have equal heights, widths and channels."""
+    a, b = graph.tensors[one], graph.tensors[other]
+    return (a.height, a.width, a.channels) == (b.height, b.width, b.channels)
+
+
+def may_overwrite(graph: LayerGraph, layer: Layer, source: str) -> bool:
+    """True if a layer's output may share bytes with an input that the layer is the last to read."""
+    if source not in layer.inputs or layer.output in graph.outputs:
+        return False
+    plain = all(
+        graph.tensors[name].view is None and not has_views(graph, name) for name in (layer.output, source)
+    )
+    return plain and same_shape(graph, layer.inputs[0], source)
 
 
 def choose_spill(
@@ -99,9 +120,17 @@ class _SpillModel:
     def _spill_variable(self, name: str) -> cp_model.IntVar:
         tensor = self._graph.tensors[name]
         variable = self._model.new_bool_var(name)
-        if tensor.width * tensor.channels % WORD:
-            self._model.add(variable == 0)  # its rows are no whole words
+        whole_words = tensor.width * tensor.channels % WORD == 0
+        if not (whole_words and self._moves_by_rows(name)):
+            self._model.add(variable == 0)
         return variable
+
+    def _moves_by_rows(self, name: str) -> bool:
+        """True if every layer that touches a tensor reads or writes boxes of its rows."""
+        readers = [layer for layer in self._graph.layers if name in layer.inputs]
+        return not has_views(self._graph, name) and all(
+            same_shape(self._graph, layer.inputs[0], name) for layer in readers
+        )
 
     def solve(self) -> Spill | None:
         for index, chosen in enumerate(self._chosen):
@@ -152,7 +181,7 @@ class _SpillModel:
                 used += size * (1 - self._spilled[life.tensor])
                 if life.tensor == layer.output or life.tensor in layer.inputs:
                     used += self._bands(index, life.tensor)
-                if life.last == index and life.tensor in layer.inputs and layer.output in self._spilled:
+                if life.last == index and may_overwrite(self._graph, layer, life.tensor):
                     used -= self._shared(index, life.tensor)
         self._model.add(used <= self._limit)
 

@@ -190,7 +190,7 @@ def _cycles(target: _Target, table: TileTables, pairs: _Pairs, loads: _Loads) ->
             first &= (size > 1) != is_last
         tiles = _tiles(table, pairs, *last)
         compute = kernel_cycles(machine, layer, kernel, tiles)
-        x = table.inputs * x_costs(graph, layer, machine, tiles, channels_first=table.channels_first)[0]
+        x = x_costs(graph, layer, machine, tiles, channels_first=table.channels_first)[0]
         y = y_costs(graph, layer, machine, tiles)[0]
         params = line_cycles(machine.dma, pairs.channel["last_block" if last[2] else "block"])
         x_each, params_each = loads.x_share * x, loads.params_share * params

@@ -10,29 +10,12 @@ import tvm
 from tvm import relay
 from tvm_pulp.codegen.graph import LayerGraph, macs
 from tvm_pulp.passes.legalize.read import as_call, operator_name, shape_of
+from tvm_pulp.passes.patterns.table import served_operators
 from tvm_pulp.passes.refusals import refusals_of
 
 from .report import OperatorReport
 
 OPERATORS_ATTR = "pulp_operators"  # on the module: JSON list of [name, type], in the order of the user's file
-
-_HAVE_KERNELS = frozenset(
-    [
-        "Conv",
-        "Gemm",
-        "MatMul",
-        "Add",
-        "MaxPool",
-        "AveragePool",
-        "GlobalAveragePool",
-        "Relu",
-        "Clip",
-        "Flatten",
-        "Reshape",
-        "Squeeze",
-        "Unsqueeze",
-    ]
-)
 
 
 def report_operators(
@@ -42,14 +25,16 @@ def report_operators(
 
     `imported` is the type-inferred module before any pass, `partitioned` the one that carries the refusals.
     """
-    layers = dict(_layer_of(graphs))
+    graphs = tuple(graphs)
+    layers, placed = dict(_layer_of(graphs)), {name for graph in graphs for name in graph.placed}
     reasons, sums = refusals_of(partitioned), _macs(imported)
     remaining = set(_names(partitioned["main"].body))
     reports = []
     for name, kind in _operators(imported):
         layer, count = layers.get(name, (None, 0))
-        reason = None if layer else reasons.get(name) or _default_reason(name, kind, remaining)
-        reports.append(OperatorReport(name, kind, layer is not None, layer, reason, sums.get(name, count)))
+        offloaded = layer is not None or name in placed
+        reason = None if offloaded else reasons.get(name) or _default_reason(name, kind, remaining)
+        reports.append(OperatorReport(name, kind, offloaded, layer, reason, sums.get(name, count)))
     return tuple(reports)
 
 
@@ -88,12 +73,12 @@ def _macs(imported: tvm.IRModule) -> Mapping[str, int]:
     return {
         operator_name(call): int(np.prod(shape_of(call))) * int(np.prod(shape_of(call.args[1])[1:]))
         for call in _calls(imported["main"].body)
-        if as_call(call, "nn.conv2d", "nn.dense") is not None
+        if as_call(call, "nn.conv2d", "nn.conv1d", "nn.dense") is not None
     }
 
 
 def _default_reason(name: str, kind: str, remaining: set[str]) -> str:
-    if kind not in _HAVE_KERNELS:
+    if kind not in served_operators():
         return f"there is no kernel for {kind}"
     if name not in remaining:
         return "nothing is left to do for it at run time"

@@ -26,6 +26,8 @@ def _work(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> FloatArr
         return _matrix_product(machine, layer, tiles)
     if layer.kind is LayerKind.DEPTHWISE:
         return _depthwise(machine, layer, kernel, tiles)
+    if layer.kind is LayerKind.CONV_DIRECT:
+        return _direct(machine, layer, tiles)
     if layer.kind is LayerKind.LINEAR:
         return _linear(machine, layer, tiles)
     elements = tiles.y_bytes * len(layer.inputs) * layer.window.kernel_h * layer.window.kernel_w
@@ -75,6 +77,13 @@ def _depthwise(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> Flo
         ceil_div(tiles.y_h * tiles.y_w, machine.cores) * ceil_div(tiles.y_c, BLOCK_CHANNELS) * BLOCK_CHANNELS
     )
     return outputs * (macs / model.depthwise_macs_per_cycle + wider)
+
+
+def _direct(machine: Machine, layer: Layer, tiles: Tiles) -> FloatArray:
+    """Convolution with groups or dilation, at the depthwise kernel's rate."""
+    outputs = ceil_div(tiles.y_h * tiles.y_w, machine.cores) * tiles.y_c
+    macs = _window_words(layer) * WORD / machine.cluster.depthwise_macs_per_cycle
+    return outputs * (macs + _output_cycles(machine.cluster, layer))
 
 
 def _linear(machine: Machine, layer: Layer, tiles: Tiles) -> FloatArray:

@@ -46,8 +46,9 @@ def box_commands(tensor: Tensor, boxes: Boxes) -> IntArray:
 def box_cycles(model: DmaModel, tensor: Tensor, boxes: Boxes) -> IntArray:
     """HWC transfers: each command's setup, what each line of it costs, and the bytes."""
     size = boxes.h * boxes.w * boxes.c
-    whole_pixels = boxes.c == tensor.channels
-    one_line = whole_pixels & ((boxes.h == 1) | ((boxes.w == tensor.width) & (boxes.beside == 0)))
+    whole_pixels = (boxes.w == 1) | (boxes.c == tensor.pixel_bytes)
+    solid_map = (boxes.w * boxes.c == tensor.row_bytes) & (boxes.beside == 0)
+    one_line = whole_pixels & ((boxes.h == 1) | solid_map)
     lines = np.where(whole_pixels, boxes.h, boxes.h * boxes.w)
     cycles = (
         box_commands(tensor, boxes) * model.setup_cycles
@@ -71,11 +72,11 @@ def gather_cycles(model: DmaModel, tensor: Tensor, boxes: Boxes) -> IntArray:
 
 def _commands(tensor: Tensor, boxes: Boxes, channels: IntArray) -> IntArray:
     """Commands of boxes with `channels` contiguous bytes a pixel."""
-    solid_rows = (boxes.w == 1) | (channels == tensor.channels)
+    solid_rows = (boxes.w == 1) | (channels == tensor.pixel_bytes)
     solid_in_l1 = (boxes.h == 1) | (boxes.beside == 0)
-    even_pixels = (boxes.h == 1) | (boxes.w == tensor.width)
+    even_pixels = (boxes.h == 1) | (boxes.w * tensor.pixel_bytes == tensor.row_bytes)
     row_bytes = boxes.w * channels
-    one_line = solid_rows & solid_in_l1 & ((boxes.h == 1) | (row_bytes == tensor.width * tensor.channels))
+    one_line = solid_rows & solid_in_l1 & ((boxes.h == 1) | (row_bytes == tensor.row_bytes))
     lines = np.where(solid_rows, boxes.h, boxes.h * boxes.w)
     together = (solid_rows | even_pixels) & solid_in_l1
     spread = boxes.h * np.where(

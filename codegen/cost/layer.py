@@ -23,14 +23,26 @@ from tvm_pulp.codegen.plan import LayerPlan
 
 @dataclass(frozen=True)
 class StepCosts:
-    """Cycles of each step: its kernel call, the loads that it waits for, its store; and the DMA commands of
-    the latter two."""
+    """Cycles of each step: its kernel call, the loads of its inputs and of its parameters (0 where there are
+    none), its store; and the DMA commands of loads and store."""
 
     compute: IntArray
-    load: IntArray
+    load_x: IntArray
+    load_params: IntArray
     store: IntArray
     load_commands: IntArray
     store_commands: IntArray
+
+    @property
+    def load(self) -> IntArray:
+        """Cycles of all loads that a step waits for."""
+        return self.load_x + self.load_params
+
+    @property
+    def intervals(self) -> IntArray:
+        """Cycles from each step's begin to the next one's."""
+        longer: IntArray = np.maximum(self.compute, self.beside)
+        return longer
 
     @property
     def beside(self) -> IntArray:
@@ -45,7 +57,7 @@ class StepCosts:
     def cycles(self) -> int:
         """Cycles of the layer: the first loads, for every step the longer of its computation and of the
         transfers beside it, the last store."""
-        return int(self.load[0] + np.maximum(self.compute, self.beside).sum() + self.store[-1])
+        return int(self.load[0] + self.intervals.sum() + self.store[-1])
 
     @property
     def commands(self) -> int:
@@ -56,15 +68,16 @@ class StepCosts:
 def step_costs(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machine) -> StepCosts:
     """What each step of a layer costs."""
     tiles = tiles_of(plan)
-    load_x = np.array([step.load_x for step in plan.steps], np.int64) * len(layer.inputs)
+    loads_x = np.array([step.load_x for step in plan.steps], np.int64)
     params = np.array([step.params_size if step.load_params else 0 for step in plan.steps], np.int64)
     x_cycles, x_commands = x_costs(graph, layer, machine, tiles, channels_first=plan.channels_first)
     y_cycles, y_commands = y_costs(graph, layer, machine, tiles)
     return StepCosts(
         compute=kernel_cycles(machine, layer, plan.kernel, tiles),
-        load=load_x * x_cycles + line_cycles(machine.dma, params),
+        load_x=loads_x * x_cycles,
+        load_params=line_cycles(machine.dma, params),
         store=y_cycles,
-        load_commands=load_x * x_commands + line_commands(params),
+        load_commands=loads_x * x_commands + line_commands(params),
         store_commands=y_commands,
     )
 
@@ -77,12 +90,22 @@ def layer_cycles(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Mach
 def x_costs(
     graph: LayerGraph, layer: Layer, machine: Machine, tiles: Tiles, *, channels_first: bool
 ) -> tuple[IntArray, IntArray]:
-    """Cycles and commands of loading one input's tiles."""
-    tensor = graph.tensors[layer.inputs[0]]
-    boxes = Boxes(tiles.x_h, tiles.x_w, tiles.x_c, tiles.x_beside)
-    if channels_first:
-        return gather_cycles(machine.dma, tensor, boxes), gather_commands(tensor, boxes)
-    return box_cycles(machine.dma, tensor, boxes), box_commands(tensor, boxes)
+    """Cycles and commands of loading the tiles of all inputs."""
+    cycles, commands = np.zeros_like(tiles.x_h), np.zeros_like(tiles.x_h)
+    first = graph.tensors[layer.inputs[0]]
+    for name in layer.inputs:
+        tensor = graph.tensors[name]
+        boxes = Boxes(tiles.x_h, tiles.x_w, tiles.x_c, tiles.x_beside)
+        if (tensor.height, tensor.width) != (first.height, first.width):  # one pixel for all of the first's
+            one = np.ones_like(tiles.x_h)
+            boxes = Boxes(one, one, tiles.x_c, 0 * one)
+        if channels_first:
+            cycles = cycles + gather_cycles(machine.dma, tensor, boxes)
+            commands = commands + gather_commands(tensor, boxes)
+        else:
+            cycles = cycles + box_cycles(machine.dma, tensor, boxes)
+            commands = commands + box_commands(tensor, boxes)
+    return cycles, commands
 
 
 def y_costs(graph: LayerGraph, layer: Layer, machine: Machine, tiles: Tiles) -> tuple[IntArray, IntArray]:

@@ -50,7 +50,7 @@ def peel_bias(expr: relay.Expr) -> tuple[relay.Expr, Bias | None]:
         return expr, None
     for data, other in ((call.args[0], call.args[1]), (call.args[1], call.args[0])):
         real = evaluate(other)
-        if real is not None and as_call(data, "nn.conv2d", "nn.dense", "nn.matmul") is not None:
+        if real is not None and as_call(data, "nn.conv2d", "nn.conv1d", "nn.dense", "nn.matmul") is not None:
             return data, Bias(np.asarray(real, np.float64).ravel(), quantized_constant(other))
     return expr, None
 

@@ -129,13 +129,6 @@ def test_drawn_models_are_exact(spec, cores, l1, workdir):
 
 REFUSED = {
     "asymmetric weights": QdqModel(chain("classifier"), quantization=Quantization(weights=WeightType.UINT8)),
-    "border windows": QdqModel(
-        (
-            QdqLayer(Kind.CONV, 4, pads=(1, 1, 1, 1)),
-            QdqLayer(Kind.AVGPOOL, kernel=(3, 3), pads=(1, 1, 1, 1), count_include_pad=False),
-            QdqLayer(Kind.CONV, 4),
-        )
-    ),
     "softmax": QdqModel((*chain("classifier"), QdqLayer(Kind.SOFTMAX))),
 }
 

@@ -53,7 +53,13 @@ def test_command_line_of_the_readme(tmp_path):
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     package = Package.open(tmp_path / "model.tar")
-    assert package.metadata["pulp"]["options"] == {"soc": "gap8", "l1": 38000, "l2": 380000, "cores": 8}
+    assert package.metadata["pulp"]["options"] == {
+        "soc": "gap8",
+        "l1": 38000,
+        "l2": 380000,
+        "cores": 8,
+        "plan": None,
+    }
     assert len(package.metadata["pulp"]["regions"]) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["model.tar"]
 
@@ -127,7 +133,7 @@ ONLY_C = 'a pulp package holds C only, no code for llvm; write --target pulp, or
             ["--target", "pulp -soc=gap8", "--target-pulp-soc", "gap9"],
             "target pulp: option -soc is given twice; give it once",
         ),
-        (["-o", "none/x.tar"], "{cwd}/none: no such folder; make it, or choose another place with -o"),
+        (["-o", "none/x.tar"], "{cwd}/none: no such folder; make it, or choose another place"),
     ],
 )
 def test_refused(tvmc, tmp_path, words, message):

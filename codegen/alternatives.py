@@ -1,0 +1,96 @@
+"""The tiles that a layer could have had, and what the cost model predicts for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from tvm_pulp.codegen.cost.layer import layer_cycles
+from tvm_pulp.codegen.graph import Layer, LayerGraph
+from tvm_pulp.codegen.kernels import Variant, variants
+from tvm_pulp.codegen.machine import Machine
+from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder
+from tvm_pulp.codegen.schedule import schedule_layer
+from tvm_pulp.codegen.tile_tables import tile_tables
+from tvm_pulp.codegen.traffic import layer_traffic
+
+MOST_STEPS = 20_000  # of all tiles that are tried together: half a second
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """One way to tile a layer; `cycles` are predicted, `dma_in` and `dma_out` bytes between L2 and L1."""
+
+    plan: LayerPlan
+    cycles: int
+    l1_bytes: int
+    dma_in: int
+    dma_out: int
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class Alternatives:
+    """The ways that were tried, the fastest first, and how many tiles fit L1 (those of few steps are tried)."""
+
+    tried: tuple[Alternative, ...]
+    fitting: int
+
+    @property
+    def chosen(self) -> Alternative:
+        """The one that the plan took."""
+        return next(alternative for alternative in self.tried if alternative.chosen)
+
+    @property
+    def rank(self) -> int:
+        """The place of the one that the plan took; 1 is the fastest."""
+        return 1 + self.tried.index(self.chosen)
+
+
+def layer_alternatives(graph: LayerGraph, layer: Layer, machine: Machine, chosen: LayerPlan) -> Alternatives:
+    """The tiles of a layer that fit L1; `chosen` is the layer's part of the plan."""
+    ways = list(_fitting_tiles(graph, layer, machine))
+    tried = {_key(chosen): _alternative(graph, layer, chosen, machine, chosen=True)}
+    steps = 0
+    for count, box, variant in ways:
+        steps += count
+        if steps > MOST_STEPS and len(tried) > 1:
+            break
+        for order in LoopOrder:
+            plan = schedule_layer(graph, layer, box, machine.cores, order=order, variant=variant)
+            if _key(plan) not in tried:
+                tried[_key(plan)] = _alternative(graph, layer, plan, machine)
+    ordered = sorted(tried.values(), key=lambda one: (one.cycles, not one.chosen, one.l1_bytes))
+    return Alternatives(tuple(ordered), max(len(tried), len(LoopOrder) * len(ways)))
+
+
+def _key(plan: LayerPlan) -> tuple[Box, str, tuple[Box, ...]]:
+    """What tells plans of a layer apart: loop orders may visit the tiles in the same order."""
+    return plan.tile, plan.kernel, tuple(step.y for step in plan.steps)
+
+
+def _fitting_tiles(graph: LayerGraph, layer: Layer, machine: Machine) -> Iterator[tuple[int, Box, Variant]]:
+    """Number of steps, tile and kernel variant, fewest steps first."""
+    found = []
+    for variant in variants(layer):
+        table = tile_tables(graph, layer, machine.cores, machine.l1_bytes, variant)
+        for row, column in zip(*np.nonzero(table.l1_bytes() <= machine.l1_bytes), strict=True):
+            h, w, nh, nw = (int(table.space[name][row]) for name in ("h", "w", "nh", "nw"))
+            c, ranges = (int(table.channels[name][column]) for name in ("c", "ranges"))
+            found.append((nh * nw * ranges, Box(0, h, 0, w, 0, c), variant))
+    yield from sorted(found, key=lambda item: (item[0], -item[1].c, -item[1].h, item[2].value))
+
+
+def _alternative(
+    graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machine, chosen: bool = False
+) -> Alternative:
+    traffic = layer_traffic(layer, plan)
+    return Alternative(
+        plan=plan,
+        cycles=layer_cycles(graph, layer, plan, machine),
+        l1_bytes=sum(buffer.size for buffer in plan.buffers),
+        dma_in=traffic.bytes_in,
+        dma_out=traffic.bytes_out,
+        chosen=chosen,
+    )
