@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from tvm_pulp.codegen.cost.layer import layer_cycles
 from tvm_pulp.codegen.graph import Layer, LayerGraph
-from tvm_pulp.codegen.kernels import Variant, variants
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder
 from tvm_pulp.codegen.schedule import schedule_layer
@@ -53,12 +52,12 @@ def layer_alternatives(graph: LayerGraph, layer: Layer, machine: Machine, chosen
     ways = list(_fitting_tiles(graph, layer, machine))
     tried = {_key(chosen): _alternative(graph, layer, chosen, machine, chosen=True)}
     steps = 0
-    for count, box, variant in ways:
+    for count, box in ways:
         steps += count
         if steps > MOST_STEPS and len(tried) > 1:
             break
         for order in LoopOrder:
-            plan = schedule_layer(graph, layer, box, machine.cores, order=order, variant=variant)
+            plan = schedule_layer(graph, layer, box, machine.cores, order)
             if _key(plan) not in tried:
                 tried[_key(plan)] = _alternative(graph, layer, plan, machine)
     ordered = sorted(tried.values(), key=lambda one: (one.cycles, not one.chosen, one.l1_bytes))
@@ -70,16 +69,15 @@ def _key(plan: LayerPlan) -> tuple[Box, str, tuple[Box, ...]]:
     return plan.tile, plan.kernel, tuple(step.y for step in plan.steps)
 
 
-def _fitting_tiles(graph: LayerGraph, layer: Layer, machine: Machine) -> Iterator[tuple[int, Box, Variant]]:
-    """Number of steps, tile and kernel variant, fewest steps first."""
+def _fitting_tiles(graph: LayerGraph, layer: Layer, machine: Machine) -> Iterator[tuple[int, Box]]:
+    """Number of steps and tile, fewest steps first."""
     found = []
-    for variant in variants(layer):
-        table = tile_tables(graph, layer, machine.cores, machine.l1_bytes, variant)
-        for row, column in zip(*np.nonzero(table.l1_bytes() <= machine.l1_bytes), strict=True):
-            h, w, nh, nw = (int(table.space[name][row]) for name in ("h", "w", "nh", "nw"))
-            c, ranges = (int(table.channels[name][column]) for name in ("c", "ranges"))
-            found.append((nh * nw * ranges, Box(0, h, 0, w, 0, c), variant))
-    yield from sorted(found, key=lambda item: (item[0], -item[1].c, -item[1].h, item[2].value))
+    table = tile_tables(graph, layer, machine.cores, machine.l1_bytes)
+    for row, column in zip(*np.nonzero(table.l1_bytes() <= machine.l1_bytes), strict=True):
+        h, w, nh, nw = (int(table.space[name][row]) for name in ("h", "w", "nh", "nw"))
+        c, ranges = (int(table.channels[name][column]) for name in ("c", "ranges"))
+        found.append((nh * nw * ranges, Box(0, h, 0, w, 0, c)))
+    yield from sorted(found, key=lambda item: (item[0], -item[1].c, -item[1].h))
 
 
 def _alternative(

@@ -7,21 +7,16 @@ them. What a library kernel can't pad is padded explicitly in the L1 input buffe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind
 from tvm_pulp.codegen.plan import Box
 from tvm_pulp.codegen.tiling import Span, columns, rows, spans
 
+_PADDING_KINDS = (LayerKind.AVGPOOL, LayerKind.CONV_DIRECT, LayerKind.DEPTHWISE)
+"""Kinds whose kernels of ours pad with 0 rightly whatever the window."""
+
 PAIR_CYCLES = 14  # inner loop of the matmul: 4 channels x 2 pixels x 4 elements
 IM2COL_CYCLES = 6  # copying 2 x 4 elements into the im2col buffer
-
-
-class Variant(Enum):
-    """Which of the kernels that can compute a layer."""
-
-    LIBRARY = "library"  # PULP-NN's where it is right
-    OWN = "own"  # ours; of interest for depthwise layers, whose library kernel wants its input in CHW
 
 
 @dataclass(frozen=True)
@@ -39,28 +34,14 @@ class KernelChoice:
         return self.name == "pulp_nn_maxpool"
 
 
-def variants(layer: Layer) -> tuple[Variant, ...]:
-    """The variants in which a layer's kernels differ."""
-    wide = layer.requant is not None and layer.requant.wide
-    if layer.kind is not LayerKind.DEPTHWISE or wide or _depthwise_name(layer) == "pulp_depthwise":
-        return (Variant.LIBRARY,)
-    return (Variant.OWN, Variant.LIBRARY)
-
-
-def choose_kernel(
-    graph: LayerGraph, layer: Layer, tile: Box | None, cores: int, variant: Variant = Variant.LIBRARY
-) -> KernelChoice:
+def choose_kernel(graph: LayerGraph, layer: Layer, tile: Box | None, cores: int) -> KernelChoice:
     """The kernel for all tiles of a layer that is cut into tiles of the size of `tile` (None: one tile)."""
     out = graph.tensors[layer.output]
     size = tile or Box(0, out.height, 0, out.width, 0, out.channels)
     row_spans, column_spans = spans(rows(graph, layer), size.h), spans(columns(graph, layer), size.w)
+    pad = _must_pad_in_l1(graph, layer, row_spans, column_spans)
     clip = layer.requant is not None and (layer.requant.lo, layer.requant.hi) != (0, 255)
-    name = _name(layer, size, column_spans, cores)
-    if multiplies_by_pixel(graph, layer):
-        name = "pulp_mul_pixel"
-    elif variant is Variant.OWN and Variant.OWN in variants(layer):
-        name = "pulp_depthwise"
-    pad = _must_pad_in_l1(graph, layer, name, row_spans + column_spans, column_spans)
+    name = "pulp_mul_pixel" if multiplies_by_pixel(graph, layer) else _name(layer, size, column_spans, cores)
     return KernelChoice(name, name.startswith("pulp_nn_depthwise"), pad, clip)
 
 
@@ -114,8 +95,6 @@ def _name(layer: Layer, tile: Box, column_spans: list[Span], cores: int) -> str:
     if layer.kind in (LayerKind.CONV2D, LayerKind.POINTWISE):
         name = "conv" if layer.kind is LayerKind.CONV2D else "pointwise"
         return f"pulp_nn_{name}_{_parallel_axis(layer.kind, tile, column_spans, cores)}_parallel"
-    if layer.kind is LayerKind.DEPTHWISE:
-        return _depthwise_name(layer)
     if layer.kind is LayerKind.MAXPOOL:
         return _maxpool_name(layer, column_spans)
     if layer.skips_padding:
@@ -135,6 +114,7 @@ _WIDE = {
 
 _PLAIN = {
     LayerKind.CONV_DIRECT: "pulp_conv_direct",
+    LayerKind.DEPTHWISE: "pulp_depthwise",  # from HWC; the library's gathers its input to CHW, a byte a cycle
     LayerKind.LINEAR: "pulp_nn_linear",
     LayerKind.ADD: "pulp_add",
     LayerKind.MUL: "pulp_mul",
@@ -142,16 +122,6 @@ _PLAIN = {
     LayerKind.TABLE: "pulp_table",
     LayerKind.COPY: "pulp_copy",
 }
-
-
-def _depthwise_name(layer: Layer) -> str:
-    elements = layer.window.kernel_h * layer.window.kernel_w
-    if elements < 4:
-        return "pulp_nn_depthwise_generic_less_4_weights"
-    # A column kernel's word copies run into the next core's buffer; element counts are kept in 8 bits of words.
-    if layer.window.kernel_w == 1 or elements > 1023:
-        return "pulp_depthwise"
-    return "pulp_nn_depthwise_generic"
 
 
 def _maxpool_name(layer: Layer, column_spans: list[Span]) -> str:
@@ -188,34 +158,17 @@ def _busiest_core(kind: LayerKind, axis: str, tile: Box, cores: int) -> int:
     return pairs * (PAIR_CYCLES * _ceil_div(channels, 4) + im2col)
 
 
-def _must_pad_in_l1(
-    graph: LayerGraph, layer: Layer, kernel: str, all_spans: list[Span], column_spans: list[Span]
-) -> bool:
+def _must_pad_in_l1(graph: LayerGraph, layer: Layer, row_spans: list[Span], column_spans: list[Span]) -> bool:
     """True if the padding must be written into the input buffer: the padded value isn't the kernel's 0, or
     some tile's padding is beyond the library kernel."""
-    padded = any(part.before or part.after for part in all_spans)
+    padded = any(part.before or part.after for part in row_spans + column_spans)
     if not padded or layer.kind is LayerKind.MAXPOOL or layer.skips_padding:
         return False
     if graph.tensors[layer.inputs[0]].zero_point != 0:
         return True
-    if not kernel.startswith("pulp_nn_"):
+    if (layer.requant is not None and layer.requant.wide) or layer.kind in _PADDING_KINDS:
         return False
-    window = layer.window
-    if window.kernel_h % 2 == 0 or window.kernel_w % 2 == 0:
-        return True
-    return layer.kind is LayerKind.DEPTHWISE and not all(_depthwise_pads(part, layer) for part in column_spans)
-
-
-def _depthwise_pads(part: Span, layer: Layer) -> bool:
-    """True if PULP-NN's depthwise pads this range of columns rightly: one window at least lies wholly inside,
-    and on the right it knows only the padding of a centred kernel."""
-    window = layer.window
-    left_windows = _ceil_div(part.before, window.stride_w)
-    if part.before + part.after and left_windows + part.after >= part.size:
-        return False
-    if part.after and window.kernel_h * window.kernel_w < 4 and window.stride_w > 1:
-        return False
-    return part.after == 0 or part.before == (window.kernel_w - 1) // 2
+    return layer.window.kernel_h % 2 == 0 or layer.window.kernel_w % 2 == 0
 
 
 def _ceil_div(a: int, b: int) -> int:

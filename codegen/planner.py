@@ -63,7 +63,7 @@ def _plan_layer(
 ) -> LayerPlan:
     best = searches.of(graph, layer, most_rows).best
     tile, order = best.plan.tile, best.plan.order
-    plan = schedule_layer(graph, layer, tile, machine.cores, order=order, variant=best.variant)
+    plan = schedule_layer(graph, layer, tile, machine.cores, order)
     return replace(plan, cycles=best.cycles)
 
 

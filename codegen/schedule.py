@@ -12,7 +12,7 @@ from itertools import accumulate
 
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.graph import Layer, LayerGraph
-from tvm_pulp.codegen.kernels import KernelChoice, Variant, choose_kernel, input_slack_bytes, scratch_bytes
+from tvm_pulp.codegen.kernels import KernelChoice, choose_kernel, input_slack_bytes, scratch_bytes
 from tvm_pulp.codegen.params import block_bytes
 from tvm_pulp.codegen.plan import Box, L1Buffer, LayerPlan, LoopOrder, Operand, TileStep
 from tvm_pulp.codegen.tiling import channel_ranges, enumerate_tiles
@@ -48,12 +48,10 @@ def schedule_layer(
     layer: Layer,
     tile: Box,
     cores: int,
-    *,
     order: LoopOrder | None = None,
-    variant: Variant = Variant.LIBRARY,
 ) -> LayerPlan:
     """The plan of a layer cut into `tile`s, its cycles left 0; without an `order` the one that loads less."""
-    job = _Job(graph, layer, tile, cores, choose_kernel(graph, layer, tile, cores, variant))
+    job = _Job(graph, layer, tile, cores, choose_kernel(graph, layer, tile, cores))
     orders = (LoopOrder.CHANNELS_OUTER, LoopOrder.SPACE_OUTER) if order is None else (order,)
     return min((_in_order(job, one) for one in orders), key=lambda plan: loaded_bytes(plan, len(layer.inputs)))
 

@@ -1,4 +1,4 @@
-"""The search for a layer's tile, loop order and kernel variant: every tile size that fits L1 is estimated, the
+"""The search for a layer's tile and loop order: every tile size that fits L1 is estimated, the
 most promising are scheduled and costed step by step.
 
 The best candidate is not the fastest at any price: of those that the model can't tell from it (TOLERANCE) the
@@ -18,7 +18,7 @@ from tvm_pulp.codegen.cost.cluster import kernel_cycles
 from tvm_pulp.codegen.cost.dma import line_cycles
 from tvm_pulp.codegen.cost.layer import step_costs, x_costs, y_costs
 from tvm_pulp.codegen.graph import Layer, LayerGraph
-from tvm_pulp.codegen.kernels import Variant, choose_kernel, variants
+from tvm_pulp.codegen.kernels import choose_kernel
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder
 from tvm_pulp.codegen.schedule import loaded_bytes, schedule_layer
@@ -35,7 +35,6 @@ class Candidate:
     cycles that the DMA is busy."""
 
     plan: LayerPlan
-    variant: Variant
     cycles: int
     l1_bytes: int
     traffic_bytes: int
@@ -64,13 +63,11 @@ def search_tiles(
 ) -> Search | NothingFits:
     """The best way to run a layer within the machine's L1, or how much it would take; with `most_rows` of those
     that finish a row of tiles, of at most so many rows of the map, before they begin the next."""
-    tables = [
-        tile_tables(graph, layer, machine.cores, machine.l1_bytes, variant) for variant in variants(layer)
-    ]
+    table = tile_tables(graph, layer, machine.cores, machine.l1_bytes)
     target = _Target(graph, layer, machine, most_rows)
-    estimates = [found for table in tables for found in _estimates(target, table)]
+    estimates = _estimates(target, table)
     if not estimates:
-        return NothingFits(min(int(table.l1_bytes().min()) for table in tables))
+        return NothingFits(int(table.l1_bytes().min()))
     finalists = [_candidate(target, estimate) for estimate in _affordable(_finalists(estimates))]
     return Search(_best(finalists), _pareto_front(finalists))
 
@@ -108,7 +105,6 @@ class _Target:
 class _Estimate:
     tile: Box
     order: LoopOrder
-    variant: Variant
     cycles: float
     dma_cycles: float
     steps: int
@@ -179,7 +175,7 @@ def _cycles(target: _Target, table: TileTables, pairs: _Pairs, loads: _Loads) ->
     longer of computation and transfers; what is loaded at the begin of a pass counts as far as it exceeds the
     computation there."""
     graph, layer, machine = target.graph, target.layer, target.machine
-    kernel = choose_kernel(graph, layer, None, machine.cores, table.variant).name
+    kernel = choose_kernel(graph, layer, None, machine.cores).name
     total, busy = np.zeros(pairs.tiles.shape), np.zeros(pairs.tiles.shape)
     sizes = (pairs.space["nh"], pairs.space["nw"], pairs.channel["ranges"])
     for last in product((False, True), repeat=3):
@@ -229,7 +225,6 @@ def _most_promising(
         _Estimate(
             tile=Box(0, int(pairs.space["h"][i]), 0, int(pairs.space["w"][i]), 0, int(pairs.channel["c"][i])),
             order=order,
-            variant=table.variant,
             cycles=float(cycles[i]),
             dma_cycles=float(dma_cycles[i]),
             steps=int(steps[i]),
@@ -254,13 +249,10 @@ def _affordable(finalists: Sequence[_Estimate]) -> list[_Estimate]:
 
 def _candidate(target: _Target, estimate: _Estimate) -> Candidate:
     graph, layer, machine = target.graph, target.layer, target.machine
-    plan = schedule_layer(
-        graph, layer, estimate.tile, machine.cores, order=estimate.order, variant=estimate.variant
-    )
+    plan = schedule_layer(graph, layer, estimate.tile, machine.cores, estimate.order)
     costs = step_costs(graph, layer, plan, machine)
     return Candidate(
         plan=plan,
-        variant=estimate.variant,
         cycles=costs.cycles,
         l1_bytes=max(buffer.offset + align(buffer.size) for buffer in plan.buffers),
         traffic_bytes=loaded_bytes(plan, len(layer.inputs)) + sum(step.y.size_bytes for step in plan.steps),

@@ -12,7 +12,7 @@ import numpy as np
 from tvm_pulp.codegen.align import ALIGNMENT
 from tvm_pulp.codegen.cost.arrays import IntArray
 from tvm_pulp.codegen.graph import Layer, LayerGraph
-from tvm_pulp.codegen.kernels import KernelChoice, Variant, choose_kernel, input_slack_bytes, scratch_bytes
+from tvm_pulp.codegen.kernels import KernelChoice, choose_kernel, input_slack_bytes, scratch_bytes
 from tvm_pulp.codegen.params import block_bytes
 from tvm_pulp.codegen.plan import Box
 from tvm_pulp.codegen.tiling import PER_CHANNEL_KINDS, Span, channel_ranges, columns, rows, spans
@@ -67,15 +67,13 @@ class ChannelRow:
 
 @dataclass(frozen=True)
 class TileTables:
-    """All tile sizes of a layer for one kernel variant. `in_channels` is what a tile reads; None: its own
-    channels. `reused`: the kernel leaves its input tile intact."""
+    """All tile sizes of a layer. `in_channels` is what a tile reads; None: its own
+    channels."""
 
-    variant: Variant
     space: dict[str, IntArray]
     channels: dict[str, IntArray]
     in_channels: int | None
     inputs: int
-    reused: bool
     channels_first: bool
 
     def l1_bytes(self) -> IntArray:
@@ -98,7 +96,7 @@ class TileTables:
         return size
 
 
-def tile_tables(graph: LayerGraph, layer: Layer, cores: int, l1_limit: int, variant: Variant) -> TileTables:
+def tile_tables(graph: LayerGraph, layer: Layer, cores: int, l1_limit: int) -> TileTables:
     """The tile sizes of a layer: for each number of tiles on an axis the most even cut, and the same rounded
     up to what the kernels like; the whole axis and 1 are always among them, but where whole rows fit L1 few
     narrower tiles are tried, for they add halo and transfers."""
@@ -106,19 +104,18 @@ def tile_tables(graph: LayerGraph, layer: Layer, cores: int, l1_limit: int, vari
     heights = [spans(rows(graph, layer), size) for size in _cuts(out.height, ROW_STEP)]
     widths = [spans(columns(graph, layer), size) for size in reversed(_cuts(out.width, COLUMN_STEP))]
     channels = [_channel_row(layer, out.channels, c) for c in _cuts(out.channels, CHANNEL_STEP)]
-    few = _tables(graph, layer, cores, variant, (heights, widths[:MOST_WIDTHS], channels))
+    few = _tables(graph, layer, cores, (heights, widths[:MOST_WIDTHS], channels))
     enough = min(out.channels, CHANNEL_GROUP) if few.in_channels is None else out.channels
     whole_rows = few.space["w"] == out.width
     if (few.l1_bytes()[whole_rows][:, few.channels["c"] >= enough] <= l1_limit).any():
         return few
-    return _tables(graph, layer, cores, variant, (heights, widths, channels))
+    return _tables(graph, layer, cores, (heights, widths, channels))
 
 
 def _tables(
     graph: LayerGraph,
     layer: Layer,
     cores: int,
-    variant: Variant,
     cuts: tuple[list[list[Span]], list[list[Span]], list[ChannelRow]],
 ) -> TileTables:
     heights, widths, channels = cuts
@@ -127,17 +124,15 @@ def _tables(
     for vertical in heights:
         for horizontal in widths:
             tile = Box(0, vertical[0].size, 0, horizontal[0].size, 0, out_channels)
-            choice = choose_kernel(graph, layer, tile, cores, variant)
+            choice = choose_kernel(graph, layer, tile, cores)
             space.append(_space_row(graph, layer, choice, (vertical, horizontal), cores))
-    choice = choose_kernel(graph, layer, None, cores, variant)
+    choice = choose_kernel(graph, layer, None, cores)
     in_channels = graph.tensors[layer.inputs[0]].channels
     return TileTables(
-        variant=variant,
         space=_table(space),
         channels=_table(channels),
         in_channels=None if layer.kind in PER_CHANNEL_KINDS else in_channels,
         inputs=len(layer.inputs),
-        reused=not choice.destroys_input,
         channels_first=choice.channels_first,
     )
 

@@ -326,7 +326,7 @@ def function(node: str, real: Callable[[Float64Array], Float64Array], source: Qu
     """Apply a function of one number to each element, through the 256 that there are."""
 
     def requantize(scale: float, zero_point: int) -> tuple[AnyArray, Requant]:
-        inputs = (np.arange(BYTE_MAX + 1) - source.zero_point) * source.scale
+        inputs = np.asarray((np.arange(BYTE_MAX + 1) - source.zero_point) * source.scale, np.float64)
         table = np.clip(np.floor(real(inputs) / scale + zero_point + 0.5), 0, BYTE_MAX).astype(np.uint8)
         return table[source.values], Requant(np.ones(1, np.int64), np.zeros(1, np.int64), 0)
 
@@ -338,7 +338,7 @@ def average_inside(node: str, sums: Int64Array, counts: Int64Array, source: Quan
 
     def requantize(scale: float, zero_point: int) -> tuple[AnyArray, Requant]:
         flat = [int(count) for count in counts.ravel()]
-        scales = source.scale / (scale * counts.ravel())
+        scales = np.asarray(source.scale / (scale * counts.ravel()), np.float64)
         for shift in range(NARROW_SHIFT_MAX, -1, -1):
             k = multipliers(scales, shift)
             constant = (zero_point << shift) + rounding(shift)

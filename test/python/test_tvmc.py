@@ -154,14 +154,15 @@ def test_options_of_pulp_with_another_target(tvmc, words, message):
 
 
 def test_no_such_model(tvmc):
-    assert tvmc("compile", "--target", "pulp", "none.onnx") == (1, "", "tvmc: error: none.onnx: no such file\n")
+    message = "tvmc: error: none.onnx: no such file; give the path of a network\n"
+    assert tvmc("compile", "--target", "pulp", "none.onnx") == (1, "", message)
 
 
 def test_verbose_shows_the_traceback(tvmc):
     status, _, err = tvmc("compile", "-v", "--target", "pulp", "none.onnx")
     assert status == 1
     assert "Traceback (most recent call last)" in err
-    assert err.endswith("tvmc: error: none.onnx: no such file\n")
+    assert err.endswith("tvmc: error: none.onnx: no such file; give the path of a network\n")
 
 
 def test_other_targets_take_the_stock_way(tvmc, monkeypatch):

@@ -20,9 +20,11 @@ static void store_pixel(const pulp_block_t *b, uint32_t channel, const int32_t *
   xp_store(out + channel, word);
 }
 
+typedef int32_t accumulators_t[BLOCK_PIXELS][BLOCK_CHANNELS];
+
 /* Leaves the next block's weights in the place. */
-static void one_block(const pulp_block_t *b, place_t *at, int pixels) {
-  int32_t acc[BLOCK_PIXELS][BLOCK_CHANNELS] = {{0}};
+static void accumulate(const pulp_block_t *b, place_t *at, int pixels, accumulators_t acc) {
+  memset(acc, 0, sizeof(accumulators_t));
   const uint8_t *x = at->x;
   for (uint32_t row = 0; row < b->rows; row++, x += b->x_skip, at->w += b->w_skip) {
     for (uint32_t word = 0; word < b->words; word++, x += 4, at->w += 4) {
@@ -34,6 +36,11 @@ static void one_block(const pulp_block_t *b, place_t *at, int pixels) {
     }
   }
   at->w += b->w_step;
+}
+
+static void one_block(const pulp_block_t *b, place_t *at, int pixels) {
+  accumulators_t acc;
+  accumulate(b, at, pixels, acc);
   for (int p = 0; p < pixels; p++) {
     store_pixel(b, at->channel, acc[p], at->out + p * b->out_stride);
   }
@@ -51,9 +58,20 @@ static void all_blocks(const pulp_block_t *b, int pixels) {
   }
 }
 
+static void raw(const pulp_block_t *b, int pixels) {
+  place_t at = {b->x, b->w, b->out, 0};
+  accumulators_t acc;
+  accumulate(b, &at, pixels, acc);
+  memcpy(b->out, acc, (size_t)pixels * sizeof acc[0]);
+}
+
 void pulp_block_1(const pulp_block_t *block) { all_blocks(block, 1); }
 void pulp_block_2(const pulp_block_t *block) { all_blocks(block, 2); }
 void pulp_block_3(const pulp_block_t *block) { all_blocks(block, 3); }
 void pulp_block_4(const pulp_block_t *block) { all_blocks(block, 4); }
+void pulp_block_raw_1(const pulp_block_t *block) { raw(block, 1); }
+void pulp_block_raw_2(const pulp_block_t *block) { raw(block, 2); }
+void pulp_block_raw_3(const pulp_block_t *block) { raw(block, 3); }
+void pulp_block_raw_4(const pulp_block_t *block) { raw(block, 4); }
 
 #endif

@@ -33,4 +33,12 @@ void pulp_block_2(const pulp_block_t *block);
 void pulp_block_3(const pulp_block_t *block);
 void pulp_block_4(const pulp_block_t *block);
 
+/* One group of pixels and one block of channels, not requantized: `out` is an array of int32, the
+ * accumulators of the first pixel's 4 channels, then the next pixel's. `k`, `lambda`, `out_stride` and
+ * `shift` aren't used. */
+void pulp_block_raw_1(const pulp_block_t *block);
+void pulp_block_raw_2(const pulp_block_t *block);
+void pulp_block_raw_3(const pulp_block_t *block);
+void pulp_block_raw_4(const pulp_block_t *block);
+
 #endif

@@ -1,4 +1,4 @@
-/* pulp_block_1 .. pulp_block_4: 4 output channels x n pixels at a time, see block.h. */
+/* pulp_block_*: 4 output channels x n pixels at a time, see block.h. */
 #if defined(__riscv)
 #include "xpulp.S.h"
 
@@ -86,12 +86,19 @@
   SW_INC(\a0, t3, t5)
 .endm
 
-.macro BLOCK n, length
+/* Four accumulators; t3: where. */
+.macro STORE_RAW regs:vararg
+  .irp reg, \regs
+  SW_INC_I(\reg, t3, 4)
+  .endr
+.endm
+
+.macro BLOCK name, n, length
   .text
   .balign 16
-  .globl pulp_block_\n
-  .type pulp_block_\n, @function
-pulp_block_\n:
+  .globl \name
+  .type \name, @function
+\name:
   addi sp, sp, -FRAME_SIZE
   SAVE sw, ra, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
   lw s0, X(a0)
@@ -185,6 +192,21 @@ pulp_block_\n:
   add x, x, t0
   add w, w, t1
   .option pop
+  .if RAW
+  lw t3, OUT(sp)
+  lw t2, W_STEP(sp)
+  STORE_RAW s0, s1, s2, s3
+  .if \n > 1
+  STORE_RAW s4, s5, s6, s7
+  .endif
+  .if \n > 2
+  STORE_RAW s8, s9, s10, s11
+  .endif
+  .if \n > 3
+  STORE_RAW a0, a1, a2, a3
+  .endif
+  sw t3, OUT(sp)
+  .else
   lw t0, K(sp)
   lw t1, LAMBDA(sp)
   lw t2, SHIFT(sp)
@@ -226,6 +248,7 @@ pulp_block_\n:
   .if \n > 3
   STORE a0, a1, a2, a3
   .endif
+  .endif
   lw t0, BLOCKS(sp)
   add w, w, t2
   addi t0, t0, -1
@@ -247,11 +270,17 @@ pulp_block_\n:
   SAVE lw, ra, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
   addi sp, sp, FRAME_SIZE
   ret
-  .size pulp_block_\n, . - pulp_block_\n
+  .size \name, . - \name
 .endm
 
-BLOCK 1, 9
-BLOCK 2, 14
-BLOCK 3, 19
-BLOCK 4, 24
+.set RAW, 0
+BLOCK pulp_block_1, 1, 9
+BLOCK pulp_block_2, 2, 14
+BLOCK pulp_block_3, 3, 19
+BLOCK pulp_block_4, 4, 24
+.set RAW, 1
+BLOCK pulp_block_raw_1, 1, 9
+BLOCK pulp_block_raw_2, 2, 14
+BLOCK pulp_block_raw_3, 3, 19
+BLOCK pulp_block_raw_4, 4, 24
 #endif

@@ -4,21 +4,16 @@
  *
  * Otherwise a core copies the windows of some pixels to its part of the im2col buffer, each padded with zeros
  * to n = ceil4(ch_in * k_x * k_y) bytes: 16 if n <= 32, 8 if n <= 64, else 4. */
+#include <stddef.h>
+
 #include "../portable/window.h"
+#include "convolve.h"
 #include "multiply.h"
 #include "pulp_nn_kernels.h"
 #include "team.h"
 #include "xpulp.h"
 
 enum { GATHER_CYCLES = 60 }; /* for a window, beside 1 a byte */
-
-typedef struct {
-  const uint8_t *in;
-  uint8_t *im2col, *out;
-  const int8_t *weight;
-  pulp_window_t window;
-  pulp_filters_t filters;
-} conv_t;
 
 /* Along one axis: the outputs whose windows of `k` elements lie in the map of `in` elements. */
 static pulp_share_t inner(uint32_t in, uint32_t k, uint32_t stride, uint32_t before, uint32_t out) {
@@ -29,20 +24,27 @@ static pulp_share_t inner(uint32_t in, uint32_t k, uint32_t stride, uint32_t bef
 
 /* `count` pixels of one output row from column x on; all their windows have the columns of the first's in the
  * map. */
-static void multiply_direct(const conv_t *c, uint32_t y, uint32_t x, uint32_t count) {
+static void multiply_direct(const pulp_convolution_t *c, uint32_t y, uint32_t x, uint32_t count) {
   const pulp_window_t *const w = &c->window;
   const pulp_extent_t e = pulp_extent_at(w, y, x);
   const int32_t ch_in = w->ch_in, filter = w->k_x * w->k_y * ch_in;
-  const int32_t cols = e.x1 > e.x0 ? e.x1 - e.x0 : 0, rows = e.y1 > e.y0 ? e.y1 - e.y0 : 0;
-  const pulp_segments_t segments = {(uint32_t)(cols * ch_in) / 4, (uint32_t)rows, 0,
-                                    w->stride_x * ch_in,          filter,         (w->in_x - cols) * ch_in,
+  const int empty = e.x1 <= e.x0 || e.y1 <= e.y0;
+  const int32_t cols = empty ? 0 : e.x1 - e.x0, rows = empty ? 0 : e.y1 - e.y0;
+  const uint32_t bytes = (uint32_t)(cols * ch_in);
+  const pulp_segments_t segments = {bytes / 4,
+                                    (uint32_t)rows,
+                                    bytes % 4,
+                                    w->stride_x * ch_in,
+                                    filter,
+                                    (w->in_x - cols) * ch_in,
                                     (w->k_x - cols) * ch_in};
-  const uint8_t *const from = rows && cols ? pulp_in_pixel(w, c->in, e.y0, e.x0) : c->in;
-  pulp_multiply(&c->filters, &segments, from, c->weight + (e.ky0 * w->k_x + e.kx0) * ch_in,
+  const uint8_t *const from = empty ? c->in : pulp_in_pixel(w, c->in, e.y0, e.x0);
+  pulp_multiply(&c->filters, &segments, from,
+                empty ? c->weight : c->weight + (e.ky0 * w->k_x + e.kx0) * ch_in,
                 c->out + (y * w->out_x + x) * w->ch_out, count);
 }
 
-static void convolve_direct(const conv_t *c, pulp_share_t pixels) {
+void pulp_convolve_direct(const pulp_convolution_t *c, pulp_share_t pixels) {
   const pulp_window_t *const w = &c->window;
   const pulp_share_t whole = inner(w->in_x, w->k_x, w->stride_x, w->pad_left, w->out_x);
   uint32_t y = pixels.begin / w->out_x, x = pixels.begin - y * w->out_x;
@@ -81,7 +83,7 @@ static void gather_inner(const pulp_window_t *w, const uint8_t *from, uint8_t *c
   xp_copy_rows(column, from, w->k_y, (uint32_t)row, row, w->in_x * w->ch_in);
 }
 
-static void convolve_im2col(const conv_t *c, pulp_share_t pixels) {
+static void convolve_im2col(const pulp_convolution_t *c, pulp_share_t pixels) {
   const pulp_window_t *const w = &c->window;
   const uint32_t filter = (uint32_t)w->k_x * w->k_y * w->ch_in, length = (filter + 3) & ~3u;
   const uint32_t batch = length <= 32 ? 16 : length <= 64 ? 8 : 4; /* pixels */
@@ -114,15 +116,16 @@ static void conv(PULP_NN_CONV_ARGS) {
   const uint32_t filter = (uint32_t)k_x * k_y * ch_in;
   const pulp_part_t part =
       pulp_my_part((uint32_t)out_x * out_y, ch_out, filter, ch_in % 4 == 0 ? 0 : GATHER_CYCLES + filter);
-  const conv_t c = {in,
-                    im2col,
-                    out,
-                    weight,
-                    {in_x, in_y, ch_in, out_x, out_y, ch_out, k_x, k_y, pad_top, pad_bottom, pad_left,
-                     pad_right, stride_x, stride_y},
-                    {bias, {k, lambda, out_mult, out_shift, flag_relu, flag_bn}, ch_out, part.channels}};
+  const pulp_convolution_t c = {
+      in,
+      im2col,
+      out,
+      weight,
+      {in_x, in_y, ch_in, out_x, out_y, ch_out, k_x, k_y, pad_top, pad_bottom, pad_left, pad_right, stride_x,
+       stride_y},
+      {bias, {k, lambda, out_mult, out_shift, flag_relu, flag_bn}, NULL, NULL, ch_out, part.channels}};
   if (ch_in % 4 == 0) {
-    convolve_direct(&c, part.pixels);
+    pulp_convolve_direct(&c, part.pixels);
   } else {
     convolve_im2col(&c, part.pixels);
   }

@@ -1,5 +1,7 @@
 /* pulp_depthwise, pulp_depthwise_wide: depthwise convolution from HWC, pairs of channels and rows divided
  * over the cores. */
+#include <stddef.h>
+
 #include "../portable/requant.h"
 #include "../portable/share.h"
 #include "../portable/window.h"
@@ -7,16 +9,27 @@
 #include "pulp_kernels.h"
 #include "xpulp.h"
 
+/* Outputs of which the wide kernel keeps the accumulators on the stack; longer rows take the slow way. */
+enum { WIDE_PIXELS = 64 };
+
 typedef struct {
   const uint8_t *in;
   uint8_t *out;
   const int8_t *weight;
-  const int32_t *k, *lambda;
+  const int32_t *k, *lambda;           /* or NULL */
+  const int64_t *wide_k, *wide_lambda; /* or NULL */
   uint32_t shift;
   const pulp_window_t *window;
   uint32_t above;      /* 3x3: 1 if the first row's windows begin above the map */
   uint32_t whole_rows; /* 3x3: output rows whose windows end in the map */
 } depthwise_t;
+
+static uint8_t output(const depthwise_t *d, int32_t acc, uint32_t channel) {
+  if (d->wide_k != NULL) {
+    return (uint8_t)xp_requant_wide(acc, d->wide_k[channel], d->wide_lambda[channel], d->shift);
+  }
+  return pulp_requant(acc, d->k[channel], d->lambda[channel], d->shift);
+}
 
 /* ---- Any window, one output at a time ---------------------------------------------------------------------
  */
@@ -40,7 +53,7 @@ static void any_window(const depthwise_t *d, pulp_share_t pixels, pulp_share_t c
     const pulp_extent_t extent = pulp_extent(w, pixel);
     for (uint32_t c = channels.begin; c < channels.end; c++) {
       const int32_t acc = window_dot(w, d->in, d->weight, &extent, c);
-      d->out[pixel * w->ch_out + c] = pulp_requant(acc, d->k[c], d->lambda[c], d->shift);
+      d->out[pixel * w->ch_out + c] = output(d, acc, c);
     }
   }
 }
@@ -97,8 +110,42 @@ static void load_channel(const depthwise_t *d, uint32_t channel, uint32_t i, pul
   job->weights[i][0] = xp_shuffle2(w0, w4, 0x00060300);
   job->weights[i][1] = xp_shuffle2(w0, w4, 0x00070401);
   job->weights[i][2] = xp_packhi_b(xp_shuffle2(w0, w4, 0x00000502), 0, w8);
-  job->k[i] = d->k[channel];
-  job->lambda[i] = d->lambda[channel];
+  if (d->wide_k == NULL) {
+    job->k[i] = d->k[channel];
+    job->lambda[i] = d->lambda[channel];
+  }
+}
+
+/* The outputs of `pixels` pixels from `out` on, from accumulators of two channels each. */
+static void wide_outputs(const depthwise_t *d, const pulp_depthwise3_t *job, const int32_t *acc,
+                         uint32_t pixels, uint8_t *out) {
+  for (uint32_t i = 0; i < 2; i++) {
+    const int64_t k = d->wide_k[job->channel + i], lambda = d->wide_lambda[job->channel + i];
+    uint8_t *to = out + i;
+    for (uint32_t pixel = 0; pixel < pixels; pixel++, to += job->out_stride) {
+      *to = (uint8_t)xp_requant_wide(acc[2 * pixel + i], k, lambda, d->shift);
+    }
+  }
+}
+
+/* As many rows at a time as the accumulators have room for. */
+static void wide_rows(const depthwise_t *d, pulp_share_t rows, const pulp_depthwise3_t *job) {
+  int32_t acc[2 * WIDE_PIXELS];
+  const uint32_t columns = d->window->out_x, most = WIDE_PIXELS / columns;
+  pulp_rows_t runs[3];
+  pulp_depthwise3_t part = *job;
+  part.out = (uint8_t *)acc;
+  uint8_t *out = job->out;
+  for (uint32_t y = rows.begin; y < rows.end; y += most) {
+    const uint32_t count = rows.end - y < most ? rows.end - y : most;
+    if (count < rows.end - rows.begin) {
+      part.runs = runs;
+      part.n_runs = group_rows(d, (pulp_share_t){y, y + count}, runs);
+    }
+    (d->window->stride_x == 1 ? pulp_depthwise3_raw_stride1 : pulp_depthwise3_raw_stride2)(&part);
+    wide_outputs(d, job, acc, count * columns, out);
+    out += count * columns * (uint32_t)job->out_stride;
+  }
 }
 
 /* Rows of pairs of channels: unit u is row u % out_y of pair u / out_y. */
@@ -125,36 +172,48 @@ static void three_by_three(const depthwise_t *d, pulp_share_t units) {
     job.out = d->out + rows.begin * w->out_x * w->ch_out + job.channel;
     load_channel(d, job.channel, 0, &job);
     load_channel(d, job.channel + 1, 1, &job);
-    (w->stride_x == 1 ? pulp_depthwise3_stride1 : pulp_depthwise3_stride2)(&job);
+    if (d->wide_k == NULL) {
+      (w->stride_x == 1 ? pulp_depthwise3_stride1 : pulp_depthwise3_stride2)(&job);
+    } else {
+      wide_rows(d, rows, &job);
+    }
     left -= rows.end - rows.begin;
   }
 }
 
-void pulp_depthwise(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
-                    const int32_t *lambda, uint16_t shift, const pulp_window_t *window) {
-  const pulp_window_t *const w = window;
-  const uint32_t whole_rows = whole_windows(w->in_y, w->pad_top, w->stride_y, w->out_y);
-  const depthwise_t d = {in, out, weight, k, lambda, shift, w, w->pad_top, whole_rows};
+static void depthwise(depthwise_t *d) {
+  const pulp_window_t *const w = d->window;
   const int is_3x3 = w->k_x == 3 && w->k_y == 3 && w->stride_x <= 2 && w->stride_y <= 2 &&
                      fits(w->in_x, w->pad_left, w->stride_x, w->out_x) &&
                      fits(w->in_y, w->pad_top, w->stride_y, w->out_y);
-  const uint32_t pairs = is_3x3 ? w->ch_in / 2 : 0;
-  three_by_three(&d, pulp_my_share(pairs * w->out_y));
+  const int has_room = d->wide_k == NULL || w->out_x <= WIDE_PIXELS;
+  const uint32_t pairs = is_3x3 && has_room ? w->ch_in / 2 : 0;
+  if (pairs > 0) {
+    d->above = w->pad_top;
+    d->whole_rows = whole_windows(w->in_y, w->pad_top, w->stride_y, w->out_y);
+    three_by_three(d, pulp_my_share(pairs * w->out_y));
+  }
   if (2 * pairs < w->ch_in) {
-    any_window(&d, pulp_my_share(pulp_out_pixels(w)), (pulp_share_t){2 * pairs, w->ch_in});
+    any_window(d, pulp_my_share(pulp_out_pixels(w)), (pulp_share_t){2 * pairs, w->ch_in});
   }
   pulp_barrier();
 }
 
+void pulp_depthwise(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
+                    const int32_t *lambda, uint16_t shift, const pulp_window_t *window) {
+  depthwise_t d = {
+      .in = in, .out = out, .weight = weight, .k = k, .lambda = lambda, .shift = shift, .window = window};
+  depthwise(&d);
+}
+
 void pulp_depthwise_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
                          const int64_t *lambda, uint16_t shift, const pulp_window_t *window) {
-  const pulp_share_t pixels = pulp_my_share(pulp_out_pixels(window));
-  for (uint32_t pixel = pixels.begin; pixel < pixels.end; pixel++) {
-    const pulp_extent_t extent = pulp_extent(window, pixel);
-    for (uint32_t c = 0; c < window->ch_out; c++) {
-      const int32_t acc = window_dot(window, in, weight, &extent, c);
-      out[pixel * window->ch_out + c] = pulp_requant_wide(acc, k[c], lambda[c], shift);
-    }
-  }
-  pulp_barrier();
+  depthwise_t d = {.in = in,
+                   .out = out,
+                   .weight = weight,
+                   .wide_k = k,
+                   .wide_lambda = lambda,
+                   .shift = shift,
+                   .window = window};
+  depthwise(&d);
 }

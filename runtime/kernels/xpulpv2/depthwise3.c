@@ -17,9 +17,9 @@ static void add_column(const pulp_depthwise3_t *j, const pulp_rows_t *run, const
 
 /* One output row; the window columns of output x begin at stride * x - 1 + first. */
 static uint8_t *walk(const pulp_depthwise3_t *j, const pulp_rows_t *run, const uint8_t *row, int stride,
-                     uint8_t *out) {
+                     int raw, uint8_t *out) {
   const int32_t pixel = run->to_second + run->to_third + run->to_next;
-  for (int x = 0; x < (int)(j->whole + j->last); x++, out += j->out_stride) {
+  for (int x = 0; x < (int)(j->whole + j->last); x++) {
     int32_t acc[2] = {0, 0};
     for (int kx = 0; kx < 3; kx++) {
       if ((x == 0 && kx == 0 && !j->first) || (x == (int)j->whole && kx == 2)) {
@@ -27,23 +27,31 @@ static uint8_t *walk(const pulp_depthwise3_t *j, const pulp_rows_t *run, const u
       }
       add_column(j, run, row + (stride * x - 1 + (int)j->first + kx) * pixel, kx, acc);
     }
-    const uint32_t low = xp_requant(acc[0], j->k[0], j->lambda[0], j->shift);
-    const uint32_t high = xp_requant(acc[1], j->k[1], j->lambda[1], j->shift);
-    xp_store_h(out, high << 8 | low);
+    if (raw) {
+      memcpy(out, acc, sizeof acc);
+      out += sizeof acc;
+    } else {
+      const uint32_t low = xp_requant(acc[0], j->k[0], j->lambda[0], j->shift);
+      const uint32_t high = xp_requant(acc[1], j->k[1], j->lambda[1], j->shift);
+      xp_store_h(out, high << 8 | low);
+      out += j->out_stride;
+    }
   }
   return out;
 }
 
-static void all_rows(const pulp_depthwise3_t *j, int stride) {
+static void all_rows(const pulp_depthwise3_t *j, int stride, int raw) {
   uint8_t *out = j->out;
   for (const pulp_rows_t *run = j->runs; run < j->runs + j->n_runs; run++) {
     for (uint32_t y = 0; y < run->rows; y++) {
-      out = walk(j, run, run->in + (int32_t)y * j->row_step + j->channel, stride, out);
+      out = walk(j, run, run->in + (int32_t)y * j->row_step + j->channel, stride, raw, out);
     }
   }
 }
 
-void pulp_depthwise3_stride1(const pulp_depthwise3_t *job) { all_rows(job, 1); }
-void pulp_depthwise3_stride2(const pulp_depthwise3_t *job) { all_rows(job, 2); }
+void pulp_depthwise3_stride1(const pulp_depthwise3_t *job) { all_rows(job, 1, 0); }
+void pulp_depthwise3_stride2(const pulp_depthwise3_t *job) { all_rows(job, 2, 0); }
+void pulp_depthwise3_raw_stride1(const pulp_depthwise3_t *job) { all_rows(job, 1, 1); }
+void pulp_depthwise3_raw_stride2(const pulp_depthwise3_t *job) { all_rows(job, 2, 1); }
 
 #endif

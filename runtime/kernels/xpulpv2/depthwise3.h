@@ -35,4 +35,8 @@ typedef struct {
 void pulp_depthwise3_stride1(const pulp_depthwise3_t *job);
 void pulp_depthwise3_stride2(const pulp_depthwise3_t *job);
 
+/* Not requantized: `out` is an array of int32, the two channels' accumulators of each output in turn. */
+void pulp_depthwise3_raw_stride1(const pulp_depthwise3_t *job);
+void pulp_depthwise3_raw_stride2(const pulp_depthwise3_t *job);
+
 #endif

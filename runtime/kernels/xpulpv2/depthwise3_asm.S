@@ -1,4 +1,4 @@
-/* pulp_depthwise3_stride1, pulp_depthwise3_stride2: see depthwise3.h. */
+/* pulp_depthwise3_*: see depthwise3.h. */
 #if defined(__riscv)
 #include "xpulp.S.h"
 
@@ -71,21 +71,29 @@
   SHUFFLE2_B(t3, t5, mask_a)
 .endm
 
+/* The output of the accumulators \a, \b: in t4 and t6 for STORE or, if RAW, stored as they are. */
 .macro PRODUCT a, b
+  .if RAW
+  SW_INC_I(\a, out, 4)
+  SW_INC_I(\b, out, 4)
+  .else
   mul t4, \a, ka
   mul t6, \b, kb
   ADD_N(t4, la, shift)
   ADD_N(t6, lb, shift)
   CLIP_U8(t4, t4)
   CLIP_U8(t6, t6)
+  .endif
 .endm
 
 .macro STORE
+  .if RAW == 0
   PACKLO_B(t4, t6, t4)
   SH_INC(t4, out, out_stride)
+  .endif
 .endm
 
-/* Stride 1: a column that finishes \fa, \fb and begins them anew; 20 instructions. */
+/* Stride 1: a column that finishes \fa, \fb and begins them anew; 20 instructions, 14 if RAW. */
 .macro STEP fa, fb, ma, mb
   COLUMN
   SDOTUSP_B(\fa, va, wa2)
@@ -197,7 +205,8 @@
   .size \name, . - \name
 .endm
 
-FUNCTION pulp_depthwise3_stride1
+.macro STRIDE1 name
+FUNCTION \name
   beqz t4, 1f
   COLUMN
   DOTUSP_B(fa, va, wa0)
@@ -214,7 +223,7 @@ FUNCTION pulp_depthwise3_stride1
   .balign 4
   .option push
   .option norvc
-  LOOP(0, ra, 40)
+  LOOP(0, ra, 40 - 12 * RAW)
   STEP fa, fb, ma, mb
   STEP ma, mb, fa, fb
   .option pop
@@ -233,9 +242,11 @@ FUNCTION pulp_depthwise3_stride1
   PRODUCT fa, fb
   STORE
 4:
-END_FUNCTION pulp_depthwise3_stride1
+END_FUNCTION \name
+.endm
 
-FUNCTION pulp_depthwise3_stride2
+.macro STRIDE2 name
+FUNCTION \name
   lw ra, WHOLE(tp)
   beqz t4, 1f
   COLUMN
@@ -246,7 +257,7 @@ FUNCTION pulp_depthwise3_stride2
   .balign 4
   .option push
   .option norvc
-  LOOP(0, ra, 26)
+  LOOP(0, ra, 26 - 6 * RAW)
   COLUMN
   SDOTUSP_B(fa, va, wa1)
   SDOTUSP_B(fb, vb, wb1)
@@ -267,5 +278,13 @@ FUNCTION pulp_depthwise3_stride2
   PRODUCT fa, fb
   STORE
 4:
-END_FUNCTION pulp_depthwise3_stride2
+END_FUNCTION \name
+.endm
+
+.set RAW, 0
+STRIDE1 pulp_depthwise3_stride1
+STRIDE2 pulp_depthwise3_stride2
+.set RAW, 1
+STRIDE1 pulp_depthwise3_raw_stride1
+STRIDE2 pulp_depthwise3_raw_stride2
 #endif

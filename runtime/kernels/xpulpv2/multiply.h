@@ -17,8 +17,9 @@ typedef struct {
 typedef struct {
   const int8_t *bias; /* or NULL */
   pulp_nn_output_t output;
-  uint32_t out_stride;   /* bytes from a pixel's outputs to the next pixel's */
-  pulp_share_t channels; /* the calling core's */
+  const int64_t *wide_k, *wide_lambda; /* or NULL; then `output` has only the shift */
+  uint32_t out_stride;                 /* bytes from a pixel's outputs to the next pixel's */
+  pulp_share_t channels;               /* the calling core's */
 } pulp_filters_t;
 
 /* Outputs of some pixels: the windows at `x`, the weights of channel 0 at `w`, the first pixel's channel 0

@@ -45,4 +45,12 @@ static inline pulp_part_t pulp_my_part(uint32_t pixels, uint32_t channels, uint3
                        pulp_block_channels(own, channels)};
 }
 
+/* The calling core's part of the outputs for one pixel. */
+static inline pulp_share_t pulp_my_outputs(uint32_t outputs) {
+  if (outputs < BLOCK_CHANNELS * pulp_num_cores()) {
+    return pulp_my_share(outputs);
+  }
+  return pulp_block_channels(pulp_my_share((outputs + BLOCK_CHANNELS - 1) / BLOCK_CHANNELS), outputs);
+}
+
 #endif

@@ -7,6 +7,7 @@
 #define LHU_INC(rd, base, inc) .insn r 0x0b, 7, 0x28, rd, base, inc
 #define LW_INC_I(rd, base, inc) .insn i 0x0b, 2, rd, inc(base)
 #define SW_INC(src, base, inc) .insn r 0x2b, 6, 0, inc, base, src
+#define SW_INC_I(src, base, inc) .insn s 0x2b, 2, src, inc(base)
 #define SH_INC(src, base, inc) .insn r 0x2b, 5, 0, inc, base, src
 #define DOTUSP_B(rd, u, s) .insn r 0x57, 1, 0x44, rd, u, s
 #define SDOTUSP_B(rd, u, s) .insn r 0x57, 1, 0x54, rd, u, s

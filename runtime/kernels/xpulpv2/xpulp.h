@@ -220,6 +220,24 @@ XPULP_INLINE uint32_t xp_requant(int32_t acc, int32_t k, int32_t lambda, uint32_
   return xp_clip_u8(xp_add_n(product, lambda, shift));
 }
 
+/* The same with k and lambda of 64 bits in 64-bit arithmetic, from 32-bit halves: the compiler's own calls a
+ * function to shift. */
+XPULP_INLINE uint32_t xp_requant_wide(int32_t acc, int64_t k, int64_t lambda, uint32_t shift) {
+  const uint32_t k_low = (uint32_t)k, k_high = (uint32_t)((uint64_t)k >> 32);
+  const int64_t partial = (int64_t)acc * (int64_t)(uint64_t)k_low;
+  const uint32_t low = (uint32_t)partial + (uint32_t)lambda;
+  const uint32_t carry = low < (uint32_t)partial;
+  const uint32_t lambda_high = (uint32_t)((uint64_t)lambda >> 32),
+                 partial_high = (uint32_t)((uint64_t)partial >> 32);
+  const int32_t high = (int32_t)(partial_high + (uint32_t)acc * k_high + lambda_high + carry);
+  if (shift >= 32) {
+    return xp_clip_u8(high >> (shift - 32));
+  }
+  const uint32_t value = shift == 0 ? low : low >> shift | (uint32_t)high << (32 - shift);
+  const int32_t above = high >> shift;
+  return above < 0 ? 0 : above > 0 || value > 255 ? 255 : value;
+}
+
 /* Four bytes as a word, b0 lowest. */
 XPULP_INLINE uint32_t xp_pack4(uint32_t b0, uint32_t b1, uint32_t b2, uint32_t b3) {
   return xp_packhi_b(xp_packlo_b(0, b1, b0), b3, b2);
