@@ -12,7 +12,8 @@ import tvm
 from .archive import check_writable
 from .build import build_module
 from .errors import ModelError
-from .frontend.onnx import load_onnx
+from .frontend.onnx import Dialect, Shapes, load_onnx
+from .frontend.tflite import load_tflite
 from .options import PulpOptions
 from .package import Package
 from .packaging import write_package
@@ -26,11 +27,14 @@ def compile_model(
     params: Mapping[str, Any] | None = None,
     options: PulpOptions | None = None,
     name: str = "default",
+    shapes: Shapes | None = None,
+    dialect: Dialect = Dialect.AUTO,
 ) -> Package:
-    """Compile a quantized network, the path of an ONNX file or a Relay module with `params`.
+    """Compile a quantized network, the path of an ONNX or TFLite file or a Relay module with `params`.
 
     The package goes to `output`, a path that ends in `.tar` or the path of a folder (default `<name>.tar`),
     as a whole or not at all. `name` becomes part of C names: the entry function is `tvmgen_<name>_run`.
+    `shapes` replaces shapes of an ONNX file's inputs by name, `dialect` says what its integers mean.
     Raises an error of the PulpError family.
     """
     check_name(name)
@@ -39,8 +43,10 @@ def compile_model(
     options = options or PulpOptions()
     if isinstance(model, tvm.IRModule):
         mod, constants = model, params
+    elif Path(model).suffix == ".tflite":
+        mod, constants = load_tflite(Path(model))
     else:
-        mod, constants = load_onnx(Path(model))
+        mod, constants = load_onnx(Path(model), shapes, dialect)
     partitioned = partition_for_pulp(mod, constants, options=options, mod_name=name)
     return write_package(build_module(partitioned, name=name), target, options)
 

@@ -10,12 +10,24 @@ import tvm
 from tvm import relay
 from tvm_pulp.codegen.graph import LayerGraph, macs
 from tvm_pulp.passes.legalize.read import as_call, operator_name, shape_of
+from tvm_pulp.passes.legalize.spans import SEPARATOR
 from tvm_pulp.passes.patterns.table import served_operators
 from tvm_pulp.passes.refusals import refusals_of
 
 from .report import OperatorReport
 
 OPERATORS_ATTR = "pulp_operators"  # on the module: JSON list of [name, type], in the order of the user's file
+
+_TFLITE = {
+    "CONV_2D": "Conv",
+    "DEPTHWISE_CONV_2D": "Conv",
+    "FULLY_CONNECTED": "Gemm",
+    "ADD": "Add",
+    "MAX_POOL_2D": "MaxPool",
+    "AVERAGE_POOL_2D": "AveragePool",
+    "RESHAPE": "Reshape",
+}
+"""TFLite's names of operators that ONNX calls differently."""
 
 
 def report_operators(
@@ -27,7 +39,8 @@ def report_operators(
     """
     graphs = tuple(graphs)
     layers, placed = dict(_layer_of(graphs)), {name for graph in graphs for name in graph.placed}
-    reasons, sums = refusals_of(partitioned), _macs(imported)
+    reasons = {name: why for names, why in refusals_of(partitioned).items() for name in names.split(SEPARATOR)}
+    sums = _macs(imported)
     remaining = set(_names(partitioned["main"].body))
     reports = []
     for name, kind in _operators(imported):
@@ -57,7 +70,7 @@ def _calls(body: relay.Expr) -> Iterator[relay.Call]:
 
 
 def _names(body: relay.Expr) -> Iterator[str]:
-    return (operator_name(call) for call in _calls(body))
+    return (name for call in _calls(body) for name in operator_name(call).split(SEPARATOR))
 
 
 def _layer_of(graphs: Iterable[LayerGraph]) -> Iterator[tuple[str, tuple[str, int]]]:
@@ -69,16 +82,29 @@ def _layer_of(graphs: Iterable[LayerGraph]) -> Iterator[tuple[str, tuple[str, in
 
 
 def _macs(imported: tvm.IRModule) -> Mapping[str, int]:
-    """Multiply-accumulates of the convolutions and linear layers, by operator."""
-    return {
-        operator_name(call): int(np.prod(shape_of(call))) * int(np.prod(shape_of(call.args[1])[1:]))
-        for call in _calls(imported["main"].body)
-        if as_call(call, "nn.conv2d", "nn.conv1d", "nn.dense") is not None
-    }
+    """Multiply-accumulates of the convolutions and linear layers, by operator, whatever their layout."""
+    found = {}
+    for call in _calls(imported["main"].body):
+        if (
+            as_call(call, "nn.conv2d", "nn.conv1d", "nn.dense", "nn.matmul", "qnn.conv2d", "qnn.dense")
+            is not None
+        ):
+            weights = int(np.prod(shape_of(call.args[1])))
+            found[operator_name(call).split(SEPARATOR)[0]] = (
+                int(np.prod(shape_of(call))) * weights // _output_channels(call)
+            )
+    return found
+
+
+def _output_channels(call: relay.Call) -> int:
+    if not call.op.name.endswith(("conv2d", "conv1d")):
+        return shape_of(call)[-1]
+    return shape_of(call)[str(call.attrs.out_layout or call.attrs.data_layout).index("C")]
 
 
 def _default_reason(name: str, kind: str, remaining: set[str]) -> str:
-    if kind not in served_operators():
+    plain = kind.removeprefix("QLinear").removeprefix("Q").removesuffix("Integer")
+    if _TFLITE.get(kind, plain) not in served_operators():
         return f"there is no kernel for {kind}"
     if name not in remaining:
         return "nothing is left to do for it at run time"

@@ -80,6 +80,13 @@ def _extend_compile(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(f"target {NAME}")
     for option in fields(PulpOptions):
         group.add_argument(f"--target-{NAME}-{option.name}", help=_OPTION_HELP[option.name])
+    group.add_argument(
+        "--onnx-dialect",
+        choices=["auto", "qdq", "dory"],
+        default="auto",
+        help="what the integers of an ONNX file mean: Q and DQ, or DORY's integers in float tensors; "
+        "default: what the file looks like",
+    )
     actions = {action.dest: action for action in parser._actions}
     formats = actions["output_format"]
     formats.choices = [*(formats.choices or ()), FORMAT]
@@ -271,12 +278,17 @@ def _target_options(args: argparse.Namespace, target: PulpTarget) -> dict[str, d
 
 
 def _load(args: argparse.Namespace, options: PulpOptions) -> _Model:
-    """The network: ONNX by our own front end, other formats by TVM's."""
+    """The network: ONNX and TFLite by our own front ends, other formats by TVM's."""
     path = Path(args.FILE)
     if args.model_format == "onnx" or (args.model_format is None and path.suffix == ".onnx"):
-        from .frontend.onnx import load_onnx  # noqa: PLC0415 (start-up time of `tvmc --help`)
+        from .frontend.onnx import Dialect, load_onnx  # noqa: PLC0415 (start-up time of `tvmc --help`)
 
-        return _Model(*load_onnx(path, args.input_shapes), options)
+        dialect = Dialect(args.onnx_dialect)
+        return _Model(*load_onnx(path, args.input_shapes, dialect), options)
+    if args.model_format == "tflite" or (args.model_format is None and path.suffix == ".tflite"):
+        from .frontend.tflite import load_tflite  # noqa: PLC0415
+
+        return _Model(*load_tflite(path), options)
     loaded = frontends.load_model(args.FILE, args.model_format, args.input_shapes)
     return _Model(loaded.mod, loaded.params, options)
 

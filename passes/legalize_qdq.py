@@ -206,8 +206,8 @@ class _Rewriter:
             return moved
         dtype = dtype_of(expr)
         rewritten = self._rewritten(expr)
-        rewritten = flip_to_uint8(rewritten) if dtype == "int8" else rewritten
-        return from_user_layout(rewritten, meaning, shape_of(expr), dtype)
+        bytes_ = flip_to_uint8(rewritten) if dtype == "int8" else rewritten
+        return from_user_layout(with_span(bytes_, (), [rewritten]), meaning, shape_of(expr), dtype)
 
     def _moved(self, expr: relay.Expr, values: _Values) -> Quantized | None:
         """The value of an operator that only moves the bytes of one of `values`."""

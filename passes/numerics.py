@@ -35,7 +35,10 @@ class Quantization:
 
     def nearest_byte(self, real: float) -> int:
         """The byte that stands for a real number best; half a unit rounds up, as in every layer."""
-        return int(min(MAX_BYTE, max(0.0, math.floor(real / self.scale + self.zero_point + 0.5))))
+        steps = min(
+            MAX_BYTE + 1.0, max(-1.0, real / self.scale + self.zero_point + 0.5)
+        )  # a limit may be infinite
+        return min(MAX_BYTE, max(0, math.floor(steps)))
 
 
 @dataclass(frozen=True)
@@ -175,3 +178,18 @@ def choose_pool_multipliers(x: Quantization, out: Quantization, counts: Ints) ->
     scale = np.asarray(x.scale / (out.scale * counts), np.float64)
     found = choose_multipliers(scale, acc, out.zero_point)
     return None if found is None or found.wide else found
+
+
+def exact_multipliers(k: Exact, offset: Exact, shift: int, low: Exact, high: Exact) -> Multipliers | None:
+    """Multipliers that are given, not chosen; 64-bit where 32 bits can't hold every sum `low` … `high`.
+
+    Arrays of Python's integers, (channels,) or (1,). None if 64 bits are too few.
+    """
+    if max(abs(int(value)) for value in k) > INT32_MAX:
+        return None
+    k, offset, low, high = np.broadcast_arrays(k, offset, low, high)
+    acc = Accumulator(low.astype(np.int64), high.astype(np.int64), np.zeros(low.shape, np.int64))
+    for most, limit, wide in ((MAX_SHIFT, INT32_MAX, False), (MAX_WIDE_SHIFT, INT64_MAX, True)):
+        if shift <= most and _fits(k, offset, acc, limit):
+            return _multipliers(k, offset, shift, wide=wide)
+    return None

@@ -11,6 +11,7 @@ from .lower_leftovers import LowerLeftovers
 from .merge_patterns import MergePatterns
 from .partition_regions import PartitionRegions
 from .portable_math import PortableMath
+from .qnn_to_qdq import QnnToQdq
 from .relay_pass import RelayPass
 from .simplify_inference import SimplifyInference
 
@@ -24,6 +25,7 @@ def all_passes() -> tuple[RelayPass, ...]:
         MergePatterns(),
         PartitionRegions(),
         PortableMath(),
+        QnnToQdq(),
         SimplifyInference(),
     )
     return tuple(sorted(passes, key=lambda relay_pass: relay_pass.name))

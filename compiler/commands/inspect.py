@@ -47,13 +47,13 @@ class _Wishes:
 def command(path: Path, target: str, **wishes: Any) -> None:
     """Show what is offloaded and what is not, tiles, memory and predicted cycles.
 
-    PATH is a package (tar or folder), or an ONNX network, which is compiled for it.
+    PATH is a package (tar or folder), or an ONNX or TFLite network, which is compiled for it.
     """
     wanted = _Wishes(**wishes)
     for file in (wanted.html, wanted.trace):
         if file is not None:
             check_writable(file)
-    if path.suffix != ".onnx":
+    if path.suffix not in (".onnx", ".tflite"):
         _inspect(Package.open(path), wanted)
         return
     options = PulpOptions.parse(target.strip().removeprefix("pulp"))

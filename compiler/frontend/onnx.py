@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,9 @@ from tvm import relay
 
 from ..errors import ModelError
 from ..operators import OPERATORS_ATTR
+from .dory.reader import read_integer_network
+from .dory.recognise import is_integer_network
+from .normalize.pipeline import normalize
 from .quick_fold import quick_constant_folding
 
 Shapes = Mapping[str, Sequence[int]]
@@ -23,22 +28,40 @@ OUTPUT_NAMES_ATTR = "output_tensor_names"  # TVM's: what the C interface calls t
 
 _QUANTIZATION = frozenset({"QuantizeLinear", "DequantizeLinear"})
 _INTEGER = frozenset({"ConvInteger", "MatMulInteger"})
-_HOW_TO_QUANTIZE = (
-    "quantize it first, e.g. with onnxruntime.quantization.quantize_static(..., quant_format=QuantFormat.QDQ)"
-)
+_PREFIXES = ("QLinear", "QGemm")
+_HOW_TO_QUANTIZE = "quantize it: tvm-pulp quantize {path} --calibration samples.npz -o {stem}_int8.onnx"
 
 
-def load_onnx(path: Path, shapes: Shapes | None = None) -> tuple[tvm.IRModule, dict[str, Any]]:
+class Dialect(Enum):
+    """How an ONNX file says what its integers mean."""
+
+    AUTO = "auto"  # whatever the file looks like
+    QDQ = "qdq"  # Q and DQ, or operators that take integers; what is float stays float, in TVM's C
+    DORY = "dory"  # integers in float tensors, as NEMO, QuantLab and DORY write them
+
+
+def load_onnx(
+    path: Path, shapes: Shapes | None = None, dialect: Dialect = Dialect.AUTO
+) -> tuple[tvm.IRModule, dict[str, Any]]:
     """Relay module and parameters of an ONNX file; `shapes` replaces shapes of inputs by name.
 
     The module carries the user's operators (name and type, in order) as an attribute. Raises ModelError for a
     file that is no ONNX, a float network, a dynamic shape, and operators that TVM can't import.
     """
     model = _read(path)
-    _check_quantized(model, path)
+    is_dory = dialect is Dialect.DORY or (dialect is Dialect.AUTO and _is_dory(model))
+    if dialect is Dialect.AUTO and not is_dory:
+        _check_quantized(model, path)
     _name_nodes(model.graph)
     fixed = _static_shapes(model.graph, path, dict(shapes or {}))
-    mod, params = _import(model, fixed, path)
+    with _located(path):
+        mod, params = (
+            (read_integer_network(model, fixed), {})
+            if is_dory
+            else _import(normalize(model, fixed), fixed, path)
+        )
+    if not shapes:
+        _check_output_shapes(mod, model.graph, path)
     mod["main"] = mod["main"].with_attr(OUTPUT_NAMES_ATTR, _output_names(model.graph))
     return mod.with_attr(OPERATORS_ATTR, json.dumps(_operators(model.graph))), params
 
@@ -60,13 +83,25 @@ def _read(path: Path) -> onnx.ModelProto:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    """The line that says what is wrong: the first, or the last behind a traceback of TVM's."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1].strip() if lines[0].startswith("Traceback") else lines[0]
+
+
+def _is_quantized(model: onnx.ModelProto) -> bool:
+    types = {node.op_type for node in model.graph.node}
+    return any(name in _QUANTIZATION | _INTEGER or name.startswith(_PREFIXES) for name in types)
+
+
+def _is_dory(model: onnx.ModelProto) -> bool:
+    return not _is_quantized(model) and is_integer_network(model)
 
 
 def _check_quantized(model: onnx.ModelProto, path: Path) -> None:
-    types = {node.op_type for node in model.graph.node}
-    if not any(name in _QUANTIZATION | _INTEGER or name.startswith("QLinear") for name in types):
-        raise ModelError("is a float network", where=str(path), fix=_HOW_TO_QUANTIZE)
+    if not _is_quantized(model):
+        raise ModelError(
+            "is a float network", where=str(path), fix=_HOW_TO_QUANTIZE.format(path=path, stem=path.stem)
+        )
 
 
 def _name_nodes(graph: onnx.GraphProto) -> None:
@@ -115,6 +150,17 @@ def _example(sizes: Sequence[int | str]) -> str:
     return ",".join(str(size) if isinstance(size, int) else f"<{size}>" for size in known)
 
 
+@contextmanager
+def _located(path: Path) -> Iterator[None]:
+    """Errors about a node tell the file, too."""
+    try:
+        yield
+    except ModelError as error:
+        if error.where == str(path):
+            raise
+        raise ModelError(error.what, where=f"{path}: {error.where}", fix=error.fix) from error
+
+
 def _import(
     model: onnx.ModelProto, shapes: dict[str, list[int]], path: Path
 ) -> tuple[tvm.IRModule, dict[str, Any]]:
@@ -130,6 +176,21 @@ def _import(
             fix="check it with onnx.checker.check_model",
         ) from error
     return mod, dict(params)
+
+
+def _check_output_shapes(mod: tvm.IRModule, graph: onnx.GraphProto, path: Path) -> None:
+    """ModelError where TVM makes another shape of an output than the file says, as it may with ceil_mode."""
+    result = relay.transform.InferType()(mod)["main"].ret_type
+    types = result.fields if isinstance(result, tvm.ir.TupleType) else [result]
+    for value, found in zip(graph.output, types, strict=True):
+        declared = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        sizes = [int(size) for size in found.shape]
+        if all(declared) and declared and sizes != declared:
+            raise ModelError(
+                f"TVM 0.19 makes the shape {sizes} of output `{value.name}`, the file says {declared}",
+                where=str(path),
+                fix="a pool with ceil_mode may be the cause",
+            )
 
 
 def _output_names(graph: onnx.GraphProto) -> list[str]:

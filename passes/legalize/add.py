@@ -13,7 +13,7 @@ from . import build
 from .constants import per_channel
 from .island import Island, Refusal
 from .read import QuantizedConstant, quantized_constant
-from .values import Quantized, flipped_zero_point
+from .values import Quantized, as_user_layout, flipped_zero_point
 
 _TOO_FAR = Refusal("its scales are too far apart for 32-bit arithmetic")
 
@@ -44,8 +44,10 @@ def _sum(island: Island, signs: Signs) -> Quantized | Refusal:
 
 
 def _tensors(island: Island, a: Quantized, b: Quantized, signs: Signs) -> Quantized | Refusal:
-    if a.shape != b.shape or a.layout is not b.layout:
+    if a.shape != b.shape:
         return Refusal("its inputs have different shapes")
+    if a.layout is not b.layout:
+        a, b = as_user_layout(a), as_user_layout(b)
     found = choose_add_multipliers(a.quantization, b.quantization, island.out, signs)
     if found is None:
         return _TOO_FAR

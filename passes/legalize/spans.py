@@ -17,10 +17,15 @@ def joined_name(operators: Iterable[relay.Call]) -> str:
 
 
 def with_span(expr: relay.Expr, operators: Sequence[relay.Call], leaves: Sequence[relay.Expr]) -> relay.Expr:
-    """`expr` with every call above `leaves` named after the operators it stands for."""
-    name = joined_name(operators)
-    if not name:
-        return expr
+    """`expr` with every new call above `leaves` named after the operators it stands for."""
+    return named(expr, joined_name(operators), leaves)
+
+
+def named(expr: relay.Expr, name: str, leaves: Sequence[relay.Expr] = ()) -> relay.Expr:
+    """`expr` with a name on every new call above `leaves`.
+
+    A call that has a span is not new: where permutations cancel, `expr` reaches below its leaves.
+    """
     span = relay.Span(relay.SourceName(name), 0, 0, 0, 0)
     done: dict[relay.Expr, relay.Expr] = {leaf: leaf for leaf in leaves}
 
@@ -28,7 +33,7 @@ def with_span(expr: relay.Expr, operators: Sequence[relay.Call], leaves: Sequenc
         if node not in done:
             done[node] = (
                 relay.Call(node.op, [visit(arg) for arg in node.args], node.attrs, node.type_args, span)
-                if isinstance(node, relay.Call)
+                if isinstance(node, relay.Call) and node.span is None
                 else node
             )
         return done[node]

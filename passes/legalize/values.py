@@ -81,6 +81,11 @@ def in_user_layout(value: Quantized) -> relay.Expr:
     return expr if value.shape == (1, channels, height, width) else build.reshape(expr, value.shape)
 
 
+def as_user_layout(value: Quantized) -> Quantized:
+    """The same value with its bytes in the order of the user's tensor."""
+    return replace(value, expr=in_user_layout(value), layout=Layout.SAME, feature_map=(0, 0, 0))
+
+
 def _same_order(feature_map: tuple[int, int, int]) -> bool:
     """Whether a map's bytes lie the same way in CHW and in HWC."""
     channels, height, width = feature_map

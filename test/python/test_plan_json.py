@@ -14,11 +14,11 @@ from tvm_pulp.errors import PlanError
 
 @pytest.fixture(scope="module")
 def text() -> str:
-    return plan_to_json(plan_region(residual_network(), machine(3000)))
+    return plan_to_json(plan_region(residual_network(), machine(5000)))
 
 
 def test_round_trip(text: str) -> None:
-    plan = plan_region(residual_network(), machine(3000))
+    plan = plan_region(residual_network(), machine(5000))
     assert plan_from_json(text) == plan
     assert plan_to_json(plan_from_json(text)) == text
 

@@ -21,7 +21,7 @@ from tvm_pulp.errors import PlanError
 SLOW_DMA = replace(machine(), dma=DmaModel(bytes_per_cycle=0.0625, setup_cycles=10, row_cycles=1.0))
 
 
-@pytest.fixture(scope="module", params=[3000, 38_000])
+@pytest.fixture(scope="module", params=[4000, 38_000])
 def planned(request: pytest.FixtureRequest) -> tuple[LayerGraph, Plan, Machine, Timeline]:
     graph, target = residual_network(), machine(request.param)
     plan = plan_region(graph, target)

@@ -1,0 +1,47 @@
+"""The normalizations in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import onnx
+
+from .batch_norms import fold_batch_norms
+from .clips import constant_limits
+from .constants import inline_constants
+from .gemms import fold_gemm_factors
+from .graph import Graph
+from .integer_tails import expand_integer_operators
+from .paddings import explicit_paddings
+from .parameters import complete_parameters
+from .qoperators import expand_qoperators
+from .weights import quantize_constants
+
+Normalization = Callable[[Graph], None]
+
+NORMALIZATIONS: tuple[Normalization, ...] = (
+    inline_constants,
+    expand_qoperators,
+    expand_integer_operators,
+    complete_parameters,
+    quantize_constants,
+    inline_constants,  # what `quantize_constants` made
+    constant_limits,
+    fold_gemm_factors,
+    fold_batch_norms,
+)
+
+
+def normalize(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> onnx.ModelProto:
+    """A copy of the model in which every quantized operator stands between DQ and Q as TVM imports them.
+
+    `shapes` are those of the inputs. Raises ModelError for quantization that no rewrite can express.
+    """
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    graph = Graph(copy)
+    for normalization in NORMALIZATIONS:
+        normalization(graph)
+    graph.write()
+    explicit_paddings(copy, shapes)
+    return copy

@@ -1,0 +1,127 @@
+"""The ONNX standard's own node tests for the operators of quantized networks, compiled: passes, or why not.
+
+As a command it writes the list: `python test/python/onnx_backend.py docs/onnx-coverage.md`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import onnx
+from onnx import ModelProto, numpy_helper
+from tvm_pulp.errors import ModelError
+from tvm_pulp.frontend.onnx import Dialect, load_onnx
+from tvm_pulp.partition import legalize, prepare
+from tvm_pulp.reference import run_reference
+
+DATA = Path(onnx.__file__).parent / "backend" / "test" / "data" / "node"
+OPERATORS = (
+    *("qlinearconv", "qlinearmatmul", "convinteger", "basic_convinteger", "matmulinteger"),
+    *("quantizelinear", "dequantizelinear", "dynamicquantizelinear"),
+    *("maxpool", "averagepool", "globalaveragepool", "globalmaxpool", "concat"),
+    *("constant_pad", "edge_pad", "reflect_pad", "wrap_pad"),
+)
+PASSES = "passes"
+# Where the test's own data are wrong: QLinearMatMul saturates, these wrap.
+WRONG_DATA = tuple(
+    f"qlinearmatmul_{rank}_int8_{real}" for rank in ("2D", "3D") for real in ("float16", "float32")
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a test: `result` is PASSES, or the reason of the refusal."""
+
+    name: str
+    result: str
+
+
+def node_tests() -> Iterator[Path]:
+    """Folders of the tests of these operators; expanded versions are other operators."""
+    for folder in sorted(DATA.glob("test_*")):
+        if folder.name.removeprefix("test_").startswith(OPERATORS) and "_expanded" not in folder.name:
+            yield folder
+
+
+def _tensor(path: Path) -> np.ndarray:
+    return np.asarray(numpy_helper.to_array(onnx.load_tensor(str(path))))
+
+
+def _frozen(model: ModelProto, folder: Path) -> tuple[ModelProto, dict[str, np.ndarray]]:
+    """All inputs but the data become constants, as they are in networks; the data that are left."""
+    data = {}
+    for index, value in enumerate(list(model.graph.input)):
+        array = _tensor(folder / f"input_{index}.pb")
+        is_data = index == 0 or model.graph.node[0].op_type == "Concat"
+        if is_data:
+            data[value.name] = array
+        else:
+            model.graph.initializer.append(numpy_helper.from_array(array, value.name))
+            model.graph.input.remove(value)
+    return model, data
+
+
+def outcome(folder: Path) -> Outcome:
+    """Compile and run one test. Raises AssertionError for wrong numbers."""
+    name = folder.name.removeprefix("test_")
+    try:
+        model, data = _frozen(onnx.load(folder / "model.onnx"), folder / "test_data_set_0")
+        wanted = [_tensor(path) for path in sorted((folder / "test_data_set_0").glob("output_*.pb"))]
+    except (TypeError, ValueError, KeyError):
+        return Outcome(name, "its data have less than 8 bits, which NumPy has no type for")
+    with TemporaryDirectory() as scratch:
+        path = Path(scratch) / "model.onnx"
+        onnx.save(model, path)
+        try:
+            mod = legalize(prepare(*load_onnx(path, dialect=Dialect.QDQ)))
+        except ModelError as error:
+            return Outcome(name, f"{error.what}; {error.fix}" if error.fix else error.what)
+    (found,) = run_reference(mod, [data])
+    if name in WRONG_DATA:
+        wrapped = [np.abs(ours.astype(int) - theirs) > 1 for ours, theirs in zip(found, wanted, strict=True)]
+        assert all(np.isin(ours[mask], (-128, 127)).all() for ours, mask in zip(found, wrapped, strict=True))
+        return Outcome(name, "saturates, as the standard says; the test's data wrap")
+    for ours, theirs in zip(found, wanted, strict=True):
+        check(name, ours, theirs)
+    return Outcome(name, PASSES)
+
+
+def check(name: str, ours: np.ndarray, theirs: np.ndarray) -> None:
+    """Integers may differ by one unit, as halves are rounded up here and to even there."""
+    assert ours.shape == theirs.shape, f"{name}: {ours.shape} is not {theirs.shape}"
+    assert ours.dtype == theirs.dtype, f"{name}: {ours.dtype} is not {theirs.dtype}"
+    if ours.dtype.kind == "f":
+        assert np.allclose(ours, theirs, rtol=1e-4, atol=1e-5), f"{name}: {ours} is not {theirs}"
+    else:
+        assert np.abs(ours.astype(np.int64) - theirs.astype(np.int64)).max(initial=0) <= 1, (
+            f"{name}: {ours} {theirs}"
+        )
+
+
+def page(outcomes: list[Outcome]) -> str:
+    """The list as a page of documentation."""
+    passed = sum(entry.result == PASSES for entry in outcomes)
+    rows = "\n".join(f"| `{entry.name}` | {entry.result} |" for entry in outcomes)
+    return (
+        "# Coverage of the ONNX node tests\n\n"
+        "The standard's own tests (they come with the `onnx` package) of the operators of quantized networks.\n"
+        "All inputs but the data are made constants, as they are in networks. Generated by\n"
+        "`python test/python/onnx_backend.py docs/onnx-coverage.md`; a test fails when it is stale.\n\n"
+        f"{passed} of {len(outcomes)} pass, the others are refused.\n\n| test | result |\n|---|---|\n{rows}\n"
+    )
+
+
+def main() -> None:
+    """Write the list."""
+    logging.disable(logging.ERROR)
+    Path(sys.argv[1]).write_text(page([outcome(folder) for folder in node_tests()]), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
