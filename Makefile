@@ -14,7 +14,7 @@ TYPED := build/mypy/tvm_pulp
 SCRIPTS := benchmarks examples/digits $(filter-out test/python/test_%,$(wildcard test/python/*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-lit test-python lint format bench clean
+.PHONY: help setup demo test test-lit test-python lint format docs bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -45,6 +45,9 @@ format: $(READY) ## format Python and C
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	find runtime -name '*.[ch]' | xargs $(BIN)/clang-format -i
+
+docs: $(READY) ## make the pages of docs/ that are made from the code
+	$(BIN)/tvm-pulp operators > docs/operators.md
 
 bench: $(READY) ## measure compile times of the MLPerf-Tiny-shaped networks
 	$(BIN)/python benchmarks/compile_time.py

@@ -18,6 +18,12 @@ from tvm_pulp.codegen.plan import Box, L1Buffer, L2Buffer, LayerPlan, Operand, P
 from tvm_pulp.errors import PlanError
 
 ALIGNMENT = 8
+_PER_CHANNEL = frozenset(LayerKind) - {
+    LayerKind.CONV2D,
+    LayerKind.POINTWISE,
+    LayerKind.CONV_DIRECT,
+    LayerKind.LINEAR,
+}
 
 
 def check_plan(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
@@ -125,7 +131,9 @@ def _scratch(layer: Layer, layer_plan: LayerPlan, step: TileStep, cores: int) ->
     kernel_h, kernel_w = layer.window.kernel_h, layer.window.kernel_w
     column = kernel_w * (step.padding.top + step.x.h + step.padding.bottom) + kernel_w
     if "_nn_conv_" in layer_plan.kernel:
-        return 2 * cores * kernel_h * kernel_w * step.x.c
+        weights = kernel_h * kernel_w * step.x.c
+        whole_words = (weights + 3) // 4 * 4
+        return cores * max(2 * weights, 4 * whole_words if step.x.c % 4 else 0)
     if layer_plan.kernel == "pulp_nn_depthwise_generic":
         return cores * column
     if layer_plan.kernel == "pulp_nn_depthwise_generic_less_4_weights":
@@ -179,18 +187,22 @@ def _check_input(graph: LayerGraph, layer: Layer, step: TileStep, where: str) ->
             raise _fail("a linear layer reads its whole input", where)
         return
     window, pad, x, y = layer.window, step.padding, step.x, step.y
-    own = layer.kind in (LayerKind.DEPTHWISE, LayerKind.ADD, LayerKind.AVGPOOL, LayerKind.MAXPOOL)
+    own = layer.kind in _PER_CHANNEL
     if (x.c0, x.c) != ((y.c0, y.c) if own else (0, source.channels)):
         raise _fail("the input box has the wrong channels", where)
-    vertical = _reads(y.h0, y.h, window.kernel_h, window.stride_h, window.pad_top)
-    horizontal = _reads(y.w0, y.w, window.kernel_w, window.stride_w, window.pad_left)
+    rows = np.arange(window.kernel_h) * window.dilation_h
+    columns = np.arange(window.kernel_w) * window.dilation_w
+    vertical = _reads(y.h0, y.h, rows, window.stride_h, window.pad_top)
+    horizontal = _reads(y.w0, y.w, columns, window.stride_w, window.pad_left)
     _check_axis(vertical, source.height, (pad.top, x.h0, x.h, pad.bottom), f"{where}, rows")
     _check_axis(horizontal, source.width, (pad.left, x.w0, x.w, pad.right), f"{where}, columns")
 
 
-def _reads(first: int, count: int, kernel: int, stride: int, before: int) -> npt.NDArray[np.int64]:
+def _reads(
+    first: int, count: int, taps: npt.NDArray[np.int64], stride: int, before: int
+) -> npt.NDArray[np.int64]:
     """Coordinates in the input tensor (outside: padding), by output and by kernel element."""
-    outputs, taps = np.arange(first, first + count), np.arange(kernel)
+    outputs = np.arange(first, first + count)
     return np.add.outer(outputs * stride - before, taps)
 
 
@@ -198,11 +210,12 @@ def _check_axis(reads: npt.NDArray[np.int64], size: int, buffer: tuple[int, int,
     """`buffer` is (padding before, start, size of the box, padding after). A kernel reads the buffer from its
     first padded element; each position must be the element, or the padding, that `reads` says."""
     before, start, length, after = buffer
-    inside = np.full(before + length + after, -1, np.int64)
-    inside[before : before + length] = np.arange(start, start + length)
     local = reads - reads[0, 0]
-    if int(local.max()) + 1 != inside.size:
-        raise _fail(f"box and padding span {inside.size}, the windows {int(local.max()) + 1}", where)
+    span = before + length + after
+    if int(local.max()) + 1 != span:
+        raise _fail(f"box and padding span {span}, the windows {int(local.max()) + 1}", where)
+    inside = np.full(span, -1, np.int64)
+    inside[before : before + length] = np.arange(start, start + length)
     expected = np.where((reads >= 0) & (reads < size), reads, -1)
     if not np.array_equal(inside[local], expected):
         raise _fail("box and padding aren't where the windows read", where)
@@ -232,12 +245,18 @@ def _check_params(layer: Layer, layer_plan: LayerPlan, where: str) -> None:
 
 
 def _block_size(layer: Layer, channels: int) -> int:
-    if layer.weights is None or layer.requant is None:
+    if layer.kind is LayerKind.TABLE:
+        return 256
+    if layer.requant is None:
+        return 0
+    if layer.skips_padding:
+        return 2 * 4 * layer.window.kernel_h * layer.window.kernel_w
+    if layer.weights is None:
         return 0
     unit = 8 if layer.requant.wide else 4
-    weights = int(np.prod(layer.weights.shape[1:])) * channels
-    tail = 4 if layer.kind is LayerKind.DEPTHWISE else 0
-    return -(-(2 * unit * channels + weights + tail) // unit) * unit
+    weights = int(np.prod(layer.weights.shape[1:]))
+    beyond = 4 if layer.kind is LayerKind.DEPTHWISE else -weights % 4  # kernels read whole words
+    return -(-(2 * unit * channels + weights * channels + beyond) // unit) * unit
 
 
 # ---- Slots ---------------------------------------------------------------------------------------------------
@@ -251,7 +270,7 @@ def _replay_slots(layer: Layer, layer_plan: LayerPlan, where: str) -> None:
         for step in layer_plan.steps
     ]
     _replay(x, "x", where, destroyed=layer_plan.kernel == "pulp_nn_maxpool")
-    if layer.weights is not None:
+    if _block_size(layer, 1):
         params = [(s.params_slot, s.load_params, (s.params_offset, s.params_size)) for s in layer_plan.steps]
         _replay(params, "params", where)
     elif any(step.load_params for step in layer_plan.steps):
@@ -280,7 +299,20 @@ def _replay(
 # ---- L2 ------------------------------------------------------------------------------------------------------
 
 
+def _check_views(graph: LayerGraph) -> None:
+    """Every view lies inside a tensor that is none."""
+    for tensor in graph.tensors.values():
+        if tensor.view is None:
+            continue
+        base = graph.tensors[tensor.view.base]
+        if base.view is not None or tensor.view.offset < 0:
+            raise _fail(f"isn't a part of a tensor with memory ({base.name})", f"view {tensor.name}")
+        if tensor.view.offset + tensor.span_bytes > base.height * base.width * base.channels:
+            raise _fail(f"ends beyond tensor {base.name}", f"view {tensor.name}")
+
+
 def _check_l2(graph: LayerGraph, plan: Plan) -> None:
+    _check_views(graph)
     lives = _lives(graph)
     if sorted(buffer.tensor for buffer in plan.l2_buffers) != sorted(lives):
         raise _fail("the tensors in L2 aren't those between layers", "L2")
@@ -294,6 +326,8 @@ def _check_l2(graph: LayerGraph, plan: Plan) -> None:
         first, last = lives[buffer.tensor]
         if buffer.first > first or buffer.last < last:
             raise _fail(f"lives from layer {first} to {last}, not {buffer.first} to {buffer.last}", where)
+        if buffer.last >= len(graph.layers):
+            raise _fail(f"lives until layer {buffer.last}, the last is {len(graph.layers) - 1}", where)
     for one, other in combinations(plan.l2_buffers, 2):
         if _meet(one, other):
             raise _fail(f"shares bytes with {other.tensor} while both live", f"L2 buffer {one.tensor}")
@@ -303,14 +337,16 @@ def _check_l2(graph: LayerGraph, plan: Plan) -> None:
 
 
 def _lives(graph: LayerGraph) -> dict[str, tuple[int, int]]:
-    """First and last layer of every tensor that the region itself keeps."""
+    """First and last layer of every tensor that the region itself keeps, views counted as what they are
+    part of."""
     lives: dict[str, tuple[int, int]] = {}
     for index, layer in enumerate(graph.layers):
-        for name in layer.inputs:
-            if name in lives:
-                lives[name] = (lives[name][0], index)
-        if layer.output not in graph.outputs:
-            lives[layer.output] = (index, index)
+        for name in (*layer.inputs, layer.output):
+            kept = graph.tensors[name].base
+            if kept in graph.inputs or kept in graph.outputs:
+                continue
+            first, _ = lives.get(kept, (index, index))
+            lives[kept] = (first, index)
     return lives
 
 

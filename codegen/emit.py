@@ -77,7 +77,7 @@ def _header(templates: Environment, graph: LayerGraph) -> str:
 def _describe(tensor: Tensor) -> str:
     source = f" ({comment_text(tensor.source)})" if tensor.source else ""
     shape = f"{tensor.height} x {tensor.width} x {tensor.channels}"
-    return f"uint8 {shape} (h x w x c), zero point {tensor.zero_point}{source}"
+    return f"uint8 {shape} (h x w x c){source}"
 
 
 def _comment(graph: LayerGraph, plan: Plan) -> list[str]:
@@ -92,10 +92,14 @@ def _comment(graph: LayerGraph, plan: Plan) -> list[str]:
         ),
         *labelled("work", [f"{work:,} MAC", f"about {cycles:,} cycles"]),
         " *",
-        " * Every core runs every layer: run_<layer> goes through the steps of its tile loop. compute_<layer>",
-        " * is all cores' work and ends with a barrier; core 0 also calls load_<layer> and store_<layer>,",
-        " * which start transfers: while a step computes, the loads of the next step and the store of the one",
-        " * before are under way. */",
+        " * Read it from its end: the entry function starts region_worker on every core, which calls",
+        " * run_<layer> for one layer after another. run_<layer> goes through the steps of its tile loop:",
+        " * compute_<layer> is all cores' work and ends with a barrier; core 0 also calls load_<layer> and",
+        " * store_<layer>, which start transfers. While a step computes, the loads of the next step and the",
+        " * store of the one before are under way.",
+        " *",
+        " * x and y are a layer's input and output, x2 an addition's second input. Maps lie in HWC order.",
+        " * In the kernels' sizes (in_x, in_y, ch_in) x counts columns, y rows and ch channels. */",
     ]
 
 
@@ -123,9 +127,13 @@ def _arena(plan: Plan) -> str:
 
 def _tensor_places(graph: LayerGraph) -> dict[str, str]:
     """C for the address of each tensor inside `region_worker`."""
-    inside = {name: f"t_{name}" for name in graph.tensors}
-    inputs = {name: f"args->in_{name}" for name in graph.inputs}
-    return inside | inputs | {name: f"args->out_{name}" for name in graph.outputs}
+    own = {name: f"t_{name}" for name in graph.tensors}
+    own |= {name: f"args->in_{name}" for name in graph.inputs}
+    own |= {name: f"args->out_{name}" for name in graph.outputs}
+    return {
+        name: own[name] if tensor.view is None else address(own[tensor.base], str(tensor.view.offset))
+        for name, tensor in graph.tensors.items()
+    }
 
 
 def _tensors(graph: LayerGraph, plan: Plan) -> list[str]:

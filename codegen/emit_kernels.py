@@ -22,7 +22,7 @@ def compute_tile(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTa
     writer = _KERNELS.get(plan.kernel)
     if writer is None:
         raise PlanError(f"unknown kernel {plan.kernel}", where=layer.name)
-    kernel = writer(_Tile(layer, plan, table))
+    kernel = writer(_Tile(graph, layer, plan, table))
     zero_point = graph.tensors[layer.inputs[0]].zero_point
     return [
         *_buffers(table),
@@ -38,6 +38,7 @@ def compute_tile(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTa
 class _Tile:
     """What a kernel's writer looks at."""
 
+    graph: LayerGraph
     layer: Layer
     plan: LayerPlan
     table: StepTable
@@ -76,8 +77,9 @@ class _Tile:
     def params(self, channels: str) -> list[str]:
         """Pointers into the parameter block."""
         integers = "int64_t" if self.requant.wide else "int32_t"
+        block = address("l1", self.table.expression("params_l1"))
         return [
-            f"  void *const params = {address('l1', self.table.expression('params_l1'))};",
+            f"  void *const params = {block}; /* k, lambda, weights */",
             f"  {integers} *const k = params;",
             f"  {integers} *const lambda = k + {channels};",
             f"  int8_t *const weights = (int8_t *)(lambda + {channels});",
@@ -194,6 +196,67 @@ def _pulp_maxpool(tile: _Tile) -> _Kernel:
     return _Kernel([_window(tile)], call(tile.plan.kernel, ("x", "y", "&window")))
 
 
+def _pulp_conv_direct(tile: _Tile) -> _Kernel:
+    window, weights = tile.layer.window, tile.layer.weights
+    if weights is None:
+        raise PlanError("the layer has no weights", where=tile.layer.name)
+    groups = {
+        "dilation_x": str(window.dilation_w),
+        "dilation_y": str(window.dilation_h),
+        "ch_in": str(weights.shape[3]),
+        "ch_out": str(weights.shape[0] // tile.layer.groups),
+        "first": tile.table.expression("y_c0"),
+    }
+    locals_ = [
+        _window(tile),
+        designated("const pulp_groups_t groups", groups.items()),
+        *tile.params("window.ch_out"),
+        tile.shift(),
+    ]
+    arguments = ("x", "y", "weights", "k", "lambda", "shift", "&window", "&groups")
+    return _Kernel(locals_, call(tile.plan.kernel, arguments))
+
+
+def _pulp_mul(tile: _Tile) -> _Kernel:
+    zero1, zero2 = (tile.graph.tensors[name].zero_point for name in tile.layer.inputs)
+    k, offset = int(tile.requant.multiplier[0]), int(tile.requant.offset[0])
+    locals_ = [
+        f"  uint8_t *const x2 = {address('l1', tile.table.expression('x2_l1'))};",
+        f"  const uint8_t zero1 = {zero1}, zero2 = {zero2};",
+        f"  const int32_t k = {integer(k)}, lambda = {integer(offset)};",
+        tile.shift(),
+        f"  const uint32_t elements = {tile.table.expression('y_size')};",
+    ]
+    arguments = ["x", "x2", "y", "zero1", "zero2", "k", "lambda", "shift", "elements"]
+    if tile.plan.kernel == "pulp_mul_pixel":
+        locals_.append(f"  const uint16_t channels = {tile.table.expression('y_c')};")
+        arguments.append("channels")
+    return _Kernel(locals_, call(tile.plan.kernel, arguments))
+
+
+def _pulp_avgpool_inside(tile: _Tile) -> _Kernel:
+    locals_ = [
+        f"  const void *const params = {address('l1', tile.table.expression('params_l1'))};",
+        "  const int32_t *const k = params;",
+        f"  const int32_t *const lambda = k + {tile.requant.multiplier.size};",
+        tile.shift(),
+        _window(tile),
+    ]
+    return _Kernel(locals_, call(tile.plan.kernel, ("x", "y", "k", "lambda", "shift", "&window")))
+
+
+def _pulp_table(tile: _Tile) -> _Kernel:
+    locals_ = [
+        f"  const uint8_t *const table = {address('l1', tile.table.expression('params_l1'))};",
+        f"  const uint32_t elements = {tile.table.expression('y_size')};",
+    ]
+    return _Kernel(locals_, call(tile.plan.kernel, ("x", "y", "table", "elements")))
+
+
+def _pulp_copy(tile: _Tile) -> _Kernel:
+    return _Kernel([], call(tile.plan.kernel, ("x", "y", tile.table.expression("y_size"))))
+
+
 _KERNELS: dict[str, Callable[[_Tile], _Kernel]] = {
     **{
         f"pulp_nn_{kind}_{split}_parallel": _pulp_nn_conv
@@ -210,7 +273,14 @@ _KERNELS: dict[str, Callable[[_Tile], _Kernel]] = {
     "pulp_linear_wide": _pulp_linear,
     "pulp_add": _pulp_add,
     "pulp_avgpool": _pulp_avgpool,
+    "pulp_avgpool_inside": _pulp_avgpool_inside,
     "pulp_maxpool": _pulp_maxpool,
+    "pulp_conv_direct": _pulp_conv_direct,
+    "pulp_conv_direct_wide": _pulp_conv_direct,
+    "pulp_mul": _pulp_mul,
+    "pulp_mul_pixel": _pulp_mul,
+    "pulp_table": _pulp_table,
+    "pulp_copy": _pulp_copy,
 }
 
 
@@ -237,11 +307,12 @@ def _pad_in_l1(plan: LayerPlan, table: StepTable, zero_point: int) -> list[str]:
     border = designated(
         "const pulp_border_t border", ((name, table.expression(column)) for name, column in fields.items())
     )
+    declaration = f"  const uint8_t zero_point = {zero_point}; /* the byte that stands for 0 */"
     function = "pulp_pad_chw" if plan.channels_first else "pulp_pad"
-    pad = call(function, ("x", "&border", str(zero_point)))
+    pad = call(function, ("x", "&border", "zero_point"))
     if table.varies("load_x"):
         pad = f"  if ({table.expression('load_x')}) {pad.strip()}"
-    return [border, pad]
+    return [border, declaration, pad]
 
 
 def _clip(layer: Layer, plan: LayerPlan, table: StepTable) -> list[str]:

@@ -11,7 +11,15 @@ from tvm_pulp.codegen.emit_steps import COLUMNS, StepTable, step_table
 from tvm_pulp.codegen.emit_text import LINE, address, comment_text, designated, fill, labelled, signature
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, macs
 from tvm_pulp.codegen.params import has_params
-from tvm_pulp.codegen.plan import L1Buffer, LayerPlan
+from tvm_pulp.codegen.plan import L1Buffer, LayerPlan, LoopOrder
+
+_WINDOWED = (
+    LayerKind.CONV2D,
+    LayerKind.DEPTHWISE,
+    LayerKind.CONV_DIRECT,
+    LayerKind.AVGPOOL,
+    LayerKind.MAXPOOL,
+)
 
 
 @dataclass(frozen=True)
@@ -133,7 +141,7 @@ def _input_names(layer: Layer) -> tuple[str, ...]:
 
 def _comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores: int) -> list[str]:
     inputs = [_shape(graph.tensors[name]) for name in layer.inputs]
-    tile, order = plan.tile, plan.order.value.replace("_", " ")
+    tile = plan.tile
     kernel = f"{plan.kernel} on {cores} core{'s' if cores > 1 else ''}"
     lines = [
         f"/* Layer {index + 1} of {len(graph.layers)}: {layer.name} ({layer.kind.value})",
@@ -142,24 +150,58 @@ def _comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores
         *labelled("shape", [f"{' + '.join(inputs)} -> {_shape(graph.tensors[layer.output])} (h x w x c)"]),
         *_window_comment(layer),
         *labelled("kernel", [kernel]),
-        *labelled("tile", [f"{tile.h} x {tile.w} x {tile.c}", *_steps_comment(plan, order)]),
-        *labelled("work", [f"{macs(graph, layer):,} MAC", f"about {plan.cycles:,} cycles"]),
+        *labelled("tile", [f"{tile.h} x {tile.w} x {tile.c}", *_steps_comment(plan)]),
+        *_requant_comment(layer),
+        *labelled("work", [f"{macs(graph, layer):,} {_work_unit(layer)}", f"about {plan.cycles:,} cycles"]),
     ]
     return [*lines, " */"]
 
 
-def _steps_comment(plan: LayerPlan, order: str) -> list[str]:
-    return ["1 step"] if len(plan.steps) == 1 else [f"{len(plan.steps)} steps", order]
+def _steps_comment(plan: LayerPlan) -> list[str]:
+    """The number of steps and, where channels and space are both divided, which of them is the outer loop."""
+    if len(plan.steps) == 1:
+        return ["1 step"]
+    channels = {step.y.c0 for step in plan.steps}
+    places = {(step.y.h0, step.y.w0) for step in plan.steps}
+    steps = f"{len(plan.steps)} steps"
+    return [steps, _ORDERS[plan.order]] if len(channels) > 1 and len(places) > 1 else [steps]
+
+
+_ORDERS = {
+    LoopOrder.CHANNELS_OUTER: "the whole map for each range of channels",
+    LoopOrder.SPACE_OUTER: "all channels for each part of the map",
+}
+
+
+def _requant_comment(layer: Layer) -> list[str]:
+    """How sums become bytes."""
+    requant = layer.requant
+    if requant is None:
+        return []
+    total = _SUMS.get(layer.kind, "k[c] * acc + lambda[c]")
+    formula = f"y = clip(({total}) >> {requant.shift}, {requant.lo}, {requant.hi})"
+    return labelled("requant", [formula, "in 64 bits"] if requant.wide else [formula])
+
+
+_SUMS = {LayerKind.ADD: "k1 * x + k2 * x2 + lambda", LayerKind.AVGPOOL: "k * sum + lambda"}
+
+
+def _work_unit(layer: Layer) -> str:
+    """What `graph.macs` counts."""
+    pools = (LayerKind.AVGPOOL, LayerKind.MAXPOOL)
+    return "window elements" if layer.kind in pools else "sums" if layer.kind is LayerKind.ADD else "MAC"
 
 
 def _window_comment(layer: Layer) -> list[str]:
     window = layer.window
-    if layer.kind in (LayerKind.LINEAR, LayerKind.ADD, LayerKind.POINTWISE):
+    if layer.kind not in _WINDOWED:
         return []
     pads = f"{window.pad_top} {window.pad_bottom} {window.pad_left} {window.pad_right}"
     sizes = f"{window.kernel_h} x {window.kernel_w}"
-    strides = f"stride {window.stride_h} x {window.stride_w}"
-    return labelled("window", [sizes, strides, f"padding {pads} (top bottom left right)"])
+    words = [sizes, f"stride {window.stride_h} x {window.stride_w}", f"padding {pads} (top bottom left right)"]
+    if layer.kind is LayerKind.CONV_DIRECT:
+        words += [f"dilation {window.dilation_h} x {window.dilation_w}", f"{layer.groups} groups"]
+    return labelled("window", words)
 
 
 def _shape(tensor: Tensor) -> str:
@@ -190,7 +232,7 @@ def _rows(table: StepTable, columns: list[str]) -> list[str]:
     lines = _aligned([columns, *rows])
     if len(lines[0]) + len("    /*  */") <= LINE:
         return [f"    /* {lines[0]} */", *(f"    {{  {line}  }}," for line in lines[1:])]
-    return [f"    {{{line}}}," for line in _aligned(rows)]
+    return ["    /* in the order of the members above */", *(f"    {{{line}}}," for line in _aligned(rows))]
 
 
 def _aligned(rows: list[list[str]]) -> list[str]:
@@ -209,8 +251,8 @@ def _info(name: str, l1_ranges: int) -> str:
 
 def _l2_ranges(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> list[str]:
     names = zip(layer.inputs, _input_names(layer), strict=True)
-    ranges = [(tensor, name, str(graph.tensors[tensor].size_bytes)) for tensor, name in names]
-    ranges.append((layer.output, "out", str(graph.tensors[layer.output].size_bytes)))
+    ranges = [(tensor, name, str(graph.tensors[tensor].span_bytes)) for tensor, name in names]
+    ranges.append((layer.output, "out", str(graph.tensors[layer.output].span_bytes)))
     if has_params(layer):
         ranges.append(("parameters", params_symbol(graph, layer), str(params_bytes(layer, plan))))
     return [fill("      {", [f'"{name}"', base, size], "},") for name, base, size in ranges]
@@ -232,15 +274,22 @@ def _load_x(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) 
     function = "pulp_dma_box_in_chw" if plan.channels_first else "pulp_dma_box_in"
     source = table.expression("x")
     target = address("l1", table.expression("x_data" if plan.pad_in_l1 else "x_l1"))
+    boxes = [("box", box)]
     copies = [f"loads->x = {function}({target}, {address('in', source)}, &box);"]
     if len(layer.inputs) > 1:
+        own = _has_own_box2(graph, layer)
         target = address("l1", table.expression("x2_l1"))
-        copies.append(f"loads->x2 = {function}({target}, {address('in2', source)}, &box);")
+        source = address("in2", table.expression("x2" if own else "x"))
+        copies.append(f"loads->x2 = {function}({target}, {source}, {'&box2' if own else '&box'});")
+        boxes += [("box2", _box2(graph, layer, table))] if own else []
     if not table.varies("load_x"):
-        return [designated("const pulp_box_t box", box), *(f"  {copy}" for copy in copies)]
+        return [
+            *(designated(f"const pulp_box_t {name}", fields) for name, fields in boxes),
+            *(f"  {copy}" for copy in copies),
+        ]
     return [
         f"  if ({table.expression('load_x')}) {{",
-        designated("const pulp_box_t box", box, indent=4),
+        *(designated(f"const pulp_box_t {name}", fields, indent=4) for name, fields in boxes),
         *(f"    {copy}" for copy in copies),
         "  }",
     ]
@@ -270,6 +319,26 @@ def _box(tensor: Tensor, table: StepTable, operand: str) -> list[tuple[str, str]
         ("rows", table.expression(f"{operand}_h")),
         ("cols", table.expression(f"{operand}_w")),
         ("channels", table.expression(f"{operand}_c")),
-        ("l2_row", str(tensor.width * tensor.channels)),
-        ("l2_pixel", str(tensor.channels)),
+        ("l2_row", str(tensor.row_bytes)),
+        ("l2_pixel", str(tensor.pixel_bytes)),
     ]
+
+
+def _has_own_box2(graph: LayerGraph, layer: Layer) -> bool:
+    """True if the second input lies otherwise in memory than the first."""
+    first, second = (graph.tensors[name] for name in layer.inputs)
+    return _lie(first) != _lie(second)
+
+
+def _lie(tensor: Tensor) -> tuple[int, ...]:
+    return (tensor.height, tensor.width, tensor.row_bytes, tensor.pixel_bytes)
+
+
+def _box2(graph: LayerGraph, layer: Layer, table: StepTable) -> list[tuple[str, str]]:
+    """The second input's box: the first's, or one pixel."""
+    first, second = (graph.tensors[name] for name in layer.inputs)
+    box = _box(second, table, "x")
+    if (first.height, first.width) != (second.height, second.width):
+        box[:2] = [("rows", "1"), ("cols", "1")]
+        return [*box, ("l1_row", table.expression("x_c"))]
+    return [*box, ("l1_row", table.expression("x_row"))]

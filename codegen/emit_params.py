@@ -54,6 +54,8 @@ def _array(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> str:
 
 def _block(layer: Layer, index: int, offset: int, c0: int, channels: int) -> list[str]:
     layout, data = block_layout(layer, channels), pack_block(layer, c0, channels)
+    if layer.table is not None:
+        return [f"    /* block {index}: the table */", *_bytes(data)]
     places = (layout.k_offset, layout.lambda_offset, layout.weights_offset)
     k, lambda_, weights = (offset + place for place in places)
     return [

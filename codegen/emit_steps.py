@@ -14,6 +14,7 @@ from tvm_pulp.codegen.plan import Box, LayerPlan, Operand, TileStep
 # In the order in which they appear in the table: wide columns first, so that a row has no holes.
 COLUMNS: dict[str, tuple[str, str]] = {
     "x": ("uint32_t", "input box: offset in the tensor"),
+    "x2": ("uint32_t", "second input's box: offset in the tensor"),
     "x_l1": ("uint32_t", "input buffer, offset in L1"),
     "x2_l1": ("uint32_t", "second input's buffer, offset in L1"),
     "x_data": ("uint32_t", "where the input box goes inside its padded buffer, offset in L1"),
@@ -28,6 +29,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "y_h": ("uint16_t", "rows of the output box"),
     "y_w": ("uint16_t", "columns of the output box"),
     "y_c": ("uint16_t", "channels of the output box"),
+    "y_c0": ("uint16_t", "first channel of the output box"),
     "pad_top": ("uint16_t", "padding above the input box"),
     "pad_bottom": ("uint16_t", "below"),
     "pad_left": ("uint16_t", "on the left"),
@@ -92,16 +94,19 @@ class StepTable:
 
 def step_table(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> StepTable:
     """The table of a layer, with every column that its operands have."""
-    x_tensor, y_tensor = graph.tensors[layer.inputs[0]], graph.tensors[layer.output]
-    rows = [_row(plan, step, x_tensor, y_tensor) for step in plan.steps]
+    tensors = tuple(graph.tensors[name] for name in (layer.inputs[0], layer.inputs[-1], layer.output))
+    rows = [_row(plan, step, *tensors) for step in plan.steps]
     return StepTable(plan, {name: tuple(row[name] for row in rows) for name in rows[0]})
 
 
-def _row(plan: LayerPlan, step: TileStep, x_tensor: Tensor, y_tensor: Tensor) -> dict[str, int]:
+def _row(
+    plan: LayerPlan, step: TileStep, x_tensor: Tensor, x2_tensor: Tensor, y_tensor: Tensor
+) -> dict[str, int]:
     slots = {(buffer.operand, buffer.slot): buffer.offset for buffer in plan.buffers}
     x, y, padding = step.x, step.y, step.padding
     row = {
         "x": _box_offset(x_tensor, x),
+        "x2": _box_offset(x2_tensor, _second_box(x_tensor, x2_tensor, x)),
         "x_l1": slots[Operand.X, step.x_slot],
         "x2_l1": slots.get((Operand.X2, step.x_slot), 0),
         "params": step.params_offset,
@@ -117,6 +122,7 @@ def _row(plan: LayerPlan, step: TileStep, x_tensor: Tensor, y_tensor: Tensor) ->
         "y_h": y.h,
         "y_w": y.w,
         "y_c": y.c,
+        "y_c0": y.c0,
         "pad_top": padding.top,
         "pad_bottom": padding.bottom,
         "pad_left": padding.left,
@@ -145,4 +151,10 @@ def _input_buffer(plan: LayerPlan, step: TileStep, x_l1: int) -> dict[str, int]:
 
 
 def _box_offset(tensor: Tensor, box: Box) -> int:
-    return (box.h0 * tensor.width + box.w0) * tensor.channels + box.c0
+    return box.h0 * tensor.row_bytes + box.w0 * tensor.pixel_bytes + box.c0
+
+
+def _second_box(x_tensor: Tensor, x2_tensor: Tensor, x: Box) -> Box:
+    """What is read of the second input: the same box, unless it is one pixel for all."""
+    one_pixel = (x_tensor.height, x_tensor.width) != (x2_tensor.height, x2_tensor.width)
+    return Box(0, 1, 0, 1, x.c0, x.c) if one_pixel else x

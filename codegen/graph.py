@@ -5,8 +5,12 @@ Activations are uint8 in HWC order with batch 1. A layer of kind CONV2D, POINTWI
     acc = sum(w * x)                                  (int32, x as raw bytes, outside the map x = its zero
     point) y   = clip((k[c] * acc + offset[c]) >> shift, lo, hi)      (arithmetic shift, i.e. floor)
 
-ADD computes `clip((k[0] * a + k[1] * b + offset[0]) >> shift, lo, hi)`, AVGPOOL the same form over the window's
-sum, `clip((k[0] * sum + offset[0]) >> shift, lo, hi)`. MAXPOOL has no requantization.
+CONV_DIRECT is the same with groups and dilation: output channel c reads the input channels of its group
+only. ADD computes `clip((k[0] * a + k[1] * b + offset[0]) >> shift, lo, hi)`, MUL the same form over the
+product `(a - zero_point_a) * (b - zero_point_b)`, whose second operand may be one pixel for all; AVGPOOL
+over the window's sum, `clip((k[0] * sum + offset[0]) >> shift, lo, hi)`. An AVGPOOL with several
+multipliers takes those of entry n - 1 where n elements of the window lie inside the map, and outside the
+map x = 0. MAXPOOL has no requantization, TABLE computes `y = table[x]`, COPY `y = x`.
 """
 
 from __future__ import annotations
@@ -24,10 +28,26 @@ class LayerKind(Enum):
     CONV2D = "conv2d"
     POINTWISE = "pointwise"  # 1x1, stride 1, no padding
     DEPTHWISE = "depthwise"
+    CONV_DIRECT = "conv_direct"  # with groups or dilation
     LINEAR = "linear"
     ADD = "add"
     AVGPOOL = "avgpool"
     MAXPOOL = "maxpool"
+    MUL = "mul"
+    TABLE = "table"
+    COPY = "copy"
+
+
+@dataclass(frozen=True)
+class View:
+    """The place of a tensor that has no memory of its own: `offset` bytes behind the start of tensor `base`
+    (which is no view), with `row_bytes` from a row to the next and `pixel_bytes` from a pixel to the
+    next."""
+
+    base: str
+    offset: int
+    row_bytes: int
+    pixel_bytes: int
 
 
 @dataclass(frozen=True)
@@ -35,7 +55,8 @@ class Tensor:
     """One uint8 activation tensor of `height x width x channels` bytes, HWC.
 
     `name` is a C identifier and unique in the graph; `source` is its name in the user's file (may be empty);
-    `zero_point` is the byte that stands for the real number 0.
+    `zero_point` is the byte that stands for the real number 0. A tensor with a `view` is a part of another, or
+    another's bytes in a different shape: what is written to the one is there in the other.
     """
 
     name: str
@@ -44,16 +65,40 @@ class Tensor:
     channels: int
     zero_point: int = 0
     source: str = ""
+    view: View | None = None
 
     @property
     def size_bytes(self) -> int:
-        """Bytes in memory."""
+        """Bytes of all elements."""
         return self.height * self.width * self.channels
+
+    @property
+    def pixel_bytes(self) -> int:
+        """From a pixel in memory to the next in its row."""
+        return self.channels if self.view is None else self.view.pixel_bytes
+
+    @property
+    def row_bytes(self) -> int:
+        """From a row in memory to the next."""
+        return self.width * self.channels if self.view is None else self.view.row_bytes
+
+    @property
+    def span_bytes(self) -> int:
+        """From the first byte in memory to behind the last."""
+        return (self.height - 1) * self.row_bytes + (self.width - 1) * self.pixel_bytes + self.channels
+
+    @property
+    def base(self) -> str:
+        """The name of the tensor in whose memory it lies: its own, unless it is a view."""
+        return self.name if self.view is None else self.view.base
 
 
 @dataclass(frozen=True)
 class Window:
-    """A sliding window in elements; padding is what surrounds the whole input tensor."""
+    """A sliding window in elements; padding is what surrounds the whole input tensor.
+
+    Only CONV_DIRECT is dilated.
+    """
 
     kernel_h: int = 1
     kernel_w: int = 1
@@ -63,15 +108,29 @@ class Window:
     pad_bottom: int = 0
     pad_left: int = 0
     pad_right: int = 0
+    dilation_h: int = 1
+    dilation_w: int = 1
+
+    @property
+    def extent_h(self) -> int:
+        """Rows from the first to the last kernel element."""
+        return (self.kernel_h - 1) * self.dilation_h + 1
+
+    @property
+    def extent_w(self) -> int:
+        """Columns from the first to the last kernel element."""
+        return (self.kernel_w - 1) * self.dilation_w + 1
 
 
 @dataclass(frozen=True)
 class Requant:
     """Multipliers `k`, offsets and shift of a requantization, and its clipping bounds (inclusive, 0..255).
 
-    `multiplier` and `offset` are int64 arrays with an entry per output channel (CONV2D, POINTWISE, DEPTHWISE,
-    LINEAR); ADD has two multipliers and one offset; AVGPOOL one of each. `wide` says that products and sums
-    need 64-bit arithmetic; otherwise the whole range of `k * acc + offset` is proven to fit int32.
+    `multiplier` and `offset` are int64 arrays with an entry per output channel (CONV2D, POINTWISE,
+    DEPTHWISE, CONV_DIRECT, LINEAR); ADD has two multipliers and one offset; MUL and AVGPOOL one of each, an
+    AVGPOOL that doesn't count its padding one of each for every number of elements from 1 to its window's.
+    `wide` says that products and sums need 64-bit arithmetic; otherwise the whole range of `k * acc +
+    offset` is proven to fit int32.
     """
 
     multiplier: npt.NDArray[np.int64]
@@ -86,9 +145,10 @@ class Requant:
 class Layer:
     """One operator with everything it needs, except its place in memory.
 
-    `weights` are int8: CONV2D and POINTWISE (Co, Kh, Kw, Ci), DEPTHWISE (C, Kh, Kw), LINEAR (N, K) where K is
-    the size of the whole input tensor; None for ADD and pools. `name` is a C identifier, unique in the graph;
-    `sources` are the user's operators that became this layer.
+    `weights` are int8: CONV2D and POINTWISE (Co, Kh, Kw, Ci), DEPTHWISE (C, Kh, Kw), CONV_DIRECT (Co, Kh,
+    Kw, Ci / groups), LINEAR (N, K) where K is the size of the whole input tensor; None for all others.
+    `table` are the 256 bytes of a TABLE. `name` is a C identifier, unique in the graph; `sources` are the
+    user's operators that became this layer.
     """
 
     name: str
@@ -99,14 +159,22 @@ class Layer:
     weights: npt.NDArray[np.int8] | None = None
     requant: Requant | None = None
     sources: tuple[str, ...] = ()
+    groups: int = 1
+    table: npt.NDArray[np.uint8] | None = None
+
+    @property
+    def skips_padding(self) -> bool:
+        """True for an average over the elements inside the map only: as many multipliers as window elements."""
+        return self.kind is LayerKind.AVGPOOL and self.requant is not None and self.requant.multiplier.size > 1
 
 
 @dataclass(frozen=True)
 class LayerGraph:
     """A region: layers in an order that respects their data flow.
 
-    `name` is the C symbol of the region's entry function, whose arguments are `inputs` then `outputs`.
-    An output may also be read by later layers.
+    `name` is the C symbol of the region's entry function, whose arguments are `inputs` then `outputs`. An
+    output may also be read by later layers. `placed` are the user's operators that only say where tensors
+    lie.
     """
 
     name: str
@@ -114,12 +182,15 @@ class LayerGraph:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     layers: tuple[Layer, ...]
+    placed: tuple[str, ...] = ()
 
 
 def macs(graph: LayerGraph, layer: Layer) -> int:
     """Multiply-accumulates of a layer: an add has one for each output, a pool one for each window element."""
     out = graph.tensors[layer.output]
-    if layer.kind in (LayerKind.CONV2D, LayerKind.POINTWISE):
+    if layer.kind is LayerKind.COPY:
+        return 0
+    if layer.kind in (LayerKind.CONV2D, LayerKind.POINTWISE, LayerKind.CONV_DIRECT):
         assert layer.weights is not None
         return out.height * out.width * int(layer.weights.size)
     if layer.kind is LayerKind.LINEAR:

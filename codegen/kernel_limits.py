@@ -29,13 +29,24 @@ NARROW_KERNELS: dict[LayerKind, tuple[str, ...]] = {
     LayerKind.ADD: ("pulp_add",),
     LayerKind.AVGPOOL: ("pulp_avgpool",),
     LayerKind.MAXPOOL: ("pulp_nn_maxpool", "pulp_maxpool"),
+    LayerKind.CONV_DIRECT: ("pulp_conv_direct",),
+    LayerKind.MUL: ("pulp_mul", "pulp_mul_pixel"),
+    LayerKind.TABLE: ("pulp_table",),
+    LayerKind.COPY: ("pulp_copy",),
 }
 WIDE_KERNELS: dict[LayerKind, tuple[str, ...]] = {
     LayerKind.CONV2D: ("pulp_conv_wide",),
     LayerKind.POINTWISE: ("pulp_conv_wide",),
     LayerKind.DEPTHWISE: ("pulp_depthwise_wide",),
     LayerKind.LINEAR: ("pulp_linear_wide",),
+    LayerKind.CONV_DIRECT: ("pulp_conv_direct_wide",),
 }
+
+
+def kernels_of(kind: LayerKind) -> tuple[str, ...]:
+    """All kernels that layers of a kind are given."""
+    inside = ("pulp_avgpool_inside",) if kind is LayerKind.AVGPOOL else ()
+    return (*NARROW_KERNELS[kind], *inside, *WIDE_KERNELS.get(kind, ()))
 
 
 @dataclass(frozen=True)
@@ -73,7 +84,7 @@ def kernel_call(layer: Layer, plan: LayerPlan, step: TileStep) -> KernelCall:
 def violations(graph: LayerGraph, layer: Layer, plan: LayerPlan, step: TileStep) -> list[str]:
     """Everything that would make the step's kernel call compute something else; empty if the call is right."""
     call = kernel_call(layer, plan, step)
-    found = _wrong_kernel(layer, plan) + _wrong_flags(graph, layer, plan, call)
+    found = _wrong_kernel(graph, layer, plan) + _wrong_flags(graph, layer, plan, call)
     if max(call.in_h, call.in_w, call.in_c, call.out_h, call.out_w, call.out_c) > UINT16_MAX:
         found.append("a dimension is above 65535")
     for names, check in _CHECKS:
@@ -82,9 +93,15 @@ def violations(graph: LayerGraph, layer: Layer, plan: LayerPlan, step: TileStep)
     return found
 
 
-def _wrong_kernel(layer: Layer, plan: LayerPlan) -> list[str]:
+def _wrong_kernel(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> list[str]:
     wide = layer.requant is not None and layer.requant.wide and layer.kind in WIDE_KERNELS
     allowed = (WIDE_KERNELS if wide else NARROW_KERNELS)[layer.kind]
+    if layer.skips_padding:
+        allowed = ("pulp_avgpool_inside",)
+    elif layer.kind is LayerKind.MUL:
+        first, second = (graph.tensors[name] for name in layer.inputs)
+        sizes = {(first.height, first.width), (second.height, second.width)}
+        allowed = ("pulp_mul",) if len(sizes) == 1 else ("pulp_mul_pixel",)
     return [] if plan.kernel in allowed else [f"{plan.kernel} isn't a kernel for this {layer.kind.value} layer"]
 
 
@@ -98,6 +115,9 @@ def _wrong_flags(graph: LayerGraph, layer: Layer, plan: LayerPlan, call: KernelC
     if layer.kind is LayerKind.MAXPOOL:
         if plan.pad_in_l1:
             found.append("a padded value can't take part in a maximum")
+    elif layer.skips_padding:
+        if plan.pad_in_l1:
+            found.append("a padded value can't take part in an average that skips padding")
     elif call.padding != Padding() and graph.tensors[layer.inputs[0]].zero_point != 0:
         found.append("the kernel pads with 0, which isn't the input's zero point")
     return found

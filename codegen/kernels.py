@@ -12,6 +12,9 @@ from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind
 from tvm_pulp.codegen.plan import Box
 from tvm_pulp.codegen.tiling import Span, columns, rows, spans
 
+_PADDING_KINDS = (LayerKind.AVGPOOL, LayerKind.CONV_DIRECT, LayerKind.DEPTHWISE)
+"""Kinds whose kernels of ours pad with 0 rightly whatever the window."""
+
 PAIR_CYCLES = 14  # inner loop of the matmul: 4 channels x 2 pixels x 4 elements
 IM2COL_CYCLES = 6  # copying 2 x 4 elements into the im2col buffer
 
@@ -38,16 +41,31 @@ def choose_kernel(graph: LayerGraph, layer: Layer, tile: Box | None, cores: int)
     row_spans, column_spans = spans(rows(graph, layer), size.h), spans(columns(graph, layer), size.w)
     pad = _must_pad_in_l1(graph, layer, row_spans, column_spans)
     clip = layer.requant is not None and (layer.requant.lo, layer.requant.hi) != (0, 255)
-    name = _name(layer, size, column_spans, cores)
+    name = "pulp_mul_pixel" if multiplies_by_pixel(graph, layer) else _name(layer, size, column_spans, cores)
     return KernelChoice(name, name.startswith("pulp_nn_depthwise"), pad, clip)
+
+
+def multiplies_by_pixel(graph: LayerGraph, layer: Layer) -> bool:
+    """True for a MUL whose second operand is one pixel, which all pixels of the first are multiplied by."""
+    if layer.kind is not LayerKind.MUL:
+        return False
+    first, second = (graph.tensors[name] for name in layer.inputs)
+    return (first.height, first.width) != (second.height, second.width)
 
 
 def scratch_bytes(choice: KernelChoice, layer: Layer, in_h: int, in_channels: int, cores: int) -> int:
     """L1 bytes the kernel needs for itself, for an input tile of `in_h` rows (padding included, whoever
-    pads) and `in_channels` channels; formulas of the PULP-NN API."""
+    pads) and `in_channels` channels.
+
+    The formulas of the PULP-NN API; a convolution whose channels aren't whole words gets what the XpulpV2
+    kernel needs, which is more.
+    """
     kernel_h, kernel_w = layer.window.kernel_h, layer.window.kernel_w
     if choice.name.startswith("pulp_nn_conv"):
-        return 2 * cores * in_channels * kernel_h * kernel_w
+        column = in_channels * kernel_h * kernel_w
+        padded = column + _to_word(column)
+        batch = 16 if padded <= 32 else 8 if padded <= 64 else 4  # pixels
+        return cores * max(2 * column, batch * padded if _to_word(in_channels) else 0)
     if choice.name == "pulp_nn_depthwise_generic":
         return cores * (kernel_w * in_h + kernel_w)
     if choice.name == "pulp_nn_depthwise_generic_less_4_weights":
@@ -74,18 +92,18 @@ def _to_word(size: int) -> int:
 def _name(layer: Layer, tile: Box, column_spans: list[Span], cores: int) -> str:
     if layer.requant is not None and layer.requant.wide:
         return _WIDE[layer.kind]
-    if layer.kind is LayerKind.CONV2D:
-        return f"pulp_nn_conv_{_parallel_axis(layer.kind, tile, column_spans, cores)}_parallel"
-    if layer.kind is LayerKind.POINTWISE:
-        return f"pulp_nn_pointwise_{_parallel_axis(layer.kind, tile, column_spans, cores)}_parallel"
-    if layer.kind is LayerKind.DEPTHWISE:
-        return _depthwise_name(layer)
+    if layer.kind in (LayerKind.CONV2D, LayerKind.POINTWISE):
+        name = "conv" if layer.kind is LayerKind.CONV2D else "pointwise"
+        return f"pulp_nn_{name}_{_parallel_axis(layer.kind, tile, column_spans, cores)}_parallel"
     if layer.kind is LayerKind.MAXPOOL:
         return _maxpool_name(layer, column_spans)
+    if layer.skips_padding:
+        return "pulp_avgpool_inside"
     return _PLAIN[layer.kind]
 
 
 _WIDE = {
+    LayerKind.CONV_DIRECT: "pulp_conv_direct_wide",
     LayerKind.CONV2D: "pulp_conv_wide",
     LayerKind.POINTWISE: "pulp_conv_wide",
     LayerKind.DEPTHWISE: "pulp_depthwise_wide",
@@ -95,20 +113,15 @@ _WIDE = {
 }
 
 _PLAIN = {
+    LayerKind.CONV_DIRECT: "pulp_conv_direct",
+    LayerKind.DEPTHWISE: "pulp_depthwise",  # from HWC; the library's gathers its input to CHW, a byte a cycle
     LayerKind.LINEAR: "pulp_nn_linear",
     LayerKind.ADD: "pulp_add",
+    LayerKind.MUL: "pulp_mul",
     LayerKind.AVGPOOL: "pulp_avgpool",
+    LayerKind.TABLE: "pulp_table",
+    LayerKind.COPY: "pulp_copy",
 }
-
-
-def _depthwise_name(layer: Layer) -> str:
-    elements = layer.window.kernel_h * layer.window.kernel_w
-    if elements < 4:
-        return "pulp_nn_depthwise_generic_less_4_weights"
-    # A column kernel's word copies run into the next core's buffer; element counts are kept in 8 bits of words.
-    if layer.window.kernel_w == 1 or elements > 1023:
-        return "pulp_depthwise"
-    return "pulp_nn_depthwise_generic"
 
 
 def _maxpool_name(layer: Layer, column_spans: list[Span]) -> str:
@@ -149,28 +162,13 @@ def _must_pad_in_l1(graph: LayerGraph, layer: Layer, row_spans: list[Span], colu
     """True if the padding must be written into the input buffer: the padded value isn't the kernel's 0, or
     some tile's padding is beyond the library kernel."""
     padded = any(part.before or part.after for part in row_spans + column_spans)
-    if not padded or layer.kind is LayerKind.MAXPOOL:
+    if not padded or layer.kind is LayerKind.MAXPOOL or layer.skips_padding:
         return False
     if graph.tensors[layer.inputs[0]].zero_point != 0:
         return True
-    if (layer.requant is not None and layer.requant.wide) or layer.kind is LayerKind.AVGPOOL:
+    if (layer.requant is not None and layer.requant.wide) or layer.kind in _PADDING_KINDS:
         return False
-    window = layer.window
-    if window.kernel_h % 2 == 0 or window.kernel_w % 2 == 0:
-        return True
-    return layer.kind is LayerKind.DEPTHWISE and not all(_depthwise_pads(part, layer) for part in column_spans)
-
-
-def _depthwise_pads(part: Span, layer: Layer) -> bool:
-    """True if PULP-NN's depthwise pads this range of columns rightly: one window at least lies wholly inside,
-    and on the right it knows only the padding of a centred kernel."""
-    window = layer.window
-    left_windows = _ceil_div(part.before, window.stride_w)
-    if part.before + part.after and left_windows + part.after >= part.size:
-        return False
-    if part.after and window.kernel_h * window.kernel_w < 4 and window.stride_w > 1:
-        return False
-    return part.after == 0 or part.before == (window.kernel_w - 1) // 2
+    return layer.window.kernel_h % 2 == 0 or layer.window.kernel_w % 2 == 0
 
 
 def _ceil_div(a: int, b: int) -> int:

@@ -44,13 +44,17 @@ def allocate_l2(graph: LayerGraph, plans: Sequence[LayerPlan], machine: Machine)
 
 
 def lifetimes(graph: LayerGraph) -> list[L2Buffer]:
-    """Every tensor between layers with its first and last layer; all offsets 0."""
+    """Every tensor between layers, with the first and the last layer that touches it or a view of it; all
+    offsets 0."""
     outside = set(graph.inputs) | set(graph.outputs)
-    last = {name: index for index, layer in enumerate(graph.layers) for name in layer.inputs}
+    lives: dict[str, tuple[int, int]] = {}
+    for index, layer in enumerate(graph.layers):
+        for name in (layer.output, *layer.inputs):
+            base = graph.tensors[name].base
+            if base not in outside:
+                lives[base] = (lives.get(base, (index, index))[0], index)
     return [
-        L2Buffer(layer.output, 0, graph.tensors[layer.output].size_bytes, index, last.get(layer.output, index))
-        for index, layer in enumerate(graph.layers)
-        if layer.output not in outside
+        L2Buffer(name, 0, graph.tensors[name].size_bytes, first, last) for name, (first, last) in lives.items()
     ]
 
 

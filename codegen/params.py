@@ -1,7 +1,8 @@
 """Packed parameters of a layer: for each range of output channels one block `[k][lambda][weights]`.
 
 Entries of k and lambda are int32 (int64 if the layer is wide), little-endian; weights are int8 in the layer's
-own order, output channel first. One DMA command brings a block into L1.
+own order, output channel first. A table of 256 bytes, and the multipliers of an average that skips padding, are
+the block of every range. One DMA command brings a block into L1.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import numpy as np
 from tvm_pulp.codegen.graph import Layer, LayerKind, Requant
 from tvm_pulp.codegen.plan import LayerPlan
 
-DEPTHWISE_SLACK_BYTES = 4  # PULP-NN's depthwise reads whole words past the last weight
-_WITH_WEIGHTS = (LayerKind.CONV2D, LayerKind.POINTWISE, LayerKind.DEPTHWISE, LayerKind.LINEAR)
+# PULP-NN's depthwise reads whole words past the last weight. So does the XpulpV2 convolution if the weights of
+# a channel aren't whole words.
+DEPTHWISE_SLACK_BYTES = 4
+TABLE_BYTES = 256
 
 
 @dataclass(frozen=True)
@@ -29,16 +32,21 @@ class BlockLayout:
 
 def has_params(layer: Layer) -> bool:
     """True if the layer has a parameter block; an add's and a pool's multipliers are constants in the code."""
-    return layer.kind in _WITH_WEIGHTS
+    return block_bytes(layer, 1) > 0
 
 
 def block_layout(layer: Layer, channels: int) -> BlockLayout:
     """The block of `channels` output channels; all 0 for a layer without parameters."""
-    if layer.weights is None or layer.requant is None or not has_params(layer):
+    if layer.table is not None:
+        return BlockLayout(0, 0, 0, TABLE_BYTES)
+    if layer.requant is not None and layer.skips_padding:
+        counts = layer.requant.multiplier.size
+        return BlockLayout(0, 4 * counts, 8 * counts, 8 * counts)
+    if layer.weights is None or layer.requant is None:
         return BlockLayout(0, 0, 0, 0)
     entry = 8 if layer.requant.wide else 4
     per_channel = layer.weights.size // layer.weights.shape[0]
-    slack = DEPTHWISE_SLACK_BYTES if layer.kind is LayerKind.DEPTHWISE else 0
+    slack = DEPTHWISE_SLACK_BYTES if layer.kind is LayerKind.DEPTHWISE else -per_channel % 4
     end = 2 * entry * channels + per_channel * channels + slack
     return BlockLayout(0, entry * channels, 2 * entry * channels, end + -end % entry)
 
@@ -51,6 +59,10 @@ def block_bytes(layer: Layer, channels: int) -> int:
 def pack_block(layer: Layer, c0: int, channels: int) -> bytes:
     """The block of output channels `c0 .. c0 + channels - 1`; empty for a layer without parameters."""
     layout = block_layout(layer, channels)
+    if layer.table is not None:
+        return layer.table.astype(np.uint8).tobytes()
+    if layer.requant is not None and layer.skips_padding:
+        return _entries(layer.requant, slice(None))
     if layer.weights is None or layer.requant is None or layout.size == 0:
         return b""
     part = slice(c0, c0 + channels)

@@ -6,8 +6,9 @@ Every data class is an object with its fields' names, every enum its value.
 from __future__ import annotations
 
 import json
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
+from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 from tvm_pulp.codegen.plan import Plan
@@ -15,6 +16,7 @@ from tvm_pulp.errors import PlanError
 
 VERSION = 1
 INDENT = 1
+LARGEST = 2**31 - 1  # every number counts bytes, elements, cycles or indices on a 32-bit machine
 
 
 def plan_to_json(plan: Plan) -> str:
@@ -79,12 +81,25 @@ def _build(wanted: Any, value: Any, where: str) -> Any:
             raise PlanError(f"{value!r} is none of {[item.value for item in wanted]}", where=where) from error
     if type(value) is not wanted:
         raise PlanError(f"{value!r} isn't {getattr(wanted, '__name__', wanted)}", where=where)
+    if wanted is int and not 0 <= value <= LARGEST:
+        raise PlanError(f"{value} isn't between 0 and {LARGEST}", where=where)
     return value
 
 
 def _build_object(wanted: type, value: Any, where: str) -> Any:
-    hints = get_type_hints(wanted)
-    if not isinstance(value, dict) or value.keys() != hints.keys():
-        given = sorted(value) if isinstance(value, dict) else type(value).__name__
-        raise PlanError(f"expected the fields {sorted(hints)}, not {given}", where=where)
-    return wanted(**{name: _build(hint, value[name], f"{where}.{name}") for name, hint in hints.items()})
+    """A data class; fields that have a default may be left out."""
+    hints = _hints(wanted)
+    if not isinstance(value, dict):
+        raise PlanError(f"expected an object with the fields {', '.join(hints)}", where=where)
+    for name in value:
+        if name not in hints:
+            raise PlanError(f"unknown field {name!r}; fields: {', '.join(hints)}", where=where)
+    for field in fields(wanted):
+        if field.name not in value and field.default is MISSING:
+            raise PlanError(f"the field {field.name!r} is missing", where=where)
+    return wanted(**{name: _build(hints[name], item, f"{where}.{name}") for name, item in value.items()})
+
+
+@cache
+def _hints(wanted: type) -> dict[str, Any]:
+    return get_type_hints(wanted)

@@ -8,6 +8,7 @@ from tvm_pulp.codegen.cost.layer import layer_cycles
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Window
 from tvm_pulp.codegen.l2_allocator import allocate_l2
 from tvm_pulp.codegen.machine import Machine
+from tvm_pulp.codegen.params import block_bytes
 from tvm_pulp.codegen.plan import Box, LayerPlan, Plan
 from tvm_pulp.codegen.schedule import schedule_layer
 from tvm_pulp.codegen.tile_candidates import align, candidates, least_traffic_tile, smallest_l1, worth_trying
@@ -47,8 +48,8 @@ def _check_window(layer: Layer) -> None:
     """A window wholly in the padding has no input to bring into L1."""
     window = layer.window
     if (
-        max(window.pad_top, window.pad_bottom) >= window.kernel_h
-        or max(window.pad_left, window.pad_right) >= window.kernel_w
+        max(window.pad_top, window.pad_bottom) >= window.extent_h
+        or max(window.pad_left, window.pad_right) >= window.extent_w
     ):
         raise PlanError("the padding isn't smaller than the kernel", where=_layer_words(layer))
 
@@ -71,6 +72,7 @@ class _Signature:
     out_shape: tuple[int, int, int]
     padded_value: bool
     wide: bool
+    block: int  # bytes of one channel's parameters
 
 
 class _TileSizes:
@@ -112,6 +114,7 @@ def _signature(graph: LayerGraph, layer: Layer) -> _Signature:
         out_shape=(out.height, out.width, out.channels),
         padded_value=source.zero_point != 0,
         wide=layer.requant is not None and layer.requant.wide,
+        block=block_bytes(layer, 1),
     )
 
 

@@ -12,9 +12,11 @@ from tvm import relay
 
 from ..passes.legalize.read import operator_name
 from ..passes.legalize.spans import SEPARATOR
-from ..passes.patterns.operator import Operands, shape_of
+from ..passes.patterns.operator import Moves, Operands, Place, shape_of
 from ..passes.patterns.table import find_operator
-from .graph import Layer, LayerGraph, LayerKind, Tensor
+from .graph import Layer, LayerGraph, LayerKind, Tensor, View
+from .groups import group_layers, splits_into_groups
+from .relay_views import inside, is_contiguous, reshaped, whole
 
 
 def _identifier(text: str) -> str:
@@ -24,22 +26,34 @@ def _identifier(text: str) -> str:
 
 
 def _map_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Height, width, channels of a batch-1 tensor; a row of N is a 1x1 map of N channels."""
+    """Height, width, channels of a batch-1 tensor; a row of N is a 1x1 map of N channels, several are its
+    pixels."""
     if len(shape) == 4:
         return shape[1], shape[2], shape[3]
+    if len(shape) == 2:
+        return 1, shape[0], shape[1]
     return 1, 1, int(np.prod(shape[1:]))
 
 
-def _weights(operands: Operands, kind: LayerKind) -> npt.NDArray[np.int8] | None:
-    """Weights in the kernels' order, from HWIO (HWOI when depthwise) or (N, K)."""
+def _weights(operands: Operands) -> npt.NDArray[np.int8] | None:
+    """Weights in the kernels' order, from HWIO (HWOI with a channel for each group) or (N, K)."""
     if operands.weights is None:
         return None
     values = np.asarray(operands.weights.data.numpy())
-    if kind is LayerKind.DEPTHWISE:
+    if operands.kind is LayerKind.POINTWISE and values.ndim == 2:
+        values = values[:, np.newaxis, np.newaxis]
+    elif operands.kind is LayerKind.DEPTHWISE:
         values = values[..., 0].transpose(2, 0, 1)
-    elif kind is not LayerKind.LINEAR:
+    elif operands.kind is LayerKind.CONV_DIRECT and operands.one_channel_groups:
+        height, width, groups, outputs = values.shape
+        values = values.transpose(2, 3, 0, 1).reshape(groups * outputs, height, width, 1)
+    elif operands.kind is not LayerKind.LINEAR:
         values = values.transpose(3, 0, 1, 2)
     return np.ascontiguousarray(values, np.int8)
+
+
+def _table(operands: Operands) -> npt.NDArray[np.uint8] | None:
+    return None if operands.table is None else np.asarray(operands.table.data.numpy()).astype(np.uint8)
 
 
 def _sources(body: relay.Call) -> tuple[str, ...]:
@@ -62,6 +76,11 @@ class _Reader:
         self._tensors: dict[str, Tensor] = {}
         self._names: dict[relay.Expr, str] = {}
         self._layers: list[Layer] = []
+        self._zero_points: dict[str, int] = {}  # of tensors whose layers need to know
+        self._placed: list[str] = []
+        self._leaving = set(self._results())
+        self._sources: tuple[str, ...] = ()  # the user's operators of the composite being read
+        self._main = ""  # the first of them
 
     def read(self) -> LayerGraph:
         for index, param in enumerate(self._func.params):
@@ -73,47 +92,159 @@ class _Reader:
                 self._add_layer(expr)
         outputs = tuple(self._names[expr] for expr in self._results())
         inputs = tuple(self._names[param] for param in self._func.params)
-        return LayerGraph(self._symbol, self._tensors, inputs, outputs, tuple(self._layers))
+        layers, placed = tuple(self._layers), tuple(dict.fromkeys(self._placed))
+        return LayerGraph(self._symbol, self._tensors, inputs, outputs, layers, placed)
 
     def _results(self) -> Iterator[relay.Expr]:
         body = self._func.body
         yield from body.fields if isinstance(body, relay.Tuple) else (body,)
 
-    def _add_tensor(self, expr: relay.Expr, wanted: str, source: str = "") -> str:
+    # ---- Tensors ---------------------------------------------------------------------------------------
+
+    def _new_name(self, wanted: str) -> str:
         name, number = wanted, 1
         while name in self._tensors:
             number += 1
             name = f"{wanted}_{number}"
+        return name
+
+    def _add_tensor(self, expr: relay.Expr, wanted: str, source: str = "") -> str:
+        name = self._new_name(wanted)
         self._tensors[name] = Tensor(name, *_map_shape(shape_of(expr)), source=source)
         self._names[expr] = name
         return name
 
-    def _set_zero_point(self, name: str, value: int | None) -> None:
-        if value is not None:
-            self._tensors[name] = replace(self._tensors[name], zero_point=value)
+    def _add_view(self, wanted: str, like: str, view: View) -> str:
+        """A tensor of the shape of `like` that lies where `view` says."""
+        name = self._new_name(wanted)
+        self._tensors[name] = replace(self._tensors[like], name=name, view=view)
+        return name
+
+    def _with_zero_point(self, name: str, value: int | None) -> str:
+        """The tensor with this zero point; where another layer reads it with a different one, a view of it."""
+        if value is None or self._zero_points.setdefault(name, value) == value:
+            if value is not None:
+                self._tensors[name] = replace(self._tensors[name], zero_point=value)
+            return name
+        view = self._add_view(f"{name}_zero{value}", name, whole(self._tensors[name]))
+        self._tensors[view] = replace(self._tensors[view], zero_point=value)
+        return view
+
+    def _in_shape(self, name: str, shape: tuple[int, int, int]) -> str:
+        """The tensor's bytes as a map of another shape."""
+        tensor = self._tensors[name]
+        if (tensor.height, tensor.width, tensor.channels) == shape:
+            return name
+        if not is_contiguous(tensor):
+            name = self._copied(name, f"{name}_packed", None)
+        view = reshaped(self._tensors[name], self._new_name(f"{name}_rows"), shape)
+        self._tensors[view.name] = view
+        return view.name
+
+    # ---- Layers ----------------------------------------------------------------------------------------
 
     def _add_layer(self, call: relay.Call) -> None:
         composite = call.op
         operands = find_operator(str(composite.attrs["Composite"])).read(composite.body)
         arguments = dict(zip(composite.params, call.args, strict=True))
         inputs = tuple(self._names[arguments[operand]] for operand in operands.inputs)
-        self._set_zero_point(inputs[0], operands.pad_value)
-        sources = _sources(composite.body)
-        main = operator_name(composite.body).split(SEPARATOR)[0]
-        name = f"l{len(self._layers)}_{_identifier(main or operands.kind.value)}"
-        output = self._add_tensor(call, f"{name}_out", main)
-        self._layers.append(
-            Layer(
-                name=name,
-                kind=operands.kind,
-                inputs=inputs,
-                output=output,
-                window=operands.window,
-                weights=_weights(operands, operands.kind),
-                requant=operands.requant,
-                sources=sources,
-            )
+        self._sources = _sources(composite.body)
+        self._main = operator_name(composite.body).split(SEPARATOR)[0]
+        if operands.moves is not None:
+            self._add_moves(call, operands.moves, inputs)
+        else:
+            self._add_computation(call, operands, inputs)
+
+    def _add_computation(self, call: relay.Call, operands: Operands, inputs: tuple[str, ...]) -> None:
+        zero_points = (operands.pad_value, operands.pad_value2)
+        inputs = tuple(
+            self._with_zero_point(name, zero) for name, zero in zip(inputs, zero_points, strict=False)
         )
+        weights = _weights(operands)
+        if operands.kind is LayerKind.POINTWISE and weights is not None and len(shape_of(call)) == 2:
+            inputs = (self._in_shape(inputs[0], (1, shape_of(call)[0], weights.shape[-1])),)
+        name = self._layer_name(operands.kind)
+        output = self._add_tensor(call, f"{name}_out", self._main)
+        layer = Layer(
+            name=name,
+            kind=operands.kind,
+            inputs=inputs,
+            output=output,
+            window=operands.window,
+            weights=weights,
+            requant=operands.requant,
+            sources=self._sources,
+            groups=operands.groups,
+            table=_table(operands),
+        )
+        if splits_into_groups(layer):
+            self._add_groups(layer)
+        else:
+            self._layers.append(layer)
+
+    def _add_groups(self, layer: Layer) -> None:
+        """A convolution for each group, from a part of the input's channels to a part of the output's."""
+        for part in group_layers(layer):
+            inputs, outputs = part.inputs_of_group, part.outputs_of_group
+            source = self._part(layer.inputs[0], Place(c0=inputs.start), len(inputs))
+            output = self._part(layer.output, Place(c0=outputs.start), len(outputs))
+            name = self._layer_name(part.layer.kind)
+            self._layers.append(replace(part.layer, name=name, inputs=(source,), output=output))
+
+    def _part(self, name: str, place: Place, channels: int) -> str:
+        """A view of some channels of a tensor."""
+        view = self._add_view(f"{name}_part", name, inside(self._tensors[name], place))
+        self._tensors[view] = replace(self._tensors[view], channels=channels)
+        return view
+
+    def _layer_name(self, kind: LayerKind) -> str:
+        return f"l{len(self._layers)}_{_identifier(self._main or kind.value)}"
+
+    def _copied(self, source: str, wanted: str, view: View | None) -> str:
+        """A new tensor, in the place of `view` if there is one, that a copy of `source` fills."""
+        name = self._new_name(wanted)
+        self._tensors[name] = replace(self._tensors[source], name=name, view=view)
+        layer = Layer(self._layer_name(LayerKind.COPY), LayerKind.COPY, (source,), name, sources=self._sources)
+        self._layers.append(layer)
+        return name
+
+    # ---- Operators that only move bytes ----------------------------------------------------------------
+
+    def _add_moves(self, call: relay.Call, moves: Moves, inputs: tuple[str, ...]) -> None:
+        self._placed += self._sources
+        wanted = f"l{len(self._layers)}_{_identifier(self._main or 'moves')}_out"
+        if not moves.into_output:
+            self._add_part(call, inputs[0], moves.places[0], wanted)
+            return
+        output = self._add_tensor(call, wanted, self._main)
+        for source, place in zip(inputs, moves.places, strict=True):
+            view = inside(self._tensors[output], place)
+            if self._is_free(source) and (place.step_h, place.step_w) == (1, 1):
+                self._tensors[source] = replace(self._tensors[source], view=view)
+            else:
+                self._copied(source, f"{output}_part", view)
+
+    def _add_part(self, call: relay.Call, source: str, place: Place, wanted: str) -> None:
+        """The output is a view of the input, or a copy of that view where it leaves the region."""
+        name = self._add_tensor(call, wanted, self._main)
+        view = inside(self._tensors[source], place)
+        if call in self._leaving:
+            self._copied_into(name, self._add_view(f"{name}_part", name, view))
+        else:
+            self._tensors[name] = replace(self._tensors[name], view=view)
+
+    def _copied_into(self, output: str, source: str) -> None:
+        layer = Layer(
+            self._layer_name(LayerKind.COPY), LayerKind.COPY, (source,), output, sources=self._sources
+        )
+        self._layers.append(layer)
+
+    def _is_free(self, name: str) -> bool:
+        """Whether a layer's output may lie anywhere: it stays in the region, and no tensor is a part of it."""
+        made = any(layer.output == name for layer in self._layers)
+        leaves = any(self._names.get(expr) == name for expr in self._leaving)
+        bases = sum(tensor.base == name for tensor in self._tensors.values())
+        return made and not leaves and bases == 1
 
 
 def read_region(symbol: str, func: relay.Function) -> LayerGraph:

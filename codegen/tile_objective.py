@@ -48,7 +48,7 @@ class DoryHeuristic:
                 + tile.l1_bytes
                 + 1000 * (tile.w + tile.h)
             )
-        if layer.kind in (LayerKind.AVGPOOL, LayerKind.MAXPOOL, LayerKind.ADD):
+        if layer.weights is None:
             return 100 * tile.l1_bytes + 10_000 * tile.c + tile.w
         area = model.new_int_var(1, _largest(tile.h) * _largest(tile.w), "area")
         model.add_multiplication_equality(area, [tile.h, tile.w])

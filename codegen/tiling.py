@@ -14,7 +14,15 @@ from tvm_pulp.codegen.plan import Box, LoopOrder, Padding
 
 T = TypeVar("T")
 
-PER_CHANNEL_KINDS = (LayerKind.DEPTHWISE, LayerKind.ADD, LayerKind.AVGPOOL, LayerKind.MAXPOOL)
+PER_CHANNEL_KINDS = (
+    LayerKind.DEPTHWISE,
+    LayerKind.ADD,
+    LayerKind.AVGPOOL,
+    LayerKind.MAXPOOL,
+    LayerKind.MUL,
+    LayerKind.TABLE,
+    LayerKind.COPY,
+)
 """Kinds whose output channel c reads only input channel c."""
 
 
@@ -53,7 +61,7 @@ def rows(graph: LayerGraph, layer: Layer) -> Axis:
     if layer.kind is LayerKind.LINEAR:
         return Axis(source.height, out.height, source.height, 1, 0)
     window = layer.window
-    return Axis(source.height, out.height, window.kernel_h, window.stride_h, window.pad_top)
+    return Axis(source.height, out.height, window.extent_h, window.stride_h, window.pad_top)
 
 
 def columns(graph: LayerGraph, layer: Layer) -> Axis:
@@ -62,7 +70,7 @@ def columns(graph: LayerGraph, layer: Layer) -> Axis:
     if layer.kind is LayerKind.LINEAR:
         return Axis(source.width, out.width, source.width, 1, 0)
     window = layer.window
-    return Axis(source.width, out.width, window.kernel_w, window.stride_w, window.pad_left)
+    return Axis(source.width, out.width, window.extent_w, window.stride_w, window.pad_left)
 
 
 def span(axis: Axis, start: int, size: int) -> Span:

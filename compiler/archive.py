@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from .errors import PulpError
 
-_ELSEWHERE = "choose another place with -o"
+_ELSEWHERE = "choose another place"
 
 
 def check_writable(path: Path) -> None:

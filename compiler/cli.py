@@ -19,6 +19,7 @@ from .failure import exit_status, one_line
 PROGRAM = "tvm-pulp"
 COMMANDS = {
     "inspect": "Show what is offloaded and what is not, tiles, memory and predicted cycles.",
+    "operators": "Print which operators are offloaded, and to which kernels.",
     "opt": "Run passes on textual Relay or an ONNX network and print the result.",
     "quantize": "Quantize a float ONNX network to 8 bits.",
     "run": "Build and run a package on a platform, and check its outputs.",

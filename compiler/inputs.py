@@ -39,7 +39,9 @@ def load_arrays(path: Path, inputs: Sequence[TensorInfo]) -> dict[str, Array]:
     try:
         loaded = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
-        raise InputError("no such file", where=str(path)) from error
+        raise InputError(
+            "no such file", where=str(path), fix="give an .npz file: numpy.savez(path, name=array)"
+        ) from error
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(
             "can't be read as NumPy arrays", where=str(path), fix="write it with numpy.savez(path, name=array)"

@@ -11,39 +11,26 @@ from tvm import relay
 from tvm_pulp.codegen.graph import LayerGraph, macs
 from tvm_pulp.passes.legalize.read import as_call, operator_name, shape_of
 from tvm_pulp.passes.legalize.spans import SEPARATOR
+from tvm_pulp.passes.patterns.table import served_operators
 from tvm_pulp.passes.refusals import refusals_of
 
 from .report import OperatorReport
 
+_TFLITE_TYPES = {
+    "ADD": "Add",
+    "AVERAGE_POOL_2D": "AveragePool",
+    "CONCATENATION": "Concat",
+    "CONV_2D": "Conv",
+    "DEPTHWISE_CONV_2D": "Conv",
+    "FULLY_CONNECTED": "Gemm",
+    "MAX_POOL_2D": "MaxPool",
+    "MEAN": "ReduceMean",
+    "MUL": "Mul",
+    "PAD": "Pad",
+    "RESHAPE": "Reshape",
+    "SUB": "Sub",
+}
 OPERATORS_ATTR = "pulp_operators"  # on the module: JSON list of [name, type], in the order of the user's file
-
-_HAVE_KERNELS = frozenset(
-    [
-        "Conv",
-        "Gemm",
-        "MatMul",
-        "Add",
-        "MaxPool",
-        "AveragePool",
-        "GlobalAveragePool",
-        "Relu",
-        "Clip",
-        "Flatten",
-        "Reshape",
-        "Squeeze",
-        "Unsqueeze",
-        "Transpose",
-        *(
-            "CONV_2D",
-            "DEPTHWISE_CONV_2D",
-            "FULLY_CONNECTED",
-            "ADD",
-            "MAX_POOL_2D",
-            "AVERAGE_POOL_2D",
-            "RESHAPE",
-        ),
-    ]
-)
 
 
 def report_operators(
@@ -53,15 +40,17 @@ def report_operators(
 
     `imported` is the type-inferred module before any pass, `partitioned` the one that carries the refusals.
     """
-    layers = dict(_layer_of(graphs))
+    graphs = tuple(graphs)
+    layers, placed = dict(_layer_of(graphs)), {name for graph in graphs for name in graph.placed}
     reasons = {name: why for names, why in refusals_of(partitioned).items() for name in names.split(SEPARATOR)}
     sums = _macs(imported)
     remaining = set(_names(partitioned["main"].body))
     reports = []
     for name, kind in _operators(imported):
         layer, count = layers.get(name, (None, 0))
-        reason = None if layer else reasons.get(name) or _default_reason(name, kind, remaining)
-        reports.append(OperatorReport(name, kind, layer is not None, layer, reason, sums.get(name, count)))
+        offloaded = layer is not None or name in placed
+        reason = None if offloaded else reasons.get(name) or _default_reason(name, kind, remaining)
+        reports.append(OperatorReport(name, kind, offloaded, layer, reason, sums.get(name, count)))
     return tuple(reports)
 
 
@@ -99,7 +88,7 @@ def _macs(imported: tvm.IRModule) -> Mapping[str, int]:
     """Multiply-accumulates of the convolutions and linear layers, by operator, whatever their layout."""
     found = {}
     for call in _calls(imported["main"].body):
-        if as_call(call, "nn.conv2d", "nn.dense", "nn.matmul", "qnn.conv2d", "qnn.dense") is not None:
+        if as_call(call, "nn.conv2d", "nn.conv1d", "nn.dense", "nn.matmul") is not None:
             weights = int(np.prod(shape_of(call.args[1])))
             found[operator_name(call).split(SEPARATOR)[0]] = (
                 int(np.prod(shape_of(call))) * weights // _output_channels(call)
@@ -108,13 +97,18 @@ def _macs(imported: tvm.IRModule) -> Mapping[str, int]:
 
 
 def _output_channels(call: relay.Call) -> int:
-    if not call.op.name.endswith("conv2d"):
+    if "conv" not in call.op.name:
         return shape_of(call)[-1]
     return shape_of(call)[str(call.attrs.out_layout or call.attrs.data_layout).index("C")]
 
 
+def _onnx_type(kind: str) -> str:
+    """The float operator of ONNX that an operator of ONNX or TFLite is."""
+    return _TFLITE_TYPES.get(kind) or kind.removeprefix("QLinear").removeprefix("Q").removesuffix("Integer")
+
+
 def _default_reason(name: str, kind: str, remaining: set[str]) -> str:
-    if kind.removeprefix("QLinear").removeprefix("Q").removesuffix("Integer") not in _HAVE_KERNELS:
+    if _onnx_type(kind) not in served_operators():
         return f"there is no kernel for {kind}"
     if name not in remaining:
         return "nothing is left to do for it at run time"

@@ -16,13 +16,15 @@ class PulpOptions:
     """What a user may choose about the target; `None` means what the SoC's file says.
 
     `soc` is a SoC's name or the path of its file; `l1` and `l2` are the bytes that generated code may use of
-    the cluster's L1 and of L2; `cores` is how many cluster cores work.
+    the cluster's L1 and of L2; `cores` is how many cluster cores work. `plan` is the path of a plan (JSON) to
+    take instead of making one, or of a folder with a plan for each region.
     """
 
     soc: str = "gap8"
     l1: int | None = None
     l2: int | None = None
     cores: int | None = None
+    plan: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> PulpOptions:
@@ -42,6 +44,7 @@ class PulpOptions:
             l1=_positive(values, "l1", "bytes"),
             l2=_positive(values, "l2", "bytes"),
             cores=_positive(values, "cores", "cores"),
+            plan=values.get("plan"),
         )
 
     def __str__(self) -> str:

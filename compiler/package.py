@@ -15,7 +15,18 @@ from .errors import PulpError
 
 METADATA_FILE = "metadata.json"
 REPORT_FILE = "report.json"
+HTML_REPORT_FILE = "report.html"
 LEGALIZED_FILE = "src/legalized.json"
+
+
+def plan_file(region: str) -> str:
+    """Where a package keeps a region's plan."""
+    return f"plan/{region}.json"
+
+
+def timeline_file(region: str) -> str:
+    """Where a package keeps a region's predicted timeline."""
+    return f"plan/{region}.timeline.json"
 
 
 @dataclass(frozen=True)

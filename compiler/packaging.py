@@ -4,7 +4,8 @@ metadata.json               what TVM's format says, and a section "pulp"
 CMakeLists.txt, README.md   build it: cmake -S . -B build && cmake --build build
 codegen/host/src/           TVM's C; in pulp/ the C of our regions and the table of inputs and outputs
 codegen/host/include/       tvmgen_<name>.h, the interface for the application
-parameters/, plan/, src/    constants that TVM's C reads, plans, Relay before and after partitioning
+parameters/, plan/, src/    constants that TVM's C reads, plans, timelines, Relay before and after partitioning
+report.html, report.json    what was compiled, for people and for programs
 runtime/                    kernels, platforms and headers that the C needs
 """
 
@@ -22,12 +23,33 @@ import tvm
 import tvm_pulp.runtime
 from tvm import relay
 from tvm_pulp.codegen.emit_io import emit_io
+from tvm_pulp.codegen.timeline_json import timeline_from_json
 from tvm_pulp.passes.refusals import refusals_of
 
 from .archive import write_archive
+from .html_report import about_from_metadata, html_report
 from .options import PulpOptions
-from .package import LEGALIZED_FILE, METADATA_FILE, REPORT_FILE, Package, TensorInfo, package_from_metadata
-from .relay_ext import LEGALIZED_ATTR, PLAN_ATTR, REPORT_ATTR, is_region, region_files, region_source
+from .package import (
+    HTML_REPORT_FILE,
+    LEGALIZED_FILE,
+    METADATA_FILE,
+    REPORT_FILE,
+    Package,
+    TensorInfo,
+    package_from_metadata,
+    plan_file,
+    timeline_file,
+)
+from .relay_ext import (
+    LEGALIZED_ATTR,
+    PLAN_ATTR,
+    REPORT_ATTR,
+    TIMELINE_ATTR,
+    is_region,
+    region_files,
+    region_source,
+)
+from .report import report_from_json
 
 _MLF_VERSION = 7
 _RUNTIME = Path(tvm_pulp.runtime.__file__).parent
@@ -55,18 +77,19 @@ def package_files(factory: Any, options: PulpOptions) -> dict[str, bytes]:
     name = str(factory.libmod_name)
     inputs, outputs = interface_tensors(factory)
     regions = dict(_regions(factory.ir_mod))
+    metadata = _metadata(factory, options, regions)
     texts = {
-        METADATA_FILE: _json(_metadata(factory, options, regions)),
+        METADATA_FILE: _json(metadata),
         "CMakeLists.txt": _template("CMakeLists.txt", name),
         "README.md": _template("README.md", name),
         f"{_INCLUDES}/tvmgen_{name}.h": _interface_header(factory, inputs, outputs),
         f"{_SOURCES}/pulp/{name}_io.c": emit_io(name, inputs, outputs),
         f"src/{name}.relay": factory.ir_mod.astext(show_meta_data=False),
         **_legalized(factory.ir_mod),
-        **_report(factory.ir_mod),
+        **_report(factory.ir_mod, regions, metadata["pulp"]),
         **{f"{_SOURCES}/{file}": text for file, text in _tvm_sources(factory, regions)},
         **{f"{_SOURCES}/pulp/{file}": text for file, text in _generated_files(regions)},
-        **{f"plan/{symbol}.json": str(region.attrs[PLAN_ATTR]) for symbol, region in regions.items()},
+        **{plan_file(symbol): str(region.attrs[PLAN_ATTR]) for symbol, region in regions.items()},
     }
     files = {member: text.encode() for member, text in texts.items()}
     files[f"parameters/{name}.params"] = relay.save_param_dict(_tvm_parameters(factory, set(regions)))
@@ -156,9 +179,19 @@ def _legalized(mod: tvm.IRModule) -> dict[str, str]:
     }
 
 
-def _report(mod: tvm.IRModule) -> dict[str, str]:
-    report = _attribute(mod, REPORT_ATTR)
-    return {} if report is None else {REPORT_FILE: report}
+def _report(mod: tvm.IRModule, regions: dict[str, Any], about: dict[str, Any]) -> dict[str, str]:
+    """The report as data and as a page, and the regions' timelines; `about` is the metadata's section."""
+    text = _attribute(mod, REPORT_ATTR)
+    if text is None:
+        return {}
+    timelines = {symbol: str(region.attrs[TIMELINE_ATTR]) for symbol, region in regions.items()}
+    page = html_report(
+        report_from_json(text, file=REPORT_FILE),
+        {symbol: timeline_from_json(timeline) for symbol, timeline in timelines.items()},
+        about_from_metadata(about),
+    )
+    files = {timeline_file(symbol): timeline for symbol, timeline in timelines.items()}
+    return {REPORT_FILE: text, HTML_REPORT_FILE: page, **files}
 
 
 def _attribute(mod: tvm.IRModule, name: str) -> Any:
@@ -230,7 +263,7 @@ def _main_memory(factory: Any, inputs: list[TensorInfo], outputs: list[TensorInf
 def _region_metadata(symbol: str, region: Any) -> dict[str, Any]:
     plan = json.loads(str(region.attrs[PLAN_ATTR]))
     memory = {key: plan[key] for key in ("soc", "cores", "l1_bytes", "l2_bytes", "l1_used", "l2_used")}
-    return {"symbol": symbol, "files": sorted(region_files(region)), "plan": f"plan/{symbol}.json", **memory}
+    return {"symbol": symbol, "files": sorted(region_files(region)), "plan": plan_file(symbol), **memory}
 
 
 def _template(file: str, name: str) -> str:

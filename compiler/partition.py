@@ -16,6 +16,8 @@ from tvm_pulp.codegen.plan import Plan
 from tvm_pulp.codegen.plan_json import plan_to_json
 from tvm_pulp.codegen.planner import plan_region
 from tvm_pulp.codegen.relay_reader import read_region
+from tvm_pulp.codegen.timeline import simulate
+from tvm_pulp.codegen.timeline_json import timeline_to_json
 from tvm_pulp.passes.infer_type import InferType
 from tvm_pulp.passes.legalize_qdq import LegalizeQdq
 from tvm_pulp.passes.lower_leftovers import LowerLeftovers
@@ -25,10 +27,11 @@ from tvm_pulp.passes.portable_math import PortableMath
 from tvm_pulp.passes.simplify_inference import SimplifyInference
 
 from .errors import PlanError
+from .given_plans import GivenPlan, accept_plan, check_regions, read_given_plans
 from .operators import report_operators
 from .options import PulpOptions
-from .relay_ext import FILES_ATTR, LEGALIZED_ATTR, PLAN_ATTR, REPORT_ATTR, is_region
-from .report import CompilationReport, region_report
+from .relay_ext import FILES_ATTR, LEGALIZED_ATTR, PLAN_ATTR, REPORT_ATTR, TIMELINE_ATTR, is_region
+from .report import CompilationReport, peak_macs_per_cycle, region_report
 from .soc import load_machine
 
 
@@ -43,22 +46,29 @@ def partition_for_pulp(
 
     `mod` is a QDQ network as TVM's front ends import it, `params` its constants. External functions carry their
     C files and their plan as attributes, the module carries the legalized module (the reference) and a report.
-    Raises TargetError for bad options and PlanError where memory does not suffice.
+    Raises TargetError for bad options and PlanError where memory does not suffice or a given plan is wrong.
     """
-    machine = load_machine(options or PulpOptions())
+    options = options or PulpOptions()
+    machine = load_machine(options)
+    given = read_given_plans(options.plan)
     imported = prepare(mod, params)
     legalized = legalize(imported)
     partitioned = PartitionRegions(mod_name)(MergePatterns()(legalized))
     graphs = {var: read_region(var.name_hint, func) for var, func in _regions(partitioned)}
-    plans = {var: _planned(graph, machine) for var, graph in graphs.items()}
+    check_regions(given, list(graphs.values()))
+    plans = {var: _planned(graph, machine, given.get(graph.name)) for var, graph in graphs.items()}
     _check_total(plans, machine)
+    timelines = {var: simulate(graph, plans[var], machine) for var, graph in graphs.items()}
     for var, graph in graphs.items():
-        partitioned.update_func(var, _with_code(partitioned[var], graph, plans[var]))
+        function = _with_code(partitioned[var], graph, plans[var])
+        partitioned.update_func(var, function.with_attr(TIMELINE_ATTR, timeline_to_json(timelines[var])))
     report = CompilationReport(
         soc=machine.soc,
         cores=machine.cores,
         operators=report_operators(imported, partitioned, graphs.values()),
-        regions=tuple(region_report(graph, plans[var]) for var, graph in graphs.items()),
+        regions=tuple(region_report(graph, plans[var], timelines[var]) for var, graph in graphs.items()),
+        peak_macs_per_cycle=peak_macs_per_cycle(machine),
+        dma_bytes_per_cycle=machine.dma.bytes_per_cycle,
     )
     partitioned = partitioned.with_attr(LEGALIZED_ATTR, tvm.ir.save_json(legalized))
     return partitioned.with_attr(REPORT_ATTR, report.to_json())
@@ -77,12 +87,20 @@ def legalize(mod: tvm.IRModule) -> tvm.IRModule:
     return PortableMath()(LowerLeftovers()(LegalizeQdq()(mod)))
 
 
+def region_graphs(legalized: tvm.IRModule, mod_name: str) -> list[LayerGraph]:
+    """The layer graphs of a legalized module's regions."""
+    partitioned = PartitionRegions(mod_name)(MergePatterns()(legalized))
+    return [read_region(var.name_hint, func) for var, func in _regions(partitioned)]
+
+
 def _regions(mod: tvm.IRModule) -> list[tuple[relay.GlobalVar, relay.Function]]:
     found = [(var, func) for var, func in mod.functions.items() if is_region(func)]
     return sorted(found, key=lambda item: str(item[0].name_hint))
 
 
-def _planned(graph: LayerGraph, machine: Machine) -> Plan:
+def _planned(graph: LayerGraph, machine: Machine, given: GivenPlan | None) -> Plan:
+    if given is not None:
+        return accept_plan(given, graph, machine)
     plan = plan_region(graph, machine)
     check_plan(graph, machine, plan)
     return plan

@@ -14,6 +14,7 @@ from .errors import ModelError
 
 FILES_ATTR = "pulp_files"  # on a region: JSON object, file name -> C text
 PLAN_ATTR = "pulp_plan"  # on a region: JSON of its plan
+TIMELINE_ATTR = "pulp_timeline"  # on a region: JSON of its predicted timeline
 LEGALIZED_ATTR = "pulp_legalized"  # on the module: the legalized module before partitioning, tvm.ir.save_json
 REPORT_ATTR = "pulp_report"  # on the module: text of report.json
 

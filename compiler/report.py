@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from enum import Enum
 from json import dumps
 
 from pydantic import TypeAdapter, ValidationError
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor, macs
-from tvm_pulp.codegen.plan import LayerPlan, Plan
+from tvm_pulp.codegen.machine import Machine
+from tvm_pulp.codegen.plan import L1Buffer, L2Buffer, LayerPlan, Plan
+from tvm_pulp.codegen.timeline import Lane, Timeline
 from tvm_pulp.codegen.traffic import layer_traffic
 
 from .errors import InputError
+from .package import REPORT_FILE, Package
 
 Shape = tuple[int, int, int]  # height, width, channels
 
@@ -19,8 +24,9 @@ Shape = tuple[int, int, int]  # height, width, channels
 class OperatorReport:
     """One operator of the user's network.
 
-    `name` and `op_type` are the user's (`op_type` as in ONNX); `layer` is the layer that it became a part of,
-    or None; `reason` says why it is not offloaded, or None. `macs` are those of the operator.
+    `name` and `op_type` are the user's (`op_type` as in ONNX); `layer` is the layer that it became a part
+    of, or None, also where it is offloaded at no cost, since layers read and write where it would move
+    bytes; `reason` says why it is not offloaded, or None. `macs` are those of the operator.
     """
 
     name: str
@@ -31,12 +37,20 @@ class OperatorReport:
     macs: int = 0
 
 
+class Bound(Enum):
+    """What a layer's predicted time is mostly made of."""
+
+    COMPUTE = "compute"
+    DMA = "DMA"
+
+
 @dataclass(frozen=True)
 class LayerReport:
     """How one layer runs; `sources` are the user's operators that it does.
 
     `inputs` and `output` are shapes (height, width, channels), `tile` is the largest output tile. `cycles` are
-    the cost model's prediction, `dma_in` and `dma_out` bytes between L2 and L1, `l1_bytes` the sum of the
+    the cost model's prediction: of the layer, of its kernel calls and of its transfers. `dma_in` and `dma_out`
+    are bytes between L2 and L1, `params_bytes` those of the packed parameters in L2, `l1_bytes` the sum of the
     layer's buffers. `wide` says that the requantization uses 64 bits; `shift` is None for a max pool.
     """
 
@@ -55,6 +69,21 @@ class LayerReport:
     dma_out: int
     wide: bool = False
     shift: int | None = None
+    engine: str = "cluster"
+    compute_cycles: int = 0
+    dma_cycles: int = 0
+    params_bytes: int = 0
+    buffers: tuple[L1Buffer, ...] = ()
+
+    @property
+    def bound(self) -> Bound:
+        """What takes longer, the layer's kernel calls or its transfers."""
+        return Bound.DMA if self.dma_cycles > self.compute_cycles else Bound.COMPUTE
+
+    @property
+    def waiting_cycles(self) -> int:
+        """Cycles in which the cores wait for transfers."""
+        return self.cycles - self.compute_cycles
 
 
 @dataclass(frozen=True)
@@ -73,6 +102,7 @@ class RegionReport:
     l2_limit: int
     l2_arena: int
     l2_params: int
+    l2_buffers: tuple[L2Buffer, ...] = ()
 
     @property
     def macs(self) -> int:
@@ -97,12 +127,18 @@ class RegionReport:
 
 @dataclass(frozen=True)
 class CompilationReport:
-    """A whole network: its operators in the order of the graph, and the regions that were generated."""
+    """A whole network: its operators in the order of the graph, and the regions that were generated.
+
+    `peak_macs_per_cycle` is the best rate of all cores together, `dma_bytes_per_cycle` that of a long transfer
+    between L2 and L1; 0 where nobody said.
+    """
 
     soc: str
     cores: int
     operators: tuple[OperatorReport, ...]
     regions: tuple[RegionReport, ...]
+    peak_macs_per_cycle: float = 0.0
+    dma_bytes_per_cycle: float = 0.0
 
     @property
     def offloaded(self) -> tuple[OperatorReport, ...]:
@@ -113,6 +149,11 @@ class CompilationReport:
     def refused(self) -> tuple[OperatorReport, ...]:
         """The operators that are left to TVM's C."""
         return tuple(operator for operator in self.operators if not operator.offloaded)
+
+    @property
+    def cycles(self) -> int:
+        """Predicted cycles of all regions."""
+        return sum(region.cycles for region in self.regions)
 
     @property
     def macs(self) -> int:
@@ -126,7 +167,14 @@ class CompilationReport:
 
     def to_json(self) -> str:
         """Return the text of `report.json`."""
-        return dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
+        return dumps(asdict(self), indent=1, ensure_ascii=False, default=_enum_value) + "\n"
+
+
+def _enum_value(value: object) -> object:
+    """What `json` is to write for an enum. Raises TypeError, as `json` expects, for anything else."""
+    if isinstance(value, Enum):
+        return value.value
+    raise TypeError(f"{type(value).__name__} in a report")
 
 
 def report_from_json(text: str, *, file: str) -> CompilationReport:
@@ -141,22 +189,44 @@ def report_from_json(text: str, *, file: str) -> CompilationReport:
         ) from error
 
 
-def region_report(graph: LayerGraph, plan: Plan) -> RegionReport:
-    """Return what there is to say of a planned region."""
+def read_report(package: Package) -> CompilationReport:
+    """The report of a package. Raises InputError if it holds none, or a bad one."""
+    try:
+        text = package.read(REPORT_FILE).decode()
+    except KeyError as error:
+        fix = "compile the network again with this version"
+        raise InputError(f"this package has no {REPORT_FILE}", where=str(package.path), fix=fix) from error
+    return report_from_json(text, file=f"{package.path}:{REPORT_FILE}")
+
+
+def peak_macs_per_cycle(machine: Machine) -> float:
+    """Return the rate of the fastest kernel with all cores at work."""
+    cluster = machine.cluster
+    rates = (cluster.conv_macs_per_cycle, cluster.depthwise_macs_per_cycle, cluster.linear_macs_per_cycle)
+    return machine.cores * max(rates)
+
+
+def region_report(graph: LayerGraph, plan: Plan, timeline: Timeline) -> RegionReport:
+    """Return what there is to say of a planned region; `timeline` is that of the plan."""
     layers = {layer.name: layer for layer in graph.layers}
+    busy = timeline.busy_cycles()
     return RegionReport(
         name=plan.region,
-        layers=tuple(_layer_report(graph, layers[layer_plan.layer], layer_plan) for layer_plan in plan.layers),
+        layers=tuple(
+            _layer_report(graph, layers[layer_plan.layer], layer_plan, busy[index])
+            for index, layer_plan in enumerate(plan.layers)
+        ),
         l1_used=plan.l1_used,
         l1_limit=plan.l1_bytes,
         l2_used=plan.l2_used,
         l2_limit=plan.l2_bytes,
         l2_arena=plan.l2_arena,
         l2_params=plan.l2_used - plan.l2_arena,
+        l2_buffers=plan.l2_buffers,
     )
 
 
-def _layer_report(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> LayerReport:
+def _layer_report(graph: LayerGraph, layer: Layer, plan: LayerPlan, busy: Mapping[Lane, int]) -> LayerReport:
     traffic = layer_traffic(layer, plan)
     return LayerReport(
         name=layer.name,
@@ -174,6 +244,10 @@ def _layer_report(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> LayerRepo
         dma_out=traffic.bytes_out,
         wide=layer.requant is not None and layer.requant.wide,
         shift=None if layer.requant is None else layer.requant.shift,
+        compute_cycles=busy[Lane.CORES],
+        dma_cycles=busy[Lane.DMA_IN] + busy[Lane.DMA_OUT],
+        params_bytes=max(step.params_offset + step.params_size for step in plan.steps),
+        buffers=plan.buffers,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+from tvm_pulp.codegen.alternatives import Alternative, Alternatives
 from tvm_pulp.codegen.plan import Box, LayerPlan, Padding
 
 from .console import new_table
@@ -50,6 +51,53 @@ def plan_tables(layer: LayerReport, plan: LayerPlan) -> RenderableType:
             f"{step.x_slot} {step.params_slot} {step.y_slot}",
         )
     return Group(Text(_layer_summary(layer, plan)), buffers, steps)
+
+
+def alternatives_tables(layer: LayerReport, alternatives: Alternatives, most: int) -> RenderableType:
+    """Return the `most` fastest ways to tile a layer and the chosen one, with how they compare."""
+    columns = (
+        "",
+        "rank",
+        "cycles",
+        "more",
+        "tile",
+        "order",
+        "kernel",
+        "steps",
+        "L1 bytes",
+        "DMA in",
+        "DMA out",
+    )
+    table = new_table(*columns, numbers=("rank", "cycles", "more", "steps", "L1 bytes", "DMA in", "DMA out"))
+    for rank, one in enumerate(alternatives.tried, start=1):
+        if rank <= most or one.chosen:
+            table.add_row("chosen" if one.chosen else "", str(rank), *_alternative(one, alternatives.chosen))
+    return Group(Text(_alternatives_summary(layer, alternatives)), table)
+
+
+def _alternatives_summary(layer: LayerReport, alternatives: Alternatives) -> str:
+    chosen, fastest = alternatives.chosen, alternatives.tried[0]
+    tried = f"{len(alternatives.tried):,} of {alternatives.fitting:,} tiles that fit L1 planned"
+    if chosen.cycles == fastest.cycles:
+        return f"{layer.name}: {tried}; the chosen one is the fastest"
+    more = 100 * (chosen.cycles - fastest.cycles) / fastest.cycles
+    place = f"rank {alternatives.rank}, {more:.1f} % slower than the fastest"
+    return f"{layer.name}: {tried}; the chosen one has {place}"
+
+
+def _alternative(one: Alternative, chosen: Alternative) -> list[str]:
+    more = 100 * (one.cycles - chosen.cycles) / chosen.cycles
+    return [
+        f"{one.cycles:,}",
+        "" if one.chosen else f"{more:+.1f} %",
+        _shape((one.plan.tile.h, one.plan.tile.w, one.plan.tile.c)),
+        one.plan.order.value.replace("_", " "),
+        one.plan.kernel,
+        f"{len(one.plan.steps):,}",
+        f"{one.l1_bytes:,}",
+        f"{one.dma_in:,}",
+        f"{one.dma_out:,}",
+    ]
 
 
 def _summary(report: CompilationReport) -> str:

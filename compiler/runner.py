@@ -16,7 +16,7 @@ import numpy.typing as npt
 from .errors import PulpError, ToolError
 from .inputs import Samples, check_samples
 from .package import LEGALIZED_FILE, Package, TensorInfo
-from .toolchain import Platform, build_tool, check_tools, run_tool
+from .toolchain import Platform, build_tool, check_tools, find_gvsoc, run_tool
 
 Array = npt.NDArray[Any]
 
@@ -36,7 +36,8 @@ class RunResult:
 
     `outputs` have the network's shape if one sample was given without an axis for samples, else that axis
     first: [N, *shape], or [N, *shape[1:]] where the first dimension is a batch of 1. `stats` are the counters
-    of runtime/platform/common/stats.h, sums over all samples. `comparisons` is empty without a check.
+    of runtime/platform/common/stats.h, sums over all samples; `tvm_pulp.cycles` reads the cycles among them.
+    `comparisons` is empty without a check.
     """
 
     outputs: dict[str, Array]
@@ -61,18 +62,20 @@ def build_package(package: Package, platform: Platform, workdir: Path, *, saniti
     `sanitize` (host only) adds the address and undefined-behaviour sanitizers. Raises ToolError.
     """
     if sanitize and platform is not Platform.HOST:
-        raise ToolError("sanitizers need the platform host", where=f"platform {platform.value}")
+        raise ToolError(
+            "sanitizers need the platform host", where=f"platform {platform.value}", fix="leave them out"
+        )
     check_tools(platform)
     source = package.extract(workdir / "package").resolve()
     build = workdir / f"build-{platform.value}{'-sanitize' if sanitize else ''}"
     configure: list[str | Path] = [
         *(build_tool("cmake"), "-S", source, "-B", build, "-G", "Ninja"),
         f"-DCMAKE_MAKE_PROGRAM={build_tool('ninja')}",
-        f"-DPULP_PLATFORM={platform.value}",
+        f"-DPULP_PLATFORM={platform.folder}",
         f"-DPULP_SANITIZE={'ON' if sanitize else 'OFF'}",
     ]
-    if platform is Platform.RV32:
-        configure.append(f"-DCMAKE_TOOLCHAIN_FILE={source / 'runtime/cmake/rv32.cmake'}")
+    if platform is not Platform.HOST:
+        configure.append(f"-DCMAKE_TOOLCHAIN_FILE={source / 'runtime/cmake' / platform.folder}.cmake")
     run_tool(configure, what=f"configuring {package.name} for {platform.value}")
     run_tool([build_tool("cmake"), "--build", build], what=f"building {package.name} for {platform.value}")
     return build / "runner"
@@ -115,15 +118,25 @@ def _execute(
     for index, array in enumerate(samples.arrays):
         (folder / f"in_{index}.bin").write_bytes(array.tobytes())
     stats = folder / "stats.json"
-    emulator = ["qemu-riscv32"] if platform is Platform.RV32 else []
     run_tool(
-        [*emulator, runner, folder], what=f"running {package.name}", environment={"PULP_STATS": str(stats)}
+        _command(platform, runner, folder),
+        what=f"running {package.name}",
+        environment={"PULP_STATS": str(stats)},
     )
     raw = [
         np.fromfile(folder / f"out_{index}.bin", dtype=tensor.dtype).reshape(samples.count, *tensor.shape)
         for index, tensor in enumerate(package.outputs)
     ]
     return raw, json.loads(stats.read_text())
+
+
+def _command(platform: Platform, runner: Path, folder: Path) -> list[str | Path]:
+    """The command that runs the program on the samples in `folder`."""
+    if platform is Platform.PULP_OPEN:
+        # The program on the simulator has no arguments: it looks for its files where the simulator runs.
+        options = ["--target=pulp-open", f"--binary={runner.resolve()}", f"--work-dir={folder.resolve()}"]
+        return [find_gvsoc(), *options, "run"]
+    return [*(["qemu-riscv32"] if platform is Platform.RV32 else []), runner, folder]
 
 
 def _compare(package: Package, samples: Samples, raw: list[Array]) -> tuple[Comparison, ...]:

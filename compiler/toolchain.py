@@ -19,20 +19,30 @@ class Platform(Enum):
 
     HOST = "host"
     RV32 = "rv32"
+    PULP_OPEN = "pulp-open"
+
+    @property
+    def folder(self) -> str:
+        """Its name in runtime/platform and, unless it is the host, that of its toolchain file."""
+        return self.value.replace("-", "_")
 
 
 # program -> Debian package
-_RV32_TOOLS = {"riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf", "qemu-riscv32": "qemu-user"}
+_RISCV_GCC = {"riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf"}
+_TOOLS = {Platform.RV32: {**_RISCV_GCC, "qemu-riscv32": "qemu-user"}, Platform.PULP_OPEN: _RISCV_GCC}
 
 
 def check_tools(platform: Platform) -> None:
-    """ToolError if a compiler or an emulator of the platform is missing."""
+    """ToolError if a compiler, an emulator or the simulator of the platform is missing."""
     if platform is Platform.HOST:
         find_c_compiler()
         return
-    missing = [package for program, package in _RV32_TOOLS.items() if not shutil.which(program)]
+    if platform is Platform.PULP_OPEN:
+        find_gvsoc()
+    tools = _TOOLS[platform]
+    missing = [package for program, package in tools.items() if not shutil.which(program)]
     if missing:
-        programs = [program for program, package in _RV32_TOOLS.items() if package in missing]
+        programs = [program for program, package in tools.items() if package in missing]
         raise ToolError(
             f"no {' and no '.join(programs)} found on PATH",
             where=f"platform {platform.value}",
@@ -52,6 +62,19 @@ def find_c_compiler() -> str:
             return found
     raise ToolError(
         "no C compiler found (cc, gcc or clang)", fix="install one: apt install gcc, or set CC to yours"
+    )
+
+
+def find_gvsoc() -> str:
+    """GVSoC's command: in the installation that GVSOC_HOME names, else on PATH."""
+    home = os.environ.get("GVSOC_HOME", "")
+    found = shutil.which("gvsoc", path=str(Path(home, "bin"))) if home else shutil.which("gvsoc")
+    if found:
+        return str(Path(found).absolute())
+    raise ToolError(
+        f"GVSOC_HOME is {home}, which holds no bin/gvsoc" if home else "no gvsoc found on PATH",
+        where=f"platform {Platform.PULP_OPEN.value}",
+        fix="set GVSOC_HOME to the folder where GVSoC (target pulp-open) is installed",
     )
 
 
@@ -84,9 +107,10 @@ def run_tool(command: Sequence[str | Path], *, what: str, environment: Mapping[s
 
 
 def _telling_line(output: str, status: int) -> str:
-    """The first line about an error, else the last one that isn't blank."""
+    """What our own programs say, else the first line about an error, else the last one that isn't blank."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    for line in lines:
-        if re.search(r"\berror:|\bERROR:|CMake Error", line):
-            return line
+    for pattern in (r"^pulp: ", r"\berror:|\bERROR:|CMake Error"):
+        for line in lines:
+            if re.search(pattern, line):
+                return line
     return lines[-1] if lines else f"ended with status {status}"

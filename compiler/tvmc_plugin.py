@@ -35,6 +35,7 @@ _OPTION_HELP = {
     "l1": "bytes of L1 that generated code may use",
     "l2": "bytes of L2 that generated code may use",
     "cores": "cluster cores that work",
+    "plan": "plan (JSON) to take instead of making one, or a folder of them, such as plan/ of a package",
 }
 _Handler = Callable[[argparse.Namespace], Any]
 
@@ -212,7 +213,7 @@ def _compile_for_pulp(args: argparse.Namespace) -> int:
 
     target = parse_target(args.target, _options_text(args))
     if not Path(args.FILE).is_file():
-        raise ModelError("no such file", where=args.FILE)
+        raise ModelError("no such file", where=args.FILE, fix="give the path of a network")
     check_writable(Path(args.output))
     check_name(args.module_name)
     _settle_settings(args)

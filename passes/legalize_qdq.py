@@ -8,16 +8,34 @@ from dataclasses import replace
 import tvm
 from tvm import relay
 
-from .legalize.add import legalize_add
+from .legalize.add import legalize_add, legalize_subtract
 from .legalize.build import flip_to_uint8
+from .legalize.concatenate import legalize_concatenate, legalize_slice, legalize_split
 from .legalize.conv2d import legalize_conv2d
 from .legalize.dense import legalize_dense
 from .legalize.island import Island, Refusal, Rule, strip_activations
-from .legalize.pool import legalize_average_pool, legalize_global_average_pool, legalize_max_pool
-from .legalize.read import activation_quantization, as_call, dtype_of, operator_name, shape_of
+from .legalize.multiply import legalize_multiply
+from .legalize.pad import legalize_pad
+from .legalize.pool import (
+    legalize_average_pool,
+    legalize_global_average_pool,
+    legalize_max_pool,
+    legalize_mean,
+)
+from .legalize.read import (
+    activation_quantization,
+    as_call,
+    behind_item,
+    dtype_of,
+    operands_of,
+    operator_name,
+    shape_of,
+)
 from .legalize.requantize import legalize_requantize
 from .legalize.reshape import legalize_reshape
+from .legalize.resize import legalize_resize
 from .legalize.spans import with_span
+from .legalize.table import legalize_table
 from .legalize.transpose import legalize_transpose
 from .legalize.values import Quantized, from_user_layout, in_user_form, in_user_layout
 from .legalize.weighted import peel_bias
@@ -33,15 +51,27 @@ MOVES: dict[str, Rule] = {
     "expand_dims": legalize_reshape,
     "transpose": legalize_transpose,
     "nn.max_pool2d": legalize_max_pool,
+    "nn.max_pool1d": legalize_max_pool,
+    "strided_slice": legalize_slice,
+    "image.resize2d": legalize_resize,
+    "nn.upsampling": legalize_resize,
+    "nn.pad": legalize_pad,
 }
 
 RULES: dict[str, Rule] = {
     **MOVES,
     "nn.conv2d": legalize_conv2d,
+    "nn.conv1d": legalize_conv2d,
     "nn.dense": legalize_dense,
     "nn.matmul": legalize_dense,
     "add": legalize_add,
+    "subtract": legalize_subtract,
+    "multiply": legalize_multiply,
+    "concatenate": legalize_concatenate,
+    "split": legalize_split,
+    "mean": legalize_mean,
     "nn.avg_pool2d": legalize_average_pool,
+    "nn.avg_pool1d": legalize_average_pool,
     "nn.global_avg_pool2d": legalize_global_average_pool,
     "qnn.dequantize": legalize_requantize,  # nothing between dequantize and quantize, or only a clip
 }
@@ -88,8 +118,11 @@ class _Rewriter:
 
     def _island(self, result: relay.Expr, out: Quantization, dtype: str) -> Quantized | None:
         """The float expression `result`, quantized as `out`; None if there is no rule for what computes it."""
+        return self._by_rule(result, out, dtype) or self._by_table(result, out, dtype)
+
+    def _by_rule(self, result: relay.Expr, out: Quantization, dtype: str) -> Quantized | None:
         core, bounds, activations = strip_activations(result, out)
-        main = peel_bias(core)[0]
+        main = behind_item(peel_bias(core)[0])
         rule = RULES.get(main.op.name) if as_call(main, *RULES) is not None else None
         if rule is None:
             return None
@@ -102,20 +135,31 @@ class _Rewriter:
         operators = (main, *activations) if main.op.name != "qnn.dequantize" else activations
         return self._legalized(rule, Island(core, out, bounds, shape_of(result), dtype, operators, values))
 
+    def _by_table(self, result: relay.Expr, out: Quantization, dtype: str) -> Quantized | None:
+        """The value of a function of one tensor, element by element."""
+        island = Island(result, out, Range(), shape_of(result), dtype, (), self._dequantized_value)
+        found = legalize_table(island)
+        if found is None:
+            return None
+        for operator in found.operators:
+            self.refusals.pop(operator_name(operator), None)
+        value = found.value
+        return value.with_expr(with_span(value.expr, found.operators, [found.source]))
+
     def _legalized(self, rule: Rule, island: Island) -> Quantized | None:
         """What the rule makes of an island; a refusal is written down."""
-        main = peel_bias(island.core)[0]
+        main = behind_item(peel_bias(island.core)[0])
         result = rule(island)
         if isinstance(result, Refusal):
             self.refusals[operator_name(main)] = result.reason
             return None
-        read = (main, *main.args)
+        read = (main, *operands_of(main))
         leaves = [value.expr for arg in read if (value := island.value(arg)) is not None]
         return result.with_expr(with_span(result.expr, island.operators, leaves))
 
     def _reads_quantized(self, core: relay.Call) -> bool:
-        source = core if core.op.name == "qnn.dequantize" else core.args[0]
-        return self._dequantized_value(source) is not None
+        sources = [core] if core.op.name == "qnn.dequantize" else operands_of(core)
+        return any(self._dequantized_value(source) is not None for source in sources)
 
     def _quantized_float(
         self, quantize: relay.Call, out: Quantization, shape: tuple[int, ...], dtype: str

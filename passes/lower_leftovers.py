@@ -6,7 +6,7 @@ import tvm
 from tvm import relay
 
 from .legalize.read import as_call
-from .relay_pass import RelayPass
+from .relay_pass import RelayPass, run
 
 
 def _has_islands(func: relay.Function) -> bool:
@@ -38,4 +38,4 @@ class LowerLeftovers(RelayPass):
             relay.qnn.transform.CanonicalizeOps(),
             relay.transform.InferType(),
         ]
-        return tvm.transform.Sequential(passes)(mod)
+        return run(mod, *passes)

@@ -97,13 +97,13 @@ def _fits(k: Exact, offset: Exact, acc: Accumulator, limit: int) -> bool:
 def _error(scale: Reals, k: Exact, shift: int, acc: Accumulator) -> float:
     """The largest error of the rounded multipliers in units of the output, over sums that are not clipped."""
     reach = np.maximum(np.abs(acc.low + acc.constant), np.abs(acc.high + acc.constant)).astype(float)
-    unclipped = np.minimum(reach, MAX_BYTE / np.maximum(scale, np.finfo(float).tiny))
+    unclipped = np.minimum(reach, MAX_BYTE / np.maximum(np.abs(scale), np.finfo(float).tiny))
     return float(np.max(np.abs(k.astype(float) / 2.0**shift - scale) * unclipped, initial=0.0))
 
 
 def _largest_shift(scale: Reals, acc: Accumulator, zero_point: int, most: int, limit: int) -> int | None:
     """The largest shift up to `most` that keeps everything inside `limit`; None if not even 0 does."""
-    largest = float(np.max(scale, initial=0.0))
+    largest = float(np.max(np.abs(scale), initial=0.0))
     for shift in range(most, -1, -1):
         if np.rint(np.ldexp(largest, shift)) > INT32_MAX:
             continue  # k itself is int32 in both variants
@@ -144,17 +144,32 @@ class AddMultipliers:
     shift: int
 
 
-def choose_add_multipliers(a: Quantization, b: Quantization, out: Quantization) -> AddMultipliers | None:
-    """Multipliers of an addition that rounds once; None if int32 is too narrow for half a unit of error."""
-    scale_a, scale_b = a.scale / out.scale, b.scale / out.scale
+def choose_add_multipliers(
+    a: Quantization, b: Quantization, out: Quantization, signs: tuple[int, int] = (1, 1)
+) -> AddMultipliers | None:
+    """Multipliers of `signs[0] * a + signs[1] * b` that round once; None if int32 is too narrow for half a
+    unit of error."""
+    scale_a, scale_b = signs[0] * a.scale / out.scale, signs[1] * b.scale / out.scale
     for shift in range(MAX_SHIFT, -1, -1):
         k_a, k_b = round(scale_a * 2.0**shift), round(scale_b * 2.0**shift)
         offset = (out.zero_point << shift) + ((1 << shift) >> 1) - k_a * a.zero_point - k_b * b.zero_point
-        highest = MAX_BYTE * (k_a + k_b)
-        if max(highest, highest + offset, abs(offset)) <= INT32_MAX:
+        low, high = (MAX_BYTE * sum(pick(0, k) for k in (k_a, k_b)) for pick in (min, max))
+        if max(abs(low), high, abs(offset), abs(low + offset), abs(high + offset)) <= INT32_MAX:
             error = MAX_BYTE * (abs(k_a / 2.0**shift - scale_a) + abs(k_b / 2.0**shift - scale_b))
             return AddMultipliers(k_a, k_b, offset, shift) if error <= 0.5 else None
     return None
+
+
+def choose_product_multipliers(a: Quantization, b: Quantization, out: Quantization) -> Multipliers | None:
+    """Multipliers (one each) of the product of centred bytes; None if int32 is too narrow."""
+    corners = [x * y for x in _centred_ends(a) for y in _centred_ends(b)]
+    acc = Accumulator(low=np.array([min(corners)]), high=np.array([max(corners)]), constant=np.array([0]))
+    found = choose_multipliers(np.array([a.scale * b.scale / out.scale]), acc, out.zero_point)
+    return None if found is None or found.wide else found
+
+
+def _centred_ends(x: Quantization) -> tuple[int, int]:
+    return -x.zero_point, MAX_BYTE - x.zero_point
 
 
 def choose_pool_multipliers(x: Quantization, out: Quantization, counts: Ints) -> Multipliers | None:

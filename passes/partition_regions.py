@@ -5,7 +5,7 @@ from __future__ import annotations
 import tvm
 from tvm import relay
 
-from .relay_pass import RelayPass
+from .relay_pass import RelayPass, run
 
 
 class PartitionRegions(RelayPass):
@@ -18,10 +18,10 @@ class PartitionRegions(RelayPass):
         self._mod_name = mod_name
 
     def __call__(self, mod: tvm.IRModule) -> tvm.IRModule:
-        passes = [
+        return run(
+            mod,
             relay.transform.AnnotateTarget(["pulp"], include_non_call_ops=False),
             relay.transform.MergeCompilerRegions(),
             relay.transform.PartitionGraph(self._mod_name),
             relay.transform.InferType(),
-        ]
-        return tvm.transform.Sequential(passes)(mod)
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tvm
 from tvm import relay
 
-from .relay_pass import RelayPass
+from .relay_pass import RelayPass, run
 
 
 class PortableMath(RelayPass):
@@ -15,4 +15,4 @@ class PortableMath(RelayPass):
     description = "replace functions of the C library by polynomials, so that all platforms give the same bytes"
 
     def __call__(self, mod: tvm.IRModule) -> tvm.IRModule:
-        return tvm.transform.Sequential([relay.transform.FastMath(), relay.transform.InferType()])(mod)
+        return run(mod, relay.transform.FastMath(), relay.transform.InferType())

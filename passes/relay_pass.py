@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from tvm.ir import IRModule
+from tvm.ir.transform import Pass
 
 
 class RelayPass(ABC):
@@ -21,3 +22,14 @@ class RelayPass(ABC):
     @abstractmethod
     def __call__(self, mod: IRModule) -> IRModule:
         """Return the transformed module; `mod` itself stays as it is."""
+
+
+def run(mod: IRModule, *passes: Pass) -> IRModule:
+    """Apply TVM's passes one by one.
+
+    `tvm.transform.Sequential` would leave out those above the optimization level of the current context, and
+    what a network means must not depend on that.
+    """
+    for tvm_pass in passes:
+        mod = tvm_pass(mod)
+    return mod

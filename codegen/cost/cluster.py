@@ -30,7 +30,7 @@ def _rate(machine: Machine, layer: Layer) -> float:
     cluster = machine.cluster
     if layer.kind in (LayerKind.CONV2D, LayerKind.POINTWISE):
         return cluster.conv_macs_per_cycle
-    if layer.kind is LayerKind.DEPTHWISE:
+    if layer.kind in (LayerKind.DEPTHWISE, LayerKind.CONV_DIRECT):
         return cluster.depthwise_macs_per_cycle
     if layer.kind is LayerKind.LINEAR:
         return cluster.linear_macs_per_cycle

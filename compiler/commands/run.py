@@ -7,10 +7,14 @@ from pathlib import Path
 import click
 import numpy as np
 
-from ..archive import write_whole
+from ..archive import check_writable, write_whole
 from ..console import console, new_table
+from ..cycle_tables import cycle_tables
+from ..cycles import measured_cycles
+from ..errors import InputError
 from ..inputs import load_arrays
 from ..package import Package
+from ..report import read_report
 from ..runner import RunResult, run_package
 from ..toolchain import Platform
 
@@ -31,7 +35,7 @@ MISMATCH = 1
     type=click.Choice([platform.value for platform in Platform]),
     default=Platform.HOST.value,
     show_default=True,
-    help="Where to run: this computer, or RV32 in QEMU.",
+    help="Where to run: this computer, RV32 in QEMU, or PULP-open on GVSoC (which measures cycles).",
 )
 @click.option(
     "--check", is_flag=True, help="Compare every output byte with TVM's build of the legalized network."
@@ -52,12 +56,15 @@ def command(
     workdir: Path | None,
 ) -> int:
     """Build and run PACKAGE on a platform; with --check, status 1 says that an output byte differs."""
+    if output is not None:
+        check_writable(output)
     opened = Package.open(package)
     arrays = load_arrays(inputs_path, opened.inputs)
     result = run_package(opened, arrays, platform, check=check, sanitize=sanitize, workdir=workdir)
     if output is not None:
         write_whole(output, lambda stream: np.savez(stream, allow_pickle=False, **result.outputs))
     _print_traffic(result)
+    _print_cycles(opened, result)
     _print_outcome(opened, result, platform, output)
     return MISMATCH if result.mismatched_bytes else 0
 
@@ -73,6 +80,17 @@ def _print_traffic(result: RunResult) -> None:
         counts = (entry[column.replace(" ", "_")] // result.samples for column in columns)
         table.add_row(entry["name"], *(f"{count:,}" for count in counts))
     console().print(table)
+
+
+def _print_cycles(package: Package, result: RunResult) -> None:
+    """Cycles of each layer beside the prediction, where the platform counts them."""
+    try:
+        report = read_report(package)
+    except InputError:
+        report = None
+    cycles = measured_cycles(result.stats, report)
+    if cycles is not None:
+        console().print(cycle_tables(cycles))
 
 
 def _print_outcome(package: Package, result: RunResult, platform: str, output: Path | None) -> None:

@@ -68,11 +68,15 @@ def load_onnx(
 
 def _read(path: Path) -> onnx.ModelProto:
     if not path.is_file():
-        raise ModelError("no such file", where=str(path))
+        raise ModelError("no such file", where=str(path), fix="give the path of an .onnx file")
     try:
         model = onnx.load(path)
     except (DecodeError, UnicodeDecodeError, onnx.checker.ValidationError, OSError) as error:
-        raise ModelError("is not a readable ONNX file", where=str(path), fix=_first_line(error)) from error
+        raise ModelError(
+            f"is not an ONNX file, or not all of one ({_first_line(error)})",
+            where=str(path),
+            fix="check the path, or export the network again",
+        ) from error
     if not model.graph.node or not model.opset_import:
         raise ModelError("is not an ONNX file", where=str(path), fix="give the path of an .onnx file")
     return model
@@ -132,14 +136,10 @@ def _shape(value: onnx.ValueInfoProto, path: Path, given: Sequence[int] | None) 
         return [int(size) for size in given]
     sizes = [dim.dim_value or dim.dim_param or "?" for dim in value.type.tensor_type.shape.dim]
     if any(not isinstance(size, int) or size < 1 for size in sizes):
-        shown, example = (
-            ", ".join(map(str, sizes)),
-            ",".join(str(s) if isinstance(s, int) else "1" for s in sizes),
-        )
         raise ModelError(
-            f"input `{value.name}` has the dynamic shape [{shown}]",
+            f"input `{value.name}` has the dynamic shape [{', '.join(map(str, sizes))}]",
             where=str(path),
-            fix=f'fix it with --input-shapes "{value.name}:[{example}]"',
+            fix=f'fix it with `tvmc compile --input-shapes "{value.name}:[{_example(sizes)}]"`',
         )
     return [int(size) for size in sizes]
 
@@ -153,6 +153,12 @@ def _located(path: Path) -> Iterator[None]:
         if error.where == str(path):
             raise
         raise ModelError(error.what, where=f"{path}: {error.where}", fix=error.fix) from error
+
+
+def _example(sizes: Sequence[int | str]) -> str:
+    """Sizes for the user to complete: the batch can only be 1, other unknown sizes stand in angle brackets."""
+    known = [1 if index == 0 and not isinstance(size, int) else size for index, size in enumerate(sizes)]
+    return ",".join(str(size) if isinstance(size, int) else f"<{size}>" for size in known)
 
 
 def _import(

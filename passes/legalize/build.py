@@ -61,6 +61,18 @@ def _operand_of(expr: relay.Expr, name: str) -> relay.Expr | None:
     return expr.args[0] if is_it else None
 
 
+def table(expr: relay.Expr, values: npt.NDArray[np.uint8]) -> relay.Expr:
+    """`values[expr]`, element by element; 256 values."""
+    return relay.take(constant(values, "uint8"), relay.cast(expr, "int32"), mode="clip")
+
+
+def strided_slice(
+    expr: relay.Expr, begin: Sequence[int], end: Sequence[int], strides: Sequence[int]
+) -> relay.Expr:
+    """A part of `expr`, with bounds for every axis."""
+    return relay.strided_slice(expr, begin=list(begin), end=list(end), strides=list(strides))
+
+
 def flip_to_int8(expr: relay.Expr) -> relay.Expr:
     """The int8 tensor whose bytes, with the top bit flipped, are the uint8 `expr`."""
     return relay.cast(relay.cast(expr, "int16") - constant(128, "int16"), "int8")
@@ -86,8 +98,15 @@ def requantize(acc: relay.Expr, multipliers: Multipliers, bounds: Range) -> rela
 
 
 def pad(expr: relay.Expr, padding: Padding, value: int) -> relay.Expr:
-    """An NHWC map with a border of `value`."""
+    """An NHWC map with a border of `value`; a border around the same border is one."""
     top, left, bottom, right = padding
+    below = _operand_of(expr, "nn.pad")
+    if below is not None and int(expr.args[1].data.numpy()) == value:
+        inner = [[int(p) for p in sides] for sides in expr.attrs.pad_width]
+        if not any(inner[0]) and not any(inner[3]):
+            (above, beneath), (before, behind) = inner[1:3]
+            expr, top, bottom = below, top + above, bottom + beneath
+            left, right = left + before, right + behind
     return relay.nn.pad(expr, [[0, 0], [top, bottom], [left, right], [0, 0]], pad_value=value)
 
 
@@ -150,12 +169,23 @@ def addition(a: relay.Expr, b: relay.Expr, multipliers: AddMultipliers, bounds: 
 
 
 def pool_of(attrs: Any) -> Pool:
-    """The window of a 2-D pooling operator."""
-    top, left, bottom, right = (int(p) for p in attrs.padding)
-    return Pool(
-        window=(int(attrs.pool_size[0]), int(attrs.pool_size[1])),
-        strides=(int(attrs.strides[0]), int(attrs.strides[1])),
-        padding=(top, left, bottom, right),
+    """The window of a pooling operator in two dimensions or in one."""
+    return Pool(pair(attrs.pool_size), pair(attrs.strides), padding_of(attrs))
+
+
+def pair(values: Any) -> tuple[int, int]:
+    """An attribute for height and width; in one dimension the map has a single row."""
+    numbers = [int(value) for value in values]
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else (1, numbers[0])
+
+
+def padding_of(attrs: Any) -> Padding:
+    """The padding of an operator in two dimensions or in one."""
+    numbers = [int(value) for value in attrs.padding]
+    return (
+        (numbers[0], numbers[1], numbers[2], numbers[3])
+        if len(numbers) == 4
+        else (0, numbers[0], 0, numbers[1])
     )
 
 

@@ -1,4 +1,4 @@
-"""Convolution: standard, depthwise, pointwise and grouped."""
+"""Convolution: standard, depthwise, pointwise and grouped, in two dimensions and in one."""
 
 from __future__ import annotations
 
@@ -7,45 +7,46 @@ from typing import Any
 from . import build
 from .island import Island, Refusal
 from .read import as_call
-from .values import Layout, Quantized
+from .values import Layout, Quantized, as_feature_map, map_shape
 from .weighted import multipliers_of, peel_bias, read_weights
 
 
 def _conv_shape(attrs: Any, pad_value: int) -> build.ConvShape:
-    top, left, bottom, right = (int(p) for p in attrs.padding)
+    top, left, bottom, right = build.padding_of(attrs)
     return build.ConvShape(
-        strides=(int(attrs.strides[0]), int(attrs.strides[1])),
+        strides=build.pair(attrs.strides),
         padding=(top, left, bottom, right),
-        dilation=(int(attrs.dilation[0]), int(attrs.dilation[1])),
+        dilation=build.pair(attrs.dilation),
         groups=int(attrs.groups),
         pad_value=pad_value,
     )
 
 
 def legalize_conv2d(island: Island) -> Quantized | Refusal:
-    """`nn.conv2d [-> bias]` in NCHW."""
+    """`nn.conv2d [-> bias]` in NCHW, `nn.conv1d` in NCW."""
     core, bias = peel_bias(island.core)
-    call = as_call(core, "nn.conv2d")
+    call = as_call(core, "nn.conv2d", "nn.conv1d")
     assert call is not None
-    x = island.value(call.args[0])
+    given = island.value(call.args[0])
+    x = None if given is None else as_feature_map(given)
     weights = read_weights(call.args[1])
-    if x is None or x.layout is not Layout.NHWC:
+    if x is None:
         return Refusal("its input is not a quantized feature map of batch 1")
     if isinstance(weights, Refusal):
         return weights
-    if call.attrs.data_layout != "NCHW" or call.attrs.kernel_layout != "OIHW":
+    if (call.attrs.data_layout, call.attrs.kernel_layout) not in (("NCHW", "OIHW"), ("NCW", "OIW")):
         return Refusal(f"its layout is {call.attrs.data_layout}")
     multipliers = multipliers_of(weights, bias, x.quantization, island.out)
     if isinstance(multipliers, Refusal):
         return multipliers
     shape = _conv_shape(call.attrs, x.quantization.zero_point)
-    acc = build.convolution(x.expr, weights.values, shape, build.sum_dtype(multipliers.wide))
-    _, channels, height, width = island.shape
+    values = weights.values.reshape(*weights.values.shape[:2], -1, weights.values.shape[-1])
+    acc = build.convolution(x.expr, values, shape, build.sum_dtype(multipliers.wide))
     return Quantized(
         build.requantize(acc, multipliers, island.bounds),
         island.out,
         Layout.NHWC,
         island.shape,
         island.dtype,
-        (channels, height, width),
+        map_shape(island.shape),
     )

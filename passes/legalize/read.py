@@ -23,6 +23,17 @@ def as_call(expr: relay.Expr, *names: str) -> relay.Call | None:
     return None
 
 
+def behind_item(expr: relay.Expr) -> relay.Expr:
+    """The operator whose tuple an item is taken of; any other expression as it is."""
+    return expr.tuple_value if isinstance(expr, relay.TupleGetItem) else expr
+
+
+def operands_of(expr: relay.Expr) -> list[relay.Expr]:
+    """The operands of an operator, those in tuples one by one."""
+    call = behind_item(expr)
+    return [x for arg in call.args for x in (arg.fields if isinstance(arg, relay.Tuple) else (arg,))]
+
+
 def shape_of(expr: relay.Expr) -> tuple[int, ...]:
     """The static shape of a typed expression."""
     return tuple(int(size) for size in expr.checked_type.shape)

@@ -17,7 +17,7 @@ class Layout(Enum):
     """How the canonical bytes lie, compared with the user's tensor."""
 
     SAME = "same"
-    NHWC = "nhwc"  # the user's tensor is NCHW
+    NHWC = "nhwc"  # the user's tensor is NCHW, or NCW, which is a map of one row
     FLAT_HWC = "flat_hwc"  # the user's tensor is NCHW flattened to (1, C*H*W), the bytes are in HWC order
 
 
@@ -40,9 +40,31 @@ class Quantized:
         return replace(self, expr=expr)
 
 
+def canonical_axis(axis: int) -> int:
+    """Where axis `axis` of NCHW is in NHWC."""
+    return (0, 3, 1, 2)[axis]
+
+
 def flipped_zero_point(zero_point: int, dtype: str) -> int:
     """The zero point of the canonical byte: an int8 tensor is the same byte with the top bit flipped."""
     return zero_point + INT8_OFFSET if dtype == "int8" else zero_point
+
+
+def map_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Channels, height and width of a user's tensor NCHW or NCW."""
+    return (shape[1], shape[2], shape[3]) if len(shape) == 4 else (shape[1], 1, shape[2])
+
+
+def as_feature_map(value: Quantized) -> Quantized | None:
+    """The value as an NHWC map of batch 1; None if the user's tensor is neither NCHW nor NCW."""
+    if value.layout is Layout.NHWC:
+        return value
+    if value.layout is not Layout.SAME or len(value.shape) != 3 or value.shape[0] != 1:
+        return None
+    channels, _, width = map_shape(value.shape)
+    expr = value.expr if channels == 1 or width == 1 else build.transpose(value.expr, (0, 2, 1))
+    expr = build.reshape(expr, (1, 1, width, channels))
+    return replace(value, expr=expr, layout=Layout.NHWC, feature_map=(channels, 1, width))
 
 
 def in_user_layout(value: Quantized) -> relay.Expr:
@@ -56,7 +78,7 @@ def in_user_layout(value: Quantized) -> relay.Expr:
     if value.layout is Layout.FLAT_HWC:
         expr = build.reshape(expr, (1, height, width, channels))
     expr = build.transpose(expr, (0, 3, 1, 2))
-    return build.reshape(expr, value.shape) if value.layout is Layout.FLAT_HWC else expr
+    return expr if value.shape == (1, channels, height, width) else build.reshape(expr, value.shape)
 
 
 def as_user_layout(value: Quantized) -> Quantized:

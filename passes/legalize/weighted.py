@@ -13,6 +13,7 @@ from .island import Refusal
 from .read import QuantizedConstant, as_call, evaluate, quantized_constant, shape_of
 
 INT8 = np.iinfo(np.int8)
+_WEIGHTED = ("nn.conv2d", "nn.conv1d", "nn.dense", "nn.matmul")
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def peel_bias(expr: relay.Expr) -> tuple[relay.Expr, Bias | None]:
     if call is None:
         return expr, None
     for data, other in ((call.args[0], call.args[1]), (call.args[1], call.args[0])):
-        real = evaluate(other) if as_call(data, "nn.conv2d", "nn.dense", "nn.matmul") is not None else None
+        real = evaluate(other) if as_call(data, *_WEIGHTED) is not None else None
         if real is not None and (call.op.name == "nn.bias_add" or _is_per_channel(real, data)):
             return data, Bias(np.asarray(real, np.float64).ravel(), quantized_constant(other))
     return expr, None
@@ -57,7 +58,7 @@ def peel_bias(expr: relay.Expr) -> tuple[relay.Expr, Bias | None]:
 
 def _is_per_channel(real: npt.NDArray[np.generic], data: relay.Call) -> bool:
     """Whether a constant that is added is one number, or has an entry for each output channel."""
-    behind = 2 if data.op.name == "nn.conv2d" else 0  # axes behind the channels
+    behind = {"nn.conv2d": 2, "nn.conv1d": 1}.get(data.op.name, 0)  # axes behind the channels
     channels = shape_of(data)[-1 - behind]
     per_channel = real.ndim > behind and real.shape[real.ndim - 1 - behind] == channels
     return real.size == 1 or (per_channel and real.size == channels)

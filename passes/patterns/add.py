@@ -7,7 +7,7 @@ from tvm import relay
 from tvm.relay.dataflow_pattern import DFPattern, is_constant, is_op, wildcard
 
 from ...codegen.graph import LayerKind, Requant, Window
-from .operator import Operands, OperatorPattern, check_map, shape_of
+from .operator import Operands, OperatorPattern, check_map, check_rank, shape_of
 from .requantization import integers, read_tail, shifted
 
 
@@ -34,18 +34,19 @@ def check_add(cast: relay.Call) -> str | None:
     a, b = operands.inputs
     if shape_of(a) != shape_of(b):
         return "its inputs have different shapes"
-    if len(shape_of(a)) not in (2, 4):
-        return f"its inputs have {len(shape_of(a))} dimensions"
     requant = operands.requant
     if requant is None or requant.multiplier.size != 2 or requant.offset.size != 1:
         return "its multipliers differ between channels"
-    return check_map(a) or check_map(b)
+    return check_rank(a) or check_map(a) or check_map(b)
 
 
 ADD = OperatorPattern(
     name="pulp.add",
-    description="addition of two tensors of one shape",
+    description="sum and difference of two tensors",
     pattern=add_pattern,
     check=check_add,
     read=read_add,
+    kinds=(LayerKind.ADD,),
+    onnx=("Add", "Sub"),
+    conditions=("tensors of one shape",),
 )

@@ -1,4 +1,4 @@
-"""Convolutions: standard, pointwise and depthwise are one canonical form that differs in its attributes."""
+"""Convolutions: all of them are one canonical form that differs in its attributes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,14 @@ def is_pointwise(conv: relay.Call) -> bool:
     return all(int(v) == 1 for v in ones) and not any(int(p) for p in attrs.padding)
 
 
+def is_dilated(conv: relay.Call) -> bool:
+    """Kernel elements that are not neighbours."""
+    return any(int(d) != 1 for d in conv.attrs.dilation)
+
+
 def _kind(conv: relay.Call) -> LayerKind:
+    if is_dilated(conv) or (int(conv.attrs.groups) != 1 and not is_depthwise(conv)):
+        return LayerKind.CONV_DIRECT
     if is_depthwise(conv):
         return LayerKind.DEPTHWISE
     border = read_border(conv.args[0].args[0])
@@ -52,23 +59,31 @@ def read_conv2d(cast: relay.Call) -> Operands:
         pad_bottom=bottom,
         pad_left=left,
         pad_right=right,
+        dilation_h=int(attrs.dilation[0]),
+        dilation_w=int(attrs.dilation[1]),
     )
     padded = any((top, left, bottom, right))
     pad_value = border.value if border.value is not None else (0 if padded else None)
     weights = conv.args[1].args[0]
-    return Operands(_kind(conv), (border.data,), window, pad_value, requant, weights)
+    groups = int(attrs.groups)
+    return Operands(
+        _kind(conv),
+        (border.data,),
+        window,
+        pad_value,
+        requant,
+        weights,
+        groups=groups,
+        one_channel_groups=attrs.kernel_layout == "HWOI",
+    )
 
 
 def check_conv2d(cast: relay.Call) -> str | None:
-    """Kernels take symmetric int8 weights, no dilation, and groups only one channel each."""
+    """Kernels take symmetric int8 weights."""
     conv, _ = read_requant(cast)
     operands = read_conv2d(cast)
     if conv.attrs.data_layout != "NHWC":
         return f"its layout is {conv.attrs.data_layout}"
-    if any(int(d) != 1 for d in conv.attrs.dilation):
-        return "it is dilated"
-    if int(conv.attrs.groups) != 1 and not is_depthwise(conv):
-        return f"it has {int(conv.attrs.groups)} groups (only 1 or depthwise is supported)"
     return (
         check_weights(operands.weights)
         or check_map(operands.inputs[0])
@@ -92,8 +107,15 @@ def check_weights(weights: relay.Expr | None) -> str | None:
 
 CONV2D = OperatorPattern(
     name="pulp.conv2d",
-    description="standard, pointwise and depthwise convolution",
+    description="convolution: standard, pointwise, depthwise, grouped, dilated",
     pattern=conv2d_pattern,
     check=check_conv2d,
     read=read_conv2d,
+    kinds=(LayerKind.CONV2D, LayerKind.POINTWISE, LayerKind.DEPTHWISE, LayerKind.CONV_DIRECT),
+    onnx=("Conv",),
+    conditions=(
+        "one or two dimensions, any kernel, stride, dilation and number of groups",
+        "symmetric int8 weights, with a scale for all or for each output channel",
+        "padding smaller than the kernel",
+    ),
 )

@@ -24,16 +24,14 @@ def read_linear(cast: relay.Call) -> Operands:
     data = dense.args[0].args[0]
     if isinstance(data, relay.Call) and getattr(data.op, "name", "") == "reshape":
         data = data.args[0]
-    return Operands(LayerKind.LINEAR, (data,), Window(), None, requant, dense.args[1].args[0])
+    kind = LayerKind.LINEAR if shape_of(cast)[0] == 1 else LayerKind.POINTWISE
+    return Operands(kind, (data,), Window(), None, requant, dense.args[1].args[0])
 
 
 def check_linear(cast: relay.Call) -> str | None:
-    """One row of inputs, symmetric int8 weights."""
+    """Symmetric int8 weights; several rows of inputs are a row of pixels."""
     dense, _ = read_requant(cast)
     operands = read_linear(cast)
-    rows = shape_of(dense.args[0])[0]
-    if rows != 1:
-        return f"it has {rows} rows of inputs (only 1 is supported)"
     return check_weights(operands.weights) or check_map(dense.args[0].args[0]) or check_map(cast)
 
 
@@ -43,4 +41,7 @@ LINEAR = OperatorPattern(
     pattern=linear_pattern,
     check=check_linear,
     read=read_linear,
+    kinds=(LayerKind.LINEAR, LayerKind.POINTWISE),
+    onnx=("Gemm", "MatMul"),
+    conditions=("constant symmetric int8 weights, with a scale for all or for each output",),
 )

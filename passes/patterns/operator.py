@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 
 from tvm import relay
 from tvm.relay.dataflow_pattern import DFPattern
@@ -14,11 +15,42 @@ Check = Callable[[relay.Call], "str | None"]
 LARGEST_SIZE = 2**16 - 1  # the kernels take sizes as uint16
 
 
+class Exactness(Enum):
+    """How near an operator's bytes are to the real numbers; to the legalized module they are always equal."""
+
+    CONTRACT = "scales as integers of up to 32 bits, one rounding"
+    TABLE = "each byte rounded once from float64"
+    COPY = "bytes moved; where the scale changes, one rounding"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the elements of a tensor are in a larger one: first row, column and channel, and steps of rows and
+    columns."""
+
+    h0: int = 0
+    w0: int = 0
+    c0: int = 0
+    step_h: int = 1
+    step_w: int = 1
+
+
+@dataclass(frozen=True)
+class Moves:
+    """What an operator that only moves bytes does: `into_output` says whether each input has a place in the
+    output, or the output one in the input."""
+
+    places: tuple[Place, ...]
+    into_output: bool
+
+
 @dataclass(frozen=True)
 class Operands:
     """An operator taken apart, without its weights' values: what checks look at and the reader copies.
 
-    `inputs` are the quantized inputs; `pad_value` is the byte that padding stands for.
+    `inputs` are the quantized inputs; `pad_value` is the byte that stands for 0 in the first, where that
+    matters (padding, products), `pad_value2` in the second. `one_channel_groups`: the weights' layout is
+    HWOI.
     """
 
     kind: LayerKind
@@ -27,6 +59,11 @@ class Operands:
     pad_value: int | None
     requant: Requant | None
     weights: relay.Expr | None = None
+    pad_value2: int | None = None
+    groups: int = 1
+    one_channel_groups: bool = False
+    table: relay.Expr | None = None
+    moves: Moves | None = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +71,8 @@ class OperatorPattern:
     """An operator that can be offloaded.
 
     `name` is the composite's name; `check` gives the reason why a matched expression is refused, or None.
+    `onnx` are the operators of ONNX that it serves, `kinds` the layers it becomes, `conditions` what must
+    hold for it beside what holds for all.
     """
 
     name: str
@@ -41,6 +80,10 @@ class OperatorPattern:
     pattern: Callable[[], DFPattern]
     check: Check
     read: Callable[[relay.Call], Operands]
+    kinds: tuple[LayerKind, ...]
+    onnx: tuple[str, ...]
+    conditions: tuple[str, ...] = ()
+    exactness: Exactness = Exactness.CONTRACT
 
 
 def shape_of(expr: relay.Expr) -> tuple[int, ...]:
@@ -53,16 +96,22 @@ def check_map(expr: relay.Expr) -> str | None:
     shape, dtype = shape_of(expr), str(expr.checked_type.dtype)
     if dtype != "uint8":
         return f"it works on {dtype}, the kernels on uint8"
-    if shape[0] != 1:
+    if shape[0] != 1 and len(shape) != 2:
         return f"batch {shape[0]} (only 1 is supported)"
     if max(shape) > LARGEST_SIZE:
         return f"a dimension of {max(shape)} is beyond the kernels' 16 bits"
     return None
 
 
+def check_rank(expr: relay.Expr) -> str | None:
+    """A map or rows."""
+    rank = len(shape_of(expr))
+    return None if rank in (2, 4) else f"its tensors have {rank} dimensions"
+
+
 def check_window(window: Window) -> str | None:
     """A window that always touches the map."""
-    vertical = max(window.pad_top, window.pad_bottom) >= window.kernel_h
-    if vertical or max(window.pad_left, window.pad_right) >= window.kernel_w:
+    vertical = max(window.pad_top, window.pad_bottom) >= window.extent_h
+    if vertical or max(window.pad_left, window.pad_right) >= window.extent_w:
         return "its padding is as large as the window"
     return None

@@ -8,9 +8,14 @@ from tvm import relay
 from tvm.relay.dataflow_pattern import DFPattern, is_constant, is_op, wildcard
 
 
+def border_pattern() -> DFPattern:
+    """Pattern of a constant border."""
+    return is_op("nn.pad")(wildcard(), is_constant())
+
+
 def maybe_padded() -> DFPattern:
     """Pattern of any tensor, or of any tensor with a constant border."""
-    return is_op("nn.pad")(wildcard(), is_constant()) | wildcard()
+    return border_pattern() | wildcard()
 
 
 @dataclass(frozen=True)

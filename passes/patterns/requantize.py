@@ -53,4 +53,7 @@ REQUANTIZE = OperatorPattern(
     pattern=requantize_pattern,
     check=check_requantize,
     read=read_requantize,
+    kinds=(LayerKind.AVGPOOL, LayerKind.DEPTHWISE),
+    onnx=("Relu", "Clip", "Add", "Sub", "Mul"),
+    conditions=("the constant, 8-bit for a sum, is one number or one for each channel",),
 )

@@ -10,14 +10,38 @@ from tvm.relay.dataflow_pattern import DFPattern
 from .add import ADD
 from .conv2d import CONV2D
 from .linear import LINEAR
+from .lookup import TABLE
+from .moves import CONCATENATE, RESIZE, SLICE
+from .multiply import MULTIPLY
 from .operator import OperatorPattern
+from .padding import border_pattern
 from .pool import AVERAGE_POOL, MAX_POOL
 from .requantize import REQUANTIZE
 
-OPERATORS: tuple[OperatorPattern, ...] = (CONV2D, LINEAR, ADD, AVERAGE_POOL, MAX_POOL, REQUANTIZE)
+OPERATORS: tuple[OperatorPattern, ...] = (
+    CONV2D,
+    LINEAR,
+    ADD,
+    MULTIPLY,
+    AVERAGE_POOL,
+    MAX_POOL,
+    REQUANTIZE,
+    TABLE,
+    CONCATENATE,
+    SLICE,
+    RESIZE,
+)
+
+FREE_OPERATORS = frozenset(["Flatten", "Pad", "Reshape", "Squeeze", "Transpose", "Unsqueeze"])
+"""Operators of ONNX that become part of others, or an order of bytes."""
 
 Refuse = Callable[[relay.Call, str], None]
 TableEntry = tuple[str, DFPattern, Callable[[relay.Call], bool]]
+
+
+def served_operators() -> frozenset[str]:
+    """Every operator of ONNX that may be offloaded."""
+    return FREE_OPERATORS.union(*(operator.onnx for operator in OPERATORS))
 
 
 def find_operator(composite: str) -> OperatorPattern:
@@ -37,4 +61,15 @@ def pattern_table(refuse: Refuse) -> list[TableEntry]:
 
         return predicate
 
-    return [(operator.name, operator.pattern(), accept(operator)) for operator in OPERATORS]
+    def leave(reason: str) -> Callable[[relay.Call], bool]:
+        def predicate(match: relay.Call) -> bool:
+            refuse(match, reason)
+            return False
+
+        return predicate
+
+    served = [(operator.name, operator.pattern(), accept(operator)) for operator in OPERATORS]
+    return [
+        *served,
+        ("pulp.pad", border_pattern(), leave("no convolution or average pool behind it takes its border")),
+    ]

@@ -27,6 +27,22 @@ void pulp_depthwise(const uint8_t *in, uint8_t *out, const int8_t *weight, const
 void pulp_depthwise_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
                          const int64_t *lambda, uint16_t shift, const pulp_window_t *window);
 
+/* Groups and dilation of a convolution: output channel c, counted from channel `first` of the whole layer,
+ * reads the `ch_in` input channels of group (first + c) / ch_out. */
+typedef struct {
+  uint16_t dilation_x, dilation_y;
+  uint16_t ch_in, ch_out; /* of one group */
+  uint16_t first;
+} pulp_groups_t;
+
+/* Convolution with groups and dilation; weights Co-Ky-Kx-Ci where Ci are the channels of a group. */
+void pulp_conv_direct(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
+                      const int32_t *lambda, uint16_t shift, const pulp_window_t *window,
+                      const pulp_groups_t *groups);
+void pulp_conv_direct_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
+                           const int64_t *lambda, uint16_t shift, const pulp_window_t *window,
+                           const pulp_groups_t *groups);
+
 /* num_out outputs of dim_vec inputs each, weights N-K. */
 void pulp_linear_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
                       const int64_t *lambda, uint16_t shift, uint32_t dim_vec, uint32_t num_out);
@@ -35,9 +51,27 @@ void pulp_linear_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, con
 void pulp_add(const uint8_t *a, const uint8_t *b, uint8_t *out, int32_t k1, int32_t k2, int32_t lambda,
               uint16_t shift, uint32_t elements);
 
+/* out = clip_u8((k * (a - zero_a) * (b - zero_b) + lambda) >> shift), element by element; b may be one pixel
+ * of `channels` channels for all. */
+void pulp_mul(const uint8_t *a, const uint8_t *b, uint8_t *out, uint8_t zero_a, uint8_t zero_b, int32_t k,
+              int32_t lambda, uint16_t shift, uint32_t elements);
+void pulp_mul_pixel(const uint8_t *a, const uint8_t *b, uint8_t *out, uint8_t zero_a, uint8_t zero_b,
+                    int32_t k, int32_t lambda, uint16_t shift, uint32_t elements, uint16_t channels);
+
+/* out = table[in], element by element; the table has 256 entries. */
+void pulp_table(const uint8_t *in, uint8_t *out, const uint8_t *table, uint32_t elements);
+
+/* out = in. */
+void pulp_copy(const uint8_t *in, uint8_t *out, uint32_t elements);
+
 /* out = clip_u8((k * sum over the window + lambda) >> shift). */
 void pulp_avgpool(const uint8_t *in, uint8_t *out, int32_t k, int32_t lambda, uint16_t shift,
                   const pulp_window_t *window);
+
+/* The same over the part of the window inside the map; k and lambda have an entry for each number of its
+ * elements, from 1 to the window's. */
+void pulp_avgpool_inside(const uint8_t *in, uint8_t *out, const int32_t *k, const int32_t *lambda,
+                         uint16_t shift, const pulp_window_t *window);
 
 /* The largest element of the window inside the map. Leaves its input alone. */
 void pulp_maxpool(const uint8_t *in, uint8_t *out, const pulp_window_t *window);

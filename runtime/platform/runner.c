@@ -109,7 +109,9 @@ static void run_sample(ports_t *in, ports_t *out, uint32_t sample) {
   for (unsigned i = 0; i < out->count; i++) {
     memset(out->buffers[i], POISON, out->table[i].bytes);
   }
+  pulp_stats_begin_inference();
   const int32_t status = pulp_network.run(in->buffers, out->buffers);
+  pulp_stats_end_inference();
   if (status) {
     pulp_fault(PULP_EXIT_NETWORK, "network '%s' failed with status %ld at sample %lu", pulp_network.name,
                (long)status, (unsigned long)sample);

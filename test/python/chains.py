@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
-from layers import Shape, single_layer, windows
-from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
+from layers import TWO_INPUTS, Shape, dilated, single_layer, windows
+from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, View, Window
 
-_WINDOWED = (LayerKind.CONV2D, LayerKind.DEPTHWISE, LayerKind.AVGPOOL, LayerKind.MAXPOOL)
+_WINDOWED = (
+    LayerKind.CONV2D,
+    LayerKind.DEPTHWISE,
+    LayerKind.CONV_DIRECT,
+    LayerKind.AVGPOOL,
+    LayerKind.MAXPOOL,
+)
 
 
 @dataclass(frozen=True)
@@ -43,15 +49,20 @@ def networks(draw: st.DrawFn, max_layers: int = 5) -> LayerGraph:
 
 
 def _shape(draw: st.DrawFn, x: Tensor, index: int) -> Shape:
-    # Every third layer is an add, or else residual connections would be rare.
-    kinds = [kind for kind in LayerKind if kind is not LayerKind.ADD]
-    kind = LayerKind.ADD if index % 3 == 2 else draw(st.sampled_from(kinds))
+    # Every third layer has two inputs, or else residual connections would be rare.
+    kinds = [kind for kind in LayerKind if kind not in TWO_INPUTS]
+    kind = draw(st.sampled_from(TWO_INPUTS if index % 3 == 2 else kinds))
     window = draw(windows(x.height, x.width)) if kind in _WINDOWED else Window()
     if kind is LayerKind.CONV2D and window == Window():
         window = Window(stride_h=2)
+    groups = 1
+    if kind is LayerKind.CONV_DIRECT:
+        groups = draw(st.sampled_from([n for n in range(1, x.channels + 1) if x.channels % n == 0]))
+        window = draw(dilated(window, x.height, x.width))
+    out_channels = groups * draw(st.integers(1, max(1, 12 // groups)))
     return Shape(
-        kind, x.height, x.width, x.channels, draw(st.integers(1, 12)), window, x.zero_point,
-        lo=draw(st.sampled_from([0, 0, 5])), seed=draw(st.integers(0, 999)),
+        kind, x.height, x.width, x.channels, out_channels, window, x.zero_point,
+        lo=draw(st.sampled_from([0, 0, 5])), seed=draw(st.integers(0, 999)), groups=groups,
     )  # fmt: skip
 
 
@@ -70,3 +81,40 @@ def _graph(draw: st.DrawFn, network: _Network) -> LayerGraph:
     outputs = [name for name in made if name not in read or name == extra]
     tensors = {tensor.name: tensor for tensor in network.tensors}
     return LayerGraph("net", tensors, ("image",), tuple(outputs), network.layers)
+
+
+@st.composite
+def view_networks(draw: st.DrawFn) -> LayerGraph:
+    """Two branches write into one tensor, side by side; a part of it and its bytes in a row are read again."""
+    height, width, channels = draw(st.integers(1, 9)), draw(st.integers(1, 9)), draw(st.integers(1, 9))
+    first, second = draw(st.integers(1, 9)), draw(st.integers(1, 9))
+    both = first + second
+    start = draw(st.integers(0, both - 1))
+    part = draw(st.integers(1, both - start))
+    row, pixel = width * both, both
+    tensors = (
+        Tensor("image", height, width, channels),
+        Tensor("both", height, width, both),
+        Tensor("left", height, width, first, view=View("both", 0, row, pixel)),
+        Tensor("right", height, width, second, view=View("both", first, row, pixel)),
+        Tensor(
+            "part", height, width, part, draw(st.sampled_from([0, 9])), view=View("both", start, row, pixel)
+        ),
+        Tensor("flat", 1, 1, height * width * both, view=View("both", 0, height * row, height * row)),
+    )
+    network = _Network(tensors)
+    by_name = {tensor.name: tensor for tensor in tensors}
+    window = Window(3, 3, 1, 1, 1, 1, 1, 1)
+    wanted = (
+        (Shape(LayerKind.CONV2D, height, width, channels, first, window), "image", "left"),
+        (Shape(LayerKind.POINTWISE, height, width, channels, second), "image", "right"),
+        (Shape(LayerKind.DEPTHWISE, height, width, part, window=window), "part", ""),
+        (Shape(LayerKind.LINEAR, 1, 1, height * width * both, 5), "flat", ""),
+    )
+    for shape, source, output in wanted:
+        network = network.append(shape, (by_name[source],))
+        if output:
+            made = replace(network.layers[-1], output=output)
+            network = _Network(network.tensors[:-1], (*network.layers[:-1], made))
+    outputs = tuple(layer.output for layer in network.layers[2:]) + draw(st.sampled_from([(), ("both",)]))
+    return LayerGraph("net", {t.name: t for t in network.tensors}, ("image",), outputs, network.layers)

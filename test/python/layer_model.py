@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Requant, Window
+from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Requant, Tensor, Window
 
 Map = npt.NDArray[np.uint8]
 Sums = npt.NDArray[np.int64]
@@ -12,24 +12,53 @@ Sums = npt.NDArray[np.int64]
 
 def run_model(graph: LayerGraph, inputs: dict[str, Map]) -> dict[str, Map]:
     """The graph's outputs, by tensor name; inputs and outputs are (height, width, channels) uint8."""
-    values = dict(inputs)
+    memory = {
+        tensor.name: np.zeros(tensor.size_bytes, np.uint8)
+        for tensor in graph.tensors.values()
+        if tensor.view is None
+    }
+    for name, value in inputs.items():
+        _elements(memory, graph.tensors[name])[:] = value
     for layer in graph.layers:
-        operands = [values[name] for name in layer.inputs]
-        zero_point = graph.tensors[layer.inputs[0]].zero_point
+        operands = [_elements(memory, graph.tensors[name]).copy() for name in layer.inputs]
+        zero_points = [graph.tensors[name].zero_point for name in layer.inputs]
         out = graph.tensors[layer.output]
-        values[layer.output] = _layer(layer, operands, zero_point, (out.height, out.width))
-    return {name: values[name] for name in graph.outputs}
+        _elements(memory, out)[:] = _layer(layer, operands, zero_points, (out.height, out.width))
+    return {name: _elements(memory, graph.tensors[name]).copy() for name in graph.outputs}
 
 
-def _layer(layer: Layer, operands: list[Map], zero_point: int, size: tuple[int, int]) -> Map:
+def _elements(memory: dict[str, Map], tensor: Tensor) -> Map:
+    """A tensor's elements in memory, (height, width, channels)."""
+    start = 0 if tensor.view is None else tensor.view.offset
+    shape = (tensor.height, tensor.width, tensor.channels)
+    strides = (tensor.row_bytes, tensor.pixel_bytes, 1)
+    return np.ndarray(shape, np.uint8, memory[tensor.base].data, start, strides)
+
+
+def _layer(layer: Layer, operands: list[Map], zero_points: list[int], size: tuple[int, int]) -> Map:
     x = operands[0]
     if layer.kind is LayerKind.MAXPOOL:
         return _maxpool(x, layer.window, size)
+    if layer.kind is LayerKind.COPY:
+        return x
+    if layer.kind is LayerKind.TABLE:
+        assert layer.table is not None
+        return layer.table[x]
     assert layer.requant is not None
+    if layer.skips_padding:
+        return _average_inside(x, layer.window, size, layer.requant)
+    if layer.kind in (LayerKind.ADD, LayerKind.MUL):
+        return _finish(_two_inputs(layer, operands, zero_points, layer.requant), layer.requant)
+    return _requantize(_sums(layer, x, zero_points[0], size), layer.requant)
+
+
+def _two_inputs(layer: Layer, operands: list[Map], zero_points: list[int], requant: Requant) -> Sums:
+    """The scaled sum, or the scaled product of two tensors."""
+    a, b = (value.astype(np.int64) for value in operands)
+    k = requant.multiplier
     if layer.kind is LayerKind.ADD:
-        k = layer.requant.multiplier
-        return _finish(k[0] * operands[0].astype(np.int64) + k[1] * operands[1], layer.requant)
-    return _requantize(_sums(layer, x, zero_point, size), layer.requant)
+        return np.asarray(k[0] * a + k[1] * b)
+    return np.asarray(k[0] * (a - zero_points[0]) * (b - zero_points[1]))
 
 
 def _sums(layer: Layer, x: Map, zero_point: int, size: tuple[int, int]) -> Sums:
@@ -42,6 +71,11 @@ def _sums(layer: Layer, x: Map, zero_point: int, size: tuple[int, int]) -> Sums:
         return np.asarray(windows.sum(axis=(2, 3)))
     assert layer.weights is not None
     weights = layer.weights.astype(np.int64)
+    if layer.kind is LayerKind.CONV_DIRECT:
+        inputs = np.split(windows, layer.groups, axis=-1)
+        outputs = np.split(weights, layer.groups, axis=0)
+        parts = [np.einsum("yxijc,oijc->yxo", x, w) for x, w in zip(inputs, outputs, strict=True)]
+        return np.asarray(np.concatenate(parts, axis=-1))
     if layer.kind is LayerKind.DEPTHWISE:
         return np.asarray(np.einsum("yxijc,cij->yxc", windows, weights))
     return np.asarray(np.einsum("yxijc,oijc->yxo", windows, weights))
@@ -51,10 +85,19 @@ def _windows(x: Sums, window: Window, size: tuple[int, int], outside: int) -> Su
     """All windows, (output rows, output columns, kernel rows, kernel columns, channels)."""
     pads = ((window.pad_top, window.pad_bottom), (window.pad_left, window.pad_right), (0, 0))
     padded = np.pad(x, pads, constant_values=outside)
-    kernel = (window.kernel_h, window.kernel_w)
-    views = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(0, 1))
+    extent = (window.extent_h, window.extent_w)
+    views = np.lib.stride_tricks.sliding_window_view(padded, extent, axis=(0, 1))
+    views = views[..., :: window.dilation_h, :: window.dilation_w]
     strided = views[:: window.stride_h, :: window.stride_w][: size[0], : size[1]]
     return strided.transpose(0, 1, 3, 4, 2)
+
+
+def _average_inside(x: Map, window: Window, size: tuple[int, int], requant: Requant) -> Map:
+    """Averages over what is inside the map, with the multipliers of as many elements."""
+    sums = _windows(x.astype(np.int64), window, size, 0).sum(axis=(2, 3))
+    elements = _windows(np.ones(x.shape, np.int64), window, size, 0).sum(axis=(2, 3))
+    k, offset = requant.multiplier[elements - 1], requant.offset[elements - 1]
+    return _finish(np.asarray(k * sums), Requant(k, offset, requant.shift, False, requant.lo, requant.hi))
 
 
 def _maxpool(x: Map, window: Window, size: tuple[int, int]) -> Map:

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Requant, Tensor, Window
 
 INT32_LIMIT = 2**31 - 1
+TWO_INPUTS = (LayerKind.ADD, LayerKind.MUL)
+WITHOUT_WEIGHTS = (*TWO_INPUTS, LayerKind.AVGPOOL, LayerKind.MAXPOOL, LayerKind.TABLE, LayerKind.COPY)
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,9 @@ class Shape:
     lo: int = 0
     hi: int = 255
     seed: int = 0
+    groups: int = 1  # CONV_DIRECT
+    one_pixel: bool = False  # second operand of a MUL
+    skips_padding: bool = False  # AVGPOOL
 
 
 def output_size(size: int, kernel: int, stride: int, before: int, after: int) -> int:
@@ -38,8 +43,9 @@ def single_layer(shape: Shape) -> LayerGraph:
     """A graph `net` of one layer `layer` with inputs `x` (and `x2` for an add) and output `y`."""
     rng = np.random.default_rng(shape.seed)
     inputs = {"x": Tensor("x", shape.height, shape.width, shape.channels, shape.zero_point, "x")}
-    if shape.kind is LayerKind.ADD:
-        inputs["x2"] = Tensor("x2", shape.height, shape.width, shape.channels, 3, "x2")
+    if shape.kind in TWO_INPUTS:
+        size = (1, 1) if shape.one_pixel else (shape.height, shape.width)
+        inputs["x2"] = Tensor("x2", *size, shape.channels, 3, "x2")
     layer = Layer(
         name="layer",
         kind=shape.kind,
@@ -49,6 +55,8 @@ def single_layer(shape: Shape) -> LayerGraph:
         weights=_weights(shape, rng),
         requant=_requant(shape, rng),
         sources=("user/operator",),
+        groups=shape.groups,
+        table=rng.permutation(256).astype(np.uint8) if shape.kind is LayerKind.TABLE else None,
     )
     tensors = {**inputs, "y": _output(shape)}
     return LayerGraph("net", tensors, tuple(inputs), ("y",), (layer,))
@@ -58,9 +66,9 @@ def _output(shape: Shape) -> Tensor:
     if shape.kind is LayerKind.LINEAR:
         return Tensor("y", 1, 1, shape.out_channels, 0, "y")
     window = shape.window
-    height = output_size(shape.height, window.kernel_h, window.stride_h, window.pad_top, window.pad_bottom)
-    width = output_size(shape.width, window.kernel_w, window.stride_w, window.pad_left, window.pad_right)
-    same = shape.kind in (LayerKind.DEPTHWISE, LayerKind.ADD, LayerKind.AVGPOOL, LayerKind.MAXPOOL)
+    height = output_size(shape.height, window.extent_h, window.stride_h, window.pad_top, window.pad_bottom)
+    width = output_size(shape.width, window.extent_w, window.stride_w, window.pad_left, window.pad_right)
+    same = shape.kind in (LayerKind.DEPTHWISE, *WITHOUT_WEIGHTS)
     return Tensor("y", height, width, shape.channels if same else shape.out_channels, 0, "y")
 
 
@@ -70,6 +78,10 @@ def _weights(shape: Shape, rng: np.random.Generator) -> npt.NDArray[np.int8] | N
         LayerKind.CONV2D: (shape.out_channels, window.kernel_h, window.kernel_w, shape.channels),
         LayerKind.POINTWISE: (shape.out_channels, 1, 1, shape.channels),
         LayerKind.DEPTHWISE: (shape.channels, window.kernel_h, window.kernel_w),
+        LayerKind.CONV_DIRECT: (
+            *(shape.out_channels, window.kernel_h, window.kernel_w),
+            shape.channels // shape.groups,
+        ),
         LayerKind.LINEAR: (shape.out_channels, shape.height * shape.width * shape.channels),
     }
     if shape.kind not in sizes:
@@ -79,15 +91,20 @@ def _weights(shape: Shape, rng: np.random.Generator) -> npt.NDArray[np.int8] | N
 
 def _requant(shape: Shape, rng: np.random.Generator) -> Requant | None:
     """Multipliers and offsets that spread the outputs over 0..255, as large as the proven range allows."""
-    if shape.kind is LayerKind.MAXPOOL:
+    if shape.kind in (LayerKind.MAXPOOL, LayerKind.TABLE, LayerKind.COPY):
         return None
+    if shape.kind is LayerKind.MUL:
+        k = rng.integers(-8000, 8000, 1, dtype=np.int64)
+        return Requant(k, rng.integers(0, 1 << 24, 1, dtype=np.int64), 16, False, shape.lo, shape.hi)
     if shape.kind is LayerKind.ADD:
         k = rng.integers(2000, 8000, 2, dtype=np.int64)
         return Requant(k, rng.integers(-200_000, 200_000, 1, dtype=np.int64), 14, False, shape.lo, shape.hi)
     if shape.kind is LayerKind.AVGPOOL:
-        elements = shape.window.kernel_h * shape.window.kernel_w
-        k = np.array([(1 << 16) // elements], np.int64)
-        return Requant(k, np.array([1 << 15], np.int64), 16, False, shape.lo, shape.hi)
+        elements = np.array([shape.window.kernel_h * shape.window.kernel_w], np.int64)
+        if shape.skips_padding:
+            elements = np.arange(1, elements[0] + 1)
+        k = (1 << 16) // elements
+        return Requant(k, np.full(k.size, 1 << 15, np.int64), 16, False, shape.lo, shape.hi)
     weights = _weights(shape, np.random.default_rng(shape.seed))
     if weights is None:
         return None
@@ -101,7 +118,13 @@ def _requant(shape: Shape, rng: np.random.Generator) -> Requant | None:
     return Requant(k, offset, shift, shape.wide, shape.lo, shape.hi)
 
 
-_WINDOWED = (LayerKind.CONV2D, LayerKind.DEPTHWISE, LayerKind.AVGPOOL, LayerKind.MAXPOOL)
+_WINDOWED = (
+    LayerKind.CONV2D,
+    LayerKind.DEPTHWISE,
+    LayerKind.CONV_DIRECT,
+    LayerKind.AVGPOOL,
+    LayerKind.MAXPOOL,
+)
 
 
 @st.composite
@@ -137,19 +160,41 @@ def shapes(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = tuple(LayerKind)) -> 
     if kind is LayerKind.CONV2D and window == Window():
         window = Window(stride_h=2)
     bounds = draw(st.sampled_from([(0, 255), (0, 255), (3, 200)]))
-    weighted = kind not in (LayerKind.ADD, LayerKind.AVGPOOL, LayerKind.MAXPOOL)
+    weighted = kind not in WITHOUT_WEIGHTS
+    groups = draw(st.integers(1, 5)) if kind is LayerKind.CONV_DIRECT else 1
+    if kind is LayerKind.CONV_DIRECT:
+        window = draw(dilated(window, height, width))
     return Shape(
         kind=kind,
         height=height,
         width=width,
-        channels=draw(st.integers(1, 40)),
-        out_channels=draw(st.integers(1, 40)),
+        channels=groups * draw(st.integers(1, 40 // groups)),
+        out_channels=groups * draw(st.integers(1, 40 // groups)),
         window=window,
         zero_point=draw(st.sampled_from([0, 0, 7, 128])),
         wide=weighted and draw(st.sampled_from([False, False, False, True])),
         lo=bounds[0],
         hi=bounds[1],
         seed=draw(st.integers(0, 999)),
+        groups=groups,
+        one_pixel=kind is LayerKind.MUL and draw(st.booleans()),
+        skips_padding=kind is LayerKind.AVGPOOL and window != Window() and draw(st.booleans()),
+    )
+
+
+@st.composite
+def dilated(draw: st.DrawFn, window: Window, height: int, width: int) -> Window:
+    """The window with dilations with which it still fits the padded map."""
+
+    def most(size: int, kernel: int) -> int:
+        return min(3, (size - 1) // (kernel - 1)) if kernel > 1 else 1
+
+    rows = height + window.pad_top + window.pad_bottom
+    columns = width + window.pad_left + window.pad_right
+    return replace(
+        window,
+        dilation_h=draw(st.integers(1, most(rows, window.kernel_h))),
+        dilation_w=draw(st.integers(1, most(columns, window.kernel_w))),
     )
 
 

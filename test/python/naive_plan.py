@@ -116,11 +116,12 @@ def _padded_bytes(choice: KernelChoice, box: Box, padding: Padding) -> int:
 
 def _l2_buffers(graph: LayerGraph) -> tuple[tuple[L2Buffer, ...], int]:
     buffers, offset = [], 0
-    for index, layer in enumerate(graph.layers):
-        if layer.output in graph.outputs:
+    outside = (*graph.inputs, *graph.outputs)
+    touched = [{graph.tensors[name].base for name in (*layer.inputs, layer.output)} for layer in graph.layers]
+    for tensor in graph.tensors.values():
+        if tensor.view is not None or tensor.name in outside:
             continue
-        size = graph.tensors[layer.output].size_bytes
-        last = max(at for at, reader in enumerate(graph.layers) if layer.output in reader.inputs)
-        buffers.append(L2Buffer(layer.output, offset, size, index, last))
-        offset += size + -size % 8
+        uses = [index for index, names in enumerate(touched) if tensor.name in names]
+        buffers.append(L2Buffer(tensor.name, offset, tensor.size_bytes, uses[0], uses[-1]))
+        offset += tensor.size_bytes + -tensor.size_bytes % 8
     return tuple(buffers), offset

@@ -53,11 +53,21 @@ class Kind(Enum):
     GLOBAL_AVGPOOL = "gap"
     FLATTEN = "flatten"
     RESHAPE = "reshape"
+    GROUPED = "grouped"
+    SUB = "sub"
+    MUL = "mul"
+    CONCAT = "concat"
+    SLICE = "slice"
+    RESIZE = "resize"
+    UNARY = "unary"
     SOFTMAX = "softmax"
 
 
-CONVOLUTIONS = (Kind.CONV, Kind.DEPTHWISE, Kind.POINTWISE)
-SAME_SCALE = (Kind.MAXPOOL, Kind.AVGPOOL, Kind.FLATTEN, Kind.RESHAPE)  # onnxruntime reuses the input's scale
+CONVOLUTIONS = (Kind.CONV, Kind.DEPTHWISE, Kind.POINTWISE, Kind.GROUPED)
+TWO_TENSORS = {Kind.ADD: "Add", Kind.SUB: "Sub", Kind.MUL: "Mul", Kind.CONCAT: "Concat"}
+# onnxruntime reuses the input's scale
+SAME_SCALE = (Kind.MAXPOOL, Kind.AVGPOOL, Kind.FLATTEN, Kind.RESHAPE, Kind.SLICE, Kind.RESIZE)
+FUNCTIONS = ("LeakyRelu", "HardSwish", "HardSigmoid", "Sigmoid", "Tanh")
 
 
 class Activation(Enum):
@@ -74,8 +84,11 @@ class QdqLayer:
     """One operator and its parameters; those that the operator has no use for are ignored.
 
     `channels` are the output channels (convolutions except depthwise, Gemm, MatMul). `pads` are top, left,
-    bottom, right as in ONNX. `skip` names the second operand of an Add: 0 its own input, n the tensor n layers
-    earlier. `clip` bounds Activation.CLIP. `shared_scale` False gives a pool a scale of its own.
+    bottom, right as in ONNX. `skip` names the second operand of an Add, Sub, Mul, Concat: 0 its own input,
+    n the tensor n layers earlier. `clip` bounds Activation.CLIP. `shared_scale` False gives a pool a scale
+    of its own. `groups` of a grouped convolution divide input and output channels. A slice takes channels
+    `start` to `end`, a resize repeats pixels `strides` times, `function` is the ONNX operator of a unary
+    one.
     """
 
     kind: Kind
@@ -90,6 +103,12 @@ class QdqLayer:
     shared_scale: bool = True
     skip: int = 0
     name: str = ""
+    groups: int = 1
+    dilations: tuple[int, int] = (1, 1)
+    ceil_mode: bool = False
+    start: int = 0
+    end: int = 1
+    function: str = "Sigmoid"
 
 
 @dataclass
@@ -156,12 +175,14 @@ class _FloatNetwork:
         self.shape = shape
         self.rng = rng
         self.tensors = ["input"]
+        self.shapes = [shape]
         self.layers: list[_FloatLayer] = []
         layers = tuple(layers)
         for index, layer in enumerate(layers):
             output = "output" if index == len(layers) - 1 else f"{self._name(layer)}_out"
             self.layers.append(self._make(layer, self._name(layer), output))
             self.tensors.append(output)
+            self.shapes.append(self.shape)
 
     def _name(self, layer: QdqLayer) -> str:
         return layer.name or f"{layer.kind.value}{len(self.layers)}"
@@ -175,9 +196,14 @@ class _FloatNetwork:
             self._linear(made)
         elif layer.kind in (Kind.MAXPOOL, Kind.AVGPOOL):
             self._pool(made)
-        elif layer.kind is Kind.ADD:
-            made.op = "Add"
-            made.inputs.append(self.tensors[-1 - layer.skip])
+        elif layer.kind in TWO_TENSORS:
+            self._two_tensors(made)
+        elif layer.kind is Kind.SLICE:
+            self._slice(made)
+        elif layer.kind is Kind.RESIZE:
+            self._resize(made)
+        elif layer.kind is Kind.UNARY:
+            made.op = layer.function
         elif layer.kind is Kind.GLOBAL_AVGPOOL:
             made.op = "GlobalAveragePool"
             self.shape = (self.shape[0], 1, 1)
@@ -190,18 +216,53 @@ class _FloatNetwork:
                 made.constants[f"{name}_shape"] = np.array([1, *self.shape], np.int64)
         return made
 
+    def _two_tensors(self, made: _FloatLayer) -> None:
+        layer, other = made.layer, self.shapes[-1 - made.layer.skip]
+        made.op = TWO_TENSORS[layer.kind]
+        made.inputs.append(self.tensors[-1 - layer.skip])
+        if layer.kind is Kind.CONCAT:
+            made.attributes = {"axis": 1}
+            self.shape = (self.shape[0] + other[0], *self.shape[1:])
+        else:
+            self.shape = tuple(max(sizes) for sizes in zip(self.shape, other, strict=True))
+
+    def _slice(self, made: _FloatLayer) -> None:
+        layer = made.layer
+        made.op = "Slice"
+        for name, value in (("starts", layer.start), ("ends", layer.end), ("axes", 1)):
+            made.constants[f"{made.name}_{name}"] = np.array([value], np.int64)
+        self.shape = (layer.end - layer.start, *self.shape[1:])
+
+    def _resize(self, made: _FloatLayer) -> None:
+        factors = made.layer.strides
+        made.op = "Resize"
+        made.attributes = {
+            "mode": "nearest",
+            "coordinate_transformation_mode": "asymmetric",
+            "nearest_mode": "floor",
+        }
+        made.constants[f"{made.name}_roi"] = np.array([], np.float32)
+        made.constants[f"{made.name}_scales"] = np.array([1, 1, *factors], np.float32)
+        self.shape = (self.shape[0], self.shape[1] * factors[0], self.shape[2] * factors[1])
+
     def _slide(self, made: _FloatLayer, kernel: tuple[int, int], channels: int) -> None:
         layer = made.layer
         made.attributes = {"kernel_shape": kernel, "strides": layer.strides, "pads": layer.pads}
         top, left, bottom, right = layer.pads
         padded = self.shape[1] + top + bottom, self.shape[2] + left + right
-        sizes = [(p - k) // s + 1 for p, k, s in zip(padded, kernel, layer.strides, strict=True)]
+        dilations = layer.dilations if layer.kind in CONVOLUTIONS else (1, 1)
+        if layer.kind in CONVOLUTIONS:
+            made.attributes["dilations"] = dilations
+        extents = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+        ceil = layer.ceil_mode and layer.kind in (Kind.MAXPOOL, Kind.AVGPOOL)
+        more = [s - 1 if ceil else 0 for s in layer.strides]
+        sizes = [(p + m - e) // s + 1 for p, m, e, s in zip(padded, more, extents, layer.strides, strict=True)]
         self.shape = (channels, *sizes)
 
     def _convolution(self, made: _FloatLayer) -> None:
         layer, channels_in = made.layer, self.shape[0]
         kernel = (1, 1) if layer.kind is Kind.POINTWISE else layer.kernel
-        groups = channels_in if layer.kind is Kind.DEPTHWISE else 1
+        groups = {Kind.DEPTHWISE: channels_in, Kind.GROUPED: layer.groups}.get(layer.kind, 1)
         channels = channels_in if layer.kind is Kind.DEPTHWISE else layer.channels
         made.op = "Conv"
         self._slide(made, kernel, channels)
@@ -233,6 +294,7 @@ class _FloatNetwork:
         made.op = "MaxPool" if made.layer.kind is Kind.MAXPOOL else "AveragePool"
         if made.layer.kind is Kind.AVGPOOL:
             made.attributes["count_include_pad"] = int(made.layer.count_include_pad)
+        made.attributes["ceil_mode"] = int(made.layer.ceil_mode)
 
     def model(self, input_shape: Shape) -> ModelProto:
         """Return the float network with every tensor that needs a scale as an output."""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from hypothesis import strategies as st
-from onnx_layers import CONVOLUTIONS, Activation, Kind, QdqLayer, QdqModel
+from onnx_layers import CONVOLUTIONS, FUNCTIONS, TWO_TENSORS, Activation, Kind, QdqLayer, QdqModel
 from onnx_writer import ActivationForm, Quantization, Shape, WeightType
 
-SPATIAL = (*CONVOLUTIONS, Kind.ADD, Kind.MAXPOOL, Kind.AVGPOOL, Kind.GLOBAL_AVGPOOL)
+SPATIAL = (
+    *(*CONVOLUTIONS, *TWO_TENSORS, Kind.MAXPOOL, Kind.AVGPOOL, Kind.GLOBAL_AVGPOOL),
+    *(Kind.SLICE, Kind.RESIZE, Kind.UNARY),
+)
 FLAT = (Kind.GEMM, Kind.MATMUL)
-WINDOWED = (Kind.CONV, Kind.DEPTHWISE, Kind.MAXPOOL, Kind.AVGPOOL)
+WINDOWED = (Kind.CONV, Kind.DEPTHWISE, Kind.GROUPED, Kind.MAXPOOL, Kind.AVGPOOL)
+POOLS = (Kind.MAXPOOL, Kind.AVGPOOL)
+LARGEST_RESIZED = 20
 LARGEST_KERNEL = 5
 
 
@@ -26,43 +32,81 @@ def quantizations(draw: st.DrawFn) -> Quantization:
 
 
 @st.composite
-def layers(draw: st.DrawFn, kind: Kind, height: int = 1, width: int = 1, max_channels: int = 40) -> QdqLayer:
-    """Draw a layer for a map of `height x width`; a padding is smaller than its kernel side.
+def layers(draw: st.DrawFn, kind: Kind, shape: Shape = (1, 1, 1), max_channels: int = 40) -> QdqLayer:
+    """Draw a layer for a map of `shape` (C, H, W); a padding is smaller than its kernel side.
 
-    An average pool has padding only if it counts it: the rest is not in the contract.
+    With ceil_mode a pool has no padding: windows wholly in it are not in the contract.
     """
-    kernel, pads = (1, 1), (0, 0, 0, 0)
+    channels_in, height, width = shape
+    kernel, pads, groups, dilations = (1, 1), (0, 0, 0, 0), 1, (1, 1)
+    ceil_mode = kind in POOLS and draw(st.integers(0, 3)) == 0
     if kind in WINDOWED:
         kernel_h = draw(st.integers(1, min(LARGEST_KERNEL, height)))
         kernel_w = draw(st.integers(1, min(LARGEST_KERNEL, width)))
         kernel = kernel_h, kernel_w
         rows, columns = st.integers(0, kernel_h - 1), st.integers(0, kernel_w - 1)
-        pads = draw(st.tuples(rows, columns, rows, columns))
+        pads = (0, 0, 0, 0) if ceil_mode else draw(st.tuples(rows, columns, rows, columns))
+    if kind in CONVOLUTIONS and kind is not Kind.POINTWISE and draw(st.integers(0, 2)) == 0:
+        sizes = (height + pads[0] + pads[2], width + pads[1] + pads[3])
+        most = [(n - 1) // (k - 1) if k > 1 else 1 for n, k in zip(sizes, kernel, strict=True)]
+        dilations = draw(st.tuples(*(st.integers(1, min(3, n)) for n in most)))
+    if kind is Kind.GROUPED:
+        groups = draw(st.sampled_from([n for n in range(1, channels_in + 1) if channels_in % n == 0]))
+    most_stride = 3
+    if kind is Kind.RESIZE:
+        most_stride = min(3, LARGEST_RESIZED // max(height, width, 7))
+    strides = draw(st.tuples(st.integers(1, most_stride), st.integers(1, most_stride)))
+    if ceil_mode:  # or else a window may lie wholly outside of the map
+        strides = min(strides[0], kernel[0]), min(strides[1], kernel[1])
+    start = draw(st.integers(0, channels_in - 1))
+    channels = groups * draw(st.integers(1, max(1, max_channels // groups)))
     return QdqLayer(
         kind,
-        draw(st.integers(1, max_channels)),
+        channels,
         kernel,
-        draw(st.tuples(st.integers(1, 3), st.integers(1, 3))),
+        strides,
         pads,
         draw(st.booleans()),
-        draw(st.sampled_from(Activation)) if kind in (*CONVOLUTIONS, *FLAT, Kind.ADD) else Activation.NONE,
-        count_include_pad=any(pads),
+        draw(st.sampled_from(Activation)) if kind in (*CONVOLUTIONS, *FLAT, *TWO_TENSORS) else Activation.NONE,
+        count_include_pad=not ceil_mode and draw(st.booleans()),
         shared_scale=draw(st.booleans()),
+        groups=groups,
+        dilations=dilations,
+        ceil_mode=ceil_mode,
+        start=start,
+        end=draw(st.integers(start + 1, channels_in)),
+        function=draw(st.sampled_from(FUNCTIONS)),
     )
 
 
 def output_size(layer: QdqLayer, shape: Shape) -> Shape:
     """Return the output (C, H, W) of a spatial layer."""
-    if layer.kind in (Kind.ADD, Kind.SOFTMAX):
+    if layer.kind in (Kind.ADD, Kind.SUB, Kind.UNARY, Kind.SOFTMAX):
         return shape
+    if layer.kind is Kind.SLICE:
+        return layer.end - layer.start, *shape[1:]
+    if layer.kind is Kind.RESIZE:
+        return shape[0], shape[1] * layer.strides[0], shape[2] * layer.strides[1]
     if layer.kind is Kind.GLOBAL_AVGPOOL:
         return shape[0], 1, 1
-    channels = layer.channels if layer.kind in (Kind.CONV, Kind.POINTWISE) else shape[0]
+    channels = layer.channels if layer.kind in (Kind.CONV, Kind.POINTWISE, Kind.GROUPED) else shape[0]
     kernel = (1, 1) if layer.kind is Kind.POINTWISE else layer.kernel
     top, left, bottom, right = layer.pads
     sizes = (shape[1] + top + bottom, shape[2] + left + right)
-    out = [(n - k) // s + 1 for n, k, s in zip(sizes, kernel, layer.strides, strict=True)]
+    more = [s - 1 if layer.ceil_mode else 0 for s in layer.strides]
+    extents = [(k - 1) * d + 1 for k, d in zip(kernel, layer.dilations, strict=True)]
+    out = [(n + m - e) // s + 1 for n, m, e, s in zip(sizes, more, extents, layer.strides, strict=True)]
     return channels, *out
+
+
+def second_operands(kind: Kind, shape: Shape, earlier: list[Shape]) -> list[int]:
+    """How many layers back the tensors are that can be the second operand of a layer on `shape`."""
+    rules: dict[Kind, Callable[[Shape], bool]] = {
+        Kind.CONCAT: lambda other: other[1:] == shape[1:],
+        Kind.MUL: lambda other: other == shape or (other[0] == shape[0] and (1, 1) in (shape[1:], other[1:])),
+    }
+    fits = rules.get(kind, lambda other: other == shape)
+    return [back for back, other in enumerate(reversed(earlier)) if fits(other)]
 
 
 @st.composite
@@ -73,12 +117,18 @@ def qdq_models(draw: st.DrawFn, max_layers: int = 3, max_size: int = 13, max_cha
     input_shape, drawn, shapes = shape, [], [shape]
     for _ in range(draw(st.integers(1, max_layers))):
         kind = draw(st.sampled_from(SPATIAL))
-        layer = draw(layers(kind, shape[1], shape[2], max_channels))
-        if kind is Kind.ADD:
-            same = [i for i, earlier in enumerate(reversed(shapes)) if earlier == shape]
-            layer = replace(layer, skip=draw(st.sampled_from(same)))
+        layer = draw(layers(kind, shape, max_channels))
+        other = shape
+        if kind in TWO_TENSORS:
+            layer = replace(layer, skip=draw(st.sampled_from(second_operands(kind, shape, shapes))))
+            other = shapes[-1 - layer.skip]
         drawn.append(layer)
-        shape = output_size(layer, shape)
+        if kind is Kind.CONCAT:
+            shape = (shape[0] + other[0], *shape[1:])
+        elif kind is Kind.MUL:
+            shape = tuple(max(sizes) for sizes in zip(shape, other, strict=True))
+        else:
+            shape = output_size(layer, shape)
         shapes.append(shape)
     if draw(st.integers(0, 3)) == 0:
         drawn.append(QdqLayer(draw(st.sampled_from([Kind.FLATTEN, Kind.RESHAPE]))))

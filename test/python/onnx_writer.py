@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-OPSET = 13
+OPSET = 14
 IR_VERSION = 8
 
 FloatArray = npt.NDArray[np.float32]

@@ -28,7 +28,7 @@ def graph() -> LayerGraph:
         "y": Tensor("y", 4, 4, 8, source="sum"),
     }
     requant = Requant(np.ones(8, np.int64), np.zeros(8, np.int64), shift=7)
-    add = Requant(np.ones(2, np.int64), np.zeros(1, np.int64), shift=5, wide=True)
+    add = Requant(np.ones(2, np.int64), np.zeros(1, np.int64), shift=5, wide=True, hi=200)
     weights = np.ones((8, 1, 1, 4), np.int8)
     layers = (
         Layer("conv_1", LayerKind.POINTWISE, ("x",), "t", Window(), weights, requant, ("Conv_1", "Relu_2")),

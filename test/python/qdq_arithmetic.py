@@ -12,6 +12,11 @@ zero point. With real scales taken as float64 and `r` the rounding constant `2^(
   layer is wide: `s` is the largest of 0..62 with every `k < 2^31` and products and sums inside int64.
 - Add: `k_i = rint(s_i / s_out * 2^s)`, `offset = -k1 * z1 - k2 * z2 + (z_out << s) + r`.
 - AveragePool over N elements: `k = rint(s_in / (s_out * N) * 2^s)` on the sum, `offset = -k * N * z_in + …`.
+  Where only the elements inside the map count, N and offset are those of each pixel, `s` is one for all.
+- Mul: `scale = s_1 * s_2 / s_out`, `acc = (x_1 - z_1) * (x_2 - z_2)`, `k` and `s` as for Conv, int32 only,
+  `offset = (z_out << s) + r`. A Sub is an Add whose second scale is negative.
+- Concat: each input is requantized to the output's scale. Slice and Resize copy.
+- Functions of one tensor: `y = clip(floor(f(s_in * (x - z_in)) / s_out + z_out + 0.5))` in float64.
 - Max pool, Relu, Clip, Flatten, Reshape keep the bytes, or requantize as a pool of one element does.
   In all of these `s` is the largest of 0..31 that keeps everything inside int32.
 - Relu and Clip limit y to `lo..hi`, a real bound b standing for `floor(b / s_out + z_out + 0.5)`.
@@ -268,7 +273,8 @@ def weighted_sum(
         products = [m * top for m, (_, _, _, top) in zip(k, terms, strict=True)]
         constant = (zero_out << shift) + rounding(shift)
         offset = constant - sum(m * zero for m, (_, _, zero, _) in zip(k, terms, strict=True))
-        if _inside(INT32, *k, *products, sum(products), offset, sum(products) + offset):
+        low, high = sum(min(0, p) for p in products), sum(max(0, p) for p in products)
+        if _inside(INT32, *k, low, high, offset, low + offset, high + offset):
             break
     else:
         raise UnsupportedError(f"{node}: the output's scale is too small for int32")
@@ -292,6 +298,60 @@ def add(node: str, a: Quantized, b: Quantized) -> Pending:
     """Add with one rounding."""
     terms = [(x.values, x.scale, x.zero_point, BYTE_MAX) for x in (a, b)]
     return Pending(node, lambda scale, zero_point: weighted_sum(node, terms, scale, zero_point))
+
+
+def subtract(node: str, a: Quantized, b: Quantized) -> Pending:
+    """Subtract with one rounding."""
+    terms = [(x.values, sign * x.scale, x.zero_point, BYTE_MAX) for x, sign in ((a, 1), (b, -1))]
+    return Pending(node, lambda scale, zero_point: weighted_sum(node, terms, scale, zero_point))
+
+
+def multiply(node: str, a: Quantized, b: Quantized) -> Pending:
+    """Multiply two tensors with one rounding."""
+    ends = [(-x.zero_point, BYTE_MAX - x.zero_point) for x in (a, b)]
+    corners = [x * y for x in ends[0] for y in ends[1]]
+    acc = (a.values.astype(np.int64) - a.zero_point) * (b.values.astype(np.int64) - b.zero_point)
+    made = Accumulation(node, acc, np.array([a.scale * b.scale]), [0], [min(corners)], [max(corners)])
+
+    def requantize(scale: float, zero_point: int) -> tuple[AnyArray, Requant]:
+        values, requant = made.requantize(scale, zero_point)
+        if requant.wide:
+            raise UnsupportedError(f"{node}: needs 64 bits")
+        return values, requant
+
+    return Pending(node, requantize)
+
+
+def function(node: str, real: Callable[[Float64Array], Float64Array], source: Quantized) -> Pending:
+    """Apply a function of one number to each element, through the 256 that there are."""
+
+    def requantize(scale: float, zero_point: int) -> tuple[AnyArray, Requant]:
+        inputs = np.asarray((np.arange(BYTE_MAX + 1) - source.zero_point) * source.scale, np.float64)
+        table = np.clip(np.floor(real(inputs) / scale + zero_point + 0.5), 0, BYTE_MAX).astype(np.uint8)
+        return table[source.values], Requant(np.ones(1, np.int64), np.zeros(1, np.int64), 0)
+
+    return Pending(node, requantize)
+
+
+def average_inside(node: str, sums: Int64Array, counts: Int64Array, source: Quantized) -> Pending:
+    """Average windows of which `counts` elements, (H, W), lie inside the map, from their sums."""
+
+    def requantize(scale: float, zero_point: int) -> tuple[AnyArray, Requant]:
+        flat = [int(count) for count in counts.ravel()]
+        scales = np.asarray(source.scale / (scale * counts.ravel()), np.float64)
+        for shift in range(NARROW_SHIFT_MAX, -1, -1):
+            k = multipliers(scales, shift)
+            constant = (zero_point << shift) + rounding(shift)
+            offset = [constant - m * n * source.zero_point for m, n in zip(k, flat, strict=True)]
+            tops = [m * n * BYTE_MAX for m, n in zip(k, flat, strict=True)]
+            if _inside(INT32, *k, *tops, *offset, *(t + o for t, o in zip(tops, offset, strict=True))):
+                break
+        else:
+            raise UnsupportedError(f"{node}: the output's scale is too small for int32")
+        k_map, offset_map = (np.array(v, np.int64).reshape(counts.shape) for v in (k, offset))
+        return (k_map * sums + offset_map) >> shift, Requant(k_map, offset_map, shift)
+
+    return Pending(node, requantize)
 
 
 def average(node: str, sums: Int64Array, count: int, source: Quantized) -> Pending:

@@ -6,7 +6,7 @@ float and is not a part of the contract.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,7 +28,11 @@ from qdq_arithmetic import (
     accumulate,
     add,
     average,
+    average_inside,
     copy,
+    function,
+    multiply,
+    subtract,
     zero_byte,
 )
 
@@ -120,10 +124,11 @@ class _Walk:
 
     def _conv(self, node: NodeProto) -> Value:
         source, weight, at = self._activation(node), self._weight(node), attributes(node)
-        if any(d != 1 for d in at.get("dilations", [1])) or at.get("auto_pad", b"NOTSET") != b"NOTSET":
-            raise UnsupportedError(f"{node.name}: dilation or auto_pad")
+        if at.get("auto_pad", b"NOTSET") != b"NOTSET":
+            raise UnsupportedError(f"{node.name}: auto_pad")
         padded = pad(source.values, at.get("pads", [0] * 4), source.zero_point)
-        acc = convolve(padded, weight.values, at.get("strides", [1, 1]), int(at.get("group", 1)))
+        spread = dilated(weight.values, at.get("dilations", [1, 1]))
+        acc = convolve(padded, spread, at.get("strides", [1, 1]), int(at.get("group", 1)))
         rows = weight.values.astype(np.int64).reshape(len(weight.values), -1)
         return accumulate(node.name, acc, weight=weight, rows=rows, source=source, bias=self._operand(node, 2))
 
@@ -151,6 +156,58 @@ class _Walk:
                 return value.add_bias(other.real() if isinstance(other, Constant) else other.values)
         return add(node.name, self._activation(node, 0), self._activation(node, 1))
 
+    def _sub(self, node: NodeProto) -> Value:
+        return subtract(node.name, self._activation(node, 0), self._activation(node, 1))
+
+    def _mul(self, node: NodeProto) -> Value:
+        return multiply(node.name, self._activation(node, 0), self._activation(node, 1))
+
+    def _concat(self, node: NodeProto) -> Value:
+        parts = [self._activation(node, index) for index in range(len(node.input))]
+        axis = attributes(node)["axis"]
+
+        def requantize(scale: float, zero_point: int) -> tuple[AnyArray, Requant]:
+            made = [copy(node.name, part.values, part).requantize(scale, zero_point) for part in parts]
+            return np.concatenate([values for values, _ in made], axis=axis), made[0][1]
+
+        return Pending(node.name, requantize)
+
+    def _slice(self, node: NodeProto) -> Value:
+        source = self._activation(node)
+        numbers = [self._array(node, index) for index in (1, 2, 3)]
+        start, end, axis = (int(n.item()) for n in numbers if n is not None)
+        if axis != 1:
+            raise UnsupportedError(f"{node.name}: axis")
+        return copy(node.name, source.values[:, start:end], source)
+
+    def _resize(self, node: NodeProto) -> Value:
+        source, scales = self._activation(node), self._array(node, 2)
+        if scales is None:
+            raise UnsupportedError(f"{node.name}: sizes")
+        rows = source.values.repeat(int(scales[2]), axis=2)
+        return copy(node.name, rows.repeat(int(scales[3]), axis=3), source)
+
+    def _leakyrelu(self, node: NodeProto) -> Value:
+        alpha = attributes(node).get("alpha", float(np.float32(0.01)))
+        return self._function(node, lambda x: np.where(x < 0, alpha * x, x))
+
+    def _hardswish(self, node: NodeProto) -> Value:
+        sixth = float(np.float32(1 / 6))
+        return self._function(node, lambda x: x * np.clip(x * sixth + 0.5, 0, 1))
+
+    def _hardsigmoid(self, node: NodeProto) -> Value:
+        alpha = float(np.float32(attributes(node).get("alpha", 0.2)))
+        return self._function(node, lambda x: np.clip(x * alpha + 0.5, 0, 1))
+
+    def _sigmoid(self, node: NodeProto) -> Value:
+        return self._function(node, lambda x: 1 / (1 + np.exp(-x)))
+
+    def _tanh(self, node: NodeProto) -> Value:
+        return self._function(node, np.tanh)
+
+    def _function(self, node: NodeProto, real: Callable[[Float64Array], Float64Array]) -> Value:
+        return function(node.name, real, self._activation(node))
+
     def _relu(self, node: NodeProto) -> Value:
         return self._limit(node, 0.0, np.inf)
 
@@ -170,14 +227,21 @@ class _Walk:
 
     def _maxpool(self, node: NodeProto) -> Value:
         source, at = self._activation(node), self._pool_attributes(node)
-        padded = pad(source.values, at.get("pads", [0] * 4), 0)
+        padded = pad(source.values, reach(source.values.shape, at), 0)
         return copy(node.name, np.max(windows(padded, at), axis=0), source)
 
     def _averagepool(self, node: NodeProto) -> Value:
         source, at = self._activation(node), self._pool_attributes(node)
         pads = at.get("pads", [0] * 4)
-        if any(pads) and not at.get("count_include_pad", 0):
-            raise UnsupportedError(f"{node.name}: padding that isn't counted")
+        if not at.get("count_include_pad", 0):
+            beyond = reach(source.values.shape, at)
+            inside = windows(pad(np.ones((1, 1, *source.values.shape[2:]), np.uint8), beyond, 0), at)
+            counts = inside.sum(axis=0, dtype=np.int64)[0, 0]
+            if np.any(counts != counts[0, 0]):
+                sums = windows(pad(source.values, beyond, 0), at).sum(axis=0, dtype=np.int64)
+                return average_inside(node.name, sums, counts, source)
+            seen = windows(pad(source.values, beyond, 0), at)
+            return average(node.name, seen.sum(axis=0, dtype=np.int64), int(counts[0, 0]), source)
         seen = windows(pad(source.values, pads, source.zero_point), at)
         return average(node.name, seen.sum(axis=0, dtype=np.int64), len(seen), source)
 
@@ -188,8 +252,10 @@ class _Walk:
 
     def _pool_attributes(self, node: NodeProto) -> dict[str, Any]:
         at = attributes(node)
-        if at.get("ceil_mode", 0) or at.get("auto_pad", b"NOTSET") != b"NOTSET":
-            raise UnsupportedError(f"{node.name}: ceil_mode or auto_pad")
+        if at.get("auto_pad", b"NOTSET") != b"NOTSET":
+            raise UnsupportedError(f"{node.name}: auto_pad")
+        if at.get("ceil_mode", 0) and (any(at.get("pads", [0])) or at.get("count_include_pad", 0)):
+            raise UnsupportedError(f"{node.name}: ceil_mode with padding")
         if any(d != 1 for d in at.get("dilations", [1])):
             raise UnsupportedError(f"{node.name}: dilation")
         return at
@@ -232,6 +298,24 @@ def pad(x: Bytes, pads: Sequence[int], value: int) -> Bytes:
     """Pad height and width (top, left, bottom, right) with `value`."""
     top, left, bottom, right = pads
     return np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=value)
+
+
+def reach(shape: Sequence[int], at: Mapping[str, Any]) -> list[int]:
+    """Return the pads; with ceil_mode those that the last windows reach."""
+    top, left, bottom, right = at.get("pads", [0] * 4)
+    if not at.get("ceil_mode", 0):
+        return [top, left, bottom, right]
+    kernel, strides = at["kernel_shape"], at.get("strides", [1, 1])
+    missing = [-(n - k) % s for n, k, s in zip(shape[2:], kernel, strides, strict=True)]
+    return [top, left, bottom + missing[0], right + missing[1]]
+
+
+def dilated(weight: AnyArray, dilations: Sequence[int]) -> AnyArray:
+    """Return the weights with zeros between them."""
+    sizes = [(n - 1) * d + 1 for n, d in zip(weight.shape[2:], dilations, strict=True)]
+    spread = np.zeros((*weight.shape[:2], *sizes), weight.dtype)
+    spread[:, :, :: dilations[0], :: dilations[1]] = weight
+    return spread
 
 
 def windows(x: Bytes, at: Mapping[str, Any]) -> Bytes:

@@ -68,15 +68,22 @@ class Buffer:
         assert (self._memory[GUARD + size :] == GUARD_BYTE).all(), "bytes after the buffer were overwritten"
 
 
-class RuntimeLibrary:
-    """Builds the library into `folder` and calls its functions with a team of cores."""
+def kernel_sources(kernels: str) -> list[Path]:
+    """The C files of a folder of kernels and, for what it lacks, the portable ones."""
+    portable = {path.name: path for path in (RUNTIME / "kernels" / "portable").glob("*.c")}
+    own = {path.name: path for path in (RUNTIME / "kernels" / kernels).glob("*.c")}
+    return [path for _, path in sorted({**portable, **own}.items())]
 
-    def __init__(self, folder: Path) -> None:
+
+class RuntimeLibrary:
+    """Builds the library with these kernels into `folder` and calls its functions with a team of cores."""
+
+    def __init__(self, folder: Path, kernels: str = "portable") -> None:
         path = folder / "libpulp.so"
-        sources = [
+        sources = kernel_sources(kernels) + [
             source
-            for part in ("kernels/portable", "platform/common", "platform/host")
-            for source in sorted((RUNTIME / part).glob("*.c"))
+            for part in ("common", "host")
+            for source in sorted((RUNTIME / "platform" / part).glob("*.c"))
         ]
         command = ["cc", "-std=c99", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-pthread"]
         command += ["-D_POSIX_C_SOURCE=200809L", f"-I{RUNTIME}/include", f"-I{RUNTIME}/platform/common"]

@@ -70,7 +70,8 @@ def test_conv2d_is_a_loop_over_its_step_table() -> None:
         " *   shape     9 x 9 x 5 -> 9 x 9 x 12 (h x w x c)\n",
         " *   window    3 x 3, stride 1 x 1, padding 1 1 1 1 (top bottom left right)\n",
         " *   kernel    pulp_nn_conv_HoWo_parallel on 8 cores\n",
-        " *   tile      3 x 4 x 8, 18 steps, channels outer\n",
+        " *   tile      3 x 4 x 8, 18 steps, the whole map for each range of channels\n",
+        " *   requant   y = clip((k[c] * acc + lambda[c]) >> 20, 0, 255)\n",
         " *   work      43,740 MAC, about 0 cycles\n",
         "  uint16_t pad_top;     /* padding above the input box */\n",
         '    {"params[1]", ',
@@ -108,7 +109,8 @@ def test_padding_in_l1_fills_the_border_of_freshly_loaded_tiles() -> None:
         "    loads->x = pulp_dma_box_in(l1 + step->x_data, in + step->x, &box);\n",
         "  const uint16_t in_x = step->pad_left + step->x_w + step->pad_right, in_y = 5, ch_in = 5;\n",
         "  const uint16_t pad_top = 0, pad_bottom = 0, pad_left = 0, pad_right = 0;\n",
-        "  if (step->load_x) pulp_pad(x, &border, 7);\n  pulp_nn_conv_",
+        "  const uint8_t zero_point = 7; /* the byte that stands for 0 */\n"
+        "  if (step->load_x) pulp_pad(x, &border, zero_point);\n  pulp_nn_conv_",
         "  pulp_clip(y, 3 * step->y_w * step->y_c, 3, 200);\n",
     )
 
@@ -116,14 +118,17 @@ def test_padding_in_l1_fills_the_border_of_freshly_loaded_tiles() -> None:
 @pytest.mark.parametrize(
     ("case", "passages"),
     [
-        ("conv2d_wide", ("  int64_t *const k = params;\n", "  pulp_conv_wide(x, y, weights, k, lambda,")),
+        (
+            "conv2d_wide",
+            (" in 64 bits\n", "  int64_t *const k = params;\n", "  pulp_conv_wide(x, y, weights, k, lambda,"),
+        ),
         ("pointwise", ("  pulp_nn_pointwise_HoWo_parallel(x, NULL, NULL, y, weights, k, lambda,",)),
         (
             "depthwise",
             (
                 "      .l1_plane = 60,\n",
                 "  loads->x = pulp_dma_box_in_chw(l1 + step->x_data, in + step->x, &box);\n",
-                "  pulp_pad_chw(x, &border, 7);\n"
+                "  pulp_pad_chw(x, &border, zero_point);\n"
                 "  pulp_nn_depthwise_generic(x, scratch, NULL, y, weights, NULL, k, lambda,",
             ),
         ),
@@ -167,9 +172,9 @@ def test_parameters_say_what_each_block_holds() -> None:
     text = emit_region(*region("conv2d"))["net_params.c"]
     assert_in_order(
         text,
-        "PULP_L2 const uint8_t net_params_layer[636] = {\n",
+        "PULP_L2 const uint8_t net_params_layer[644] = {\n",
         "    /* block 0: output channels 0 to 7, k at 0, lambda at 32, weights at 64 */\n",
-        "    /* block 1: output channels 8 to 11, k at 424, lambda at 440, weights at 456 */\n",
+        "    /* block 1: output channels 8 to 11, k at 428, lambda at 444, weights at 460 */\n",
     )
 
 

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import numpy as np
 import pytest
-from chains import networks
+from chains import networks, view_networks
 from harness import (
     Dma,
     HostRuntime,
@@ -119,7 +119,7 @@ def assert_exact(runtime: HostRuntime, graph: LayerGraph, plan: Plan) -> None:
                 np.testing.assert_array_equal(outputs[name], expected, f"{name}, DMA {dma.value}")
 
 
-GRAPHS = st.one_of(layer_graphs(), networks())
+GRAPHS = st.one_of(layer_graphs(), networks(), view_networks())
 CASES = st.one_of(tiled_at_random(GRAPHS), planned(GRAPHS))
 
 
@@ -132,6 +132,12 @@ def test_a_planned_layer_is_exact(runtime: HostRuntime, case: Case) -> None:
 @settings(PROFILE)
 @given(planned(networks()))
 def test_a_planned_network_is_exact(runtime: HostRuntime, case: Case) -> None:
+    assert_exact(runtime, *case)
+
+
+@settings(FEW)
+@given(planned(view_networks()))
+def test_planned_views_are_exact(runtime: HostRuntime, case: Case) -> None:
     assert_exact(runtime, *case)
 
 

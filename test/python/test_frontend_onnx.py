@@ -53,7 +53,7 @@ def test_shapes_replace_dynamic_ones(model, tmp_path):
         load_onnx(path)
     assert str(error.value) == (
         f"{path}: input `input` has the dynamic shape [N, 8, 9, 9]; "
-        'fix it with --input-shapes "input:[1,8,9,9]"'
+        'fix it with `tvmc compile --input-shapes "input:[1,8,9,9]"`'
     )
     mod, _ = load_onnx(path, {"input": (1, 8, 9, 9)})
     assert [int(size) for size in mod["main"].params[0].checked_type.shape] == [1, 8, 9, 9]

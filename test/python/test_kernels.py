@@ -1,4 +1,4 @@
-"""Every portable kernel against NumPy, over odd shapes and 1 to 8 cores."""
+"""Every kernel, portable and XpulpV2, against NumPy, over odd shapes and 1 to 8 cores."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ PROPERTY = settings(max_examples=int(os.environ.get("PULP_TEST_EXAMPLES", "40"))
 U16 = ctypes.c_uint16
 
 
-@pytest.fixture(scope="module")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> RuntimeLibrary:
-    return RuntimeLibrary(tmp_path_factory.mktemp("runtime"))
+@pytest.fixture(scope="module", params=["portable", "xpulpv2"])
+def runtime(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RuntimeLibrary:
+    """XpulpV2's kernels are built with its instructions written in C."""
+    return RuntimeLibrary(tmp_path_factory.mktemp("runtime"), request.param)
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,18 @@ def requant_wide(acc: Array, k: Array, lam: Array, shift: int) -> Array:
     return clip_u8((acc * k + lam) >> shift)
 
 
+def conv_scratch_bytes(case: Case, cores: int) -> int:
+    filter_bytes = case.ch_in * case.k_y * case.k_x
+    padded = -(-filter_bytes // 4) * 4
+    batch = 16 if padded <= 32 else 8 if padded <= 64 else 4
+    return max(2 * cores * filter_bytes, batch * cores * padded if case.ch_in % 4 else 0)
+
+
+def with_slack(weight: Array) -> Array:
+    """Followed by the 3 bytes that a kernel may read."""
+    return np.concatenate([weight.ravel(), np.full(3, 77, np.int8)])
+
+
 @pytest.mark.parametrize("split", ["Ho", "HoWo", "Co"])
 @PROPERTY
 @given(case=cases(), cores=CORES, relu=st.booleans(), bn=st.booleans(), with_bias=st.booleans())
@@ -141,11 +154,12 @@ def test_nn_conv(
     bias = random_i8(rng, case.ch_out)
     k, lam, shift = random_requant(rng, case.ch_out)
     mult = int(rng.integers(1, 2**15))
-    im2col = random_u8(rng, 2 * cores * case.ch_in * case.k_y * case.k_x)
+    im2col = random_u8(rng, conv_scratch_bytes(case, cores))
     out = np.zeros((case.out_y, case.out_x, case.ch_out), np.uint8)
     before = x.copy()
     runtime.run(
-        cores, f"pulp_nn_conv_{split}_parallel", x, im2col, bias if with_bias else None, out, weight, k, lam,
+        cores, f"pulp_nn_conv_{split}_parallel", x, im2col, bias if with_bias else None, out,
+        with_slack(weight), k, lam,
         U16(mult), U16(shift), *case.nn_sizes(), relu, bn,
     )  # fmt: skip
     acc = np.einsum("yxcij,oijc->yxo", case.windows(x), weight.astype(np.int64)) + (bias if with_bias else 0)
@@ -175,6 +189,24 @@ def test_nn_pointwise(
     )  # fmt: skip
     acc = x.astype(np.int64) @ weight.T.astype(np.int64) + (bias if with_bias else 0)
     np.testing.assert_array_equal(out, nn_output(acc, k, lam, mult, shift, relu=relu, bn=bn))
+
+
+@pytest.mark.parametrize("cores", [4, 8])
+@pytest.mark.parametrize("ch_out", range(1, 18))
+def test_nn_pointwise_with_fewer_blocks_of_channels_than_cores(
+    runtime: RuntimeLibrary, ch_out: int, cores: int
+) -> None:
+    rng = np.random.default_rng(ch_out)
+    case = Case(1, 2, 8, ch_out, 1, 1, 1, 1, 0, 0, 0, 0, 0)
+    x, weight = random_u8(rng, 1, 2, 8), random_i8(rng, ch_out, 8)
+    k, lam, shift = random_requant(rng, ch_out)
+    out = np.zeros((1, 2, ch_out), np.uint8)
+    runtime.run(
+        cores, "pulp_nn_pointwise_HoWo_parallel", x, None, None, out, weight, k, lam, 1, shift,
+        *case.nn_sizes(), True, True,
+    )  # fmt: skip
+    acc = x.astype(np.int64) @ weight.T.astype(np.int64)
+    np.testing.assert_array_equal(out, nn_output(acc, k, lam, 1, shift, relu=True, bn=True))
 
 
 @pytest.mark.parametrize("suffix", ["", "_less_4_weights"])

@@ -37,7 +37,7 @@ def shape_for(kind: str) -> tuple[int, ...]:
 
 @pytest.mark.parametrize("symmetric", [False, True])
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "sub"])  # a tensor less itself is 0
 def test_single_layer_output_does_not_saturate(kind: str, dtype: str, symmetric: bool) -> None:
     spec = QdqModel((QdqLayer(Kind(kind)),), shape_for(kind), Quantization(dtype, symmetric))
     model = spec.build()

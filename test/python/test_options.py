@@ -18,7 +18,9 @@ def test_two_dashes_and_quoted_paths() -> None:
     assert PulpOptions.parse("--soc='my chips/a.toml' --cores=2") == PulpOptions(soc="my chips/a.toml", cores=2)
 
 
-@pytest.mark.parametrize("options", [PulpOptions(), PulpOptions(soc="my chips/a.toml", l1=1, l2=2, cores=4)])
+@pytest.mark.parametrize(
+    "options", [PulpOptions(), PulpOptions(soc="my chips/a.toml", l1=1, l2=2, cores=4, plan="my plans/a.json")]
+)
 def test_written_options_are_read_back(options: PulpOptions) -> None:
     assert PulpOptions.parse(str(options)) == options
 
@@ -28,9 +30,9 @@ def test_written_options_are_read_back(options: PulpOptions) -> None:
     [
         (
             "-core=8",
-            "target pulp: unknown option -core; did you mean -cores? (options: -soc, -l1, -l2, -cores)",
+            "target pulp: unknown option -core; did you mean -cores? (options: -soc, -l1, -l2, -cores, -plan)",
         ),
-        ("-frequency=8", "target pulp: unknown option -frequency; options: -soc, -l1, -l2, -cores"),
+        ("-frequency=8", "target pulp: unknown option -frequency; options: -soc, -l1, -l2, -cores, -plan"),
         (
             "-l1=38k",
             "target pulp: option -l1 is not a number of bytes: `38k`; "

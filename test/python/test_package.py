@@ -81,7 +81,7 @@ def test_metadata(files):
     assert metadata["modules"]["net"]["executors"] == ["aot"]
     assert pulp["inputs"] == [{"name": "image", "shape": [1, 4, 4, 2], "dtype": "float32"}]
     assert pulp["outputs"] == [{"name": "output", "shape": [1, 32], "dtype": "float32"}]
-    assert pulp["options"] == {"soc": "gap8", "l1": 20000, "l2": None, "cores": None}
+    assert pulp["options"] == {"soc": "gap8", "l1": 20000, "l2": None, "cores": None, "plan": None}
     assert pulp["refusals"] == {"prob": "float operator"}
     assert [region["symbol"] for region in pulp["regions"]] == [REGION]
     assert pulp["versions"]["tvm"] == "0.19.0"
@@ -151,7 +151,7 @@ def test_folder_replaces_only_a_package(tmp_path):
 def test_no_folder_to_write_to(tmp_path):
     with pytest.raises(PulpError) as caught:
         check_writable(tmp_path / "none" / "x.tar")
-    assert str(caught.value) == f"{tmp_path}/none: no such folder; make it, or choose another place with -o"
+    assert str(caught.value) == f"{tmp_path}/none: no such folder; make it, or choose another place"
 
 
 def test_tar_with_a_path_outside_is_refused(tmp_path):

@@ -42,7 +42,9 @@ def test_depthwise_has_slack_behind_its_weights() -> None:
     assert pack_block(layer, 0, 4)[32:] == layer.weights.tobytes() + bytes(4)
 
 
-@pytest.mark.parametrize("kind", [LayerKind.ADD, LayerKind.AVGPOOL, LayerKind.MAXPOOL])
+@pytest.mark.parametrize(
+    "kind", [LayerKind.ADD, LayerKind.AVGPOOL, LayerKind.MAXPOOL, LayerKind.MUL, LayerKind.COPY]
+)
 def test_no_parameters(kind: LayerKind) -> None:
     layer = single_layer(Shape(kind)).layers[0]
     assert (block_bytes(layer, 3), pack_block(layer, 0, 3)) == (0, b"")

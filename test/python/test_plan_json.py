@@ -36,8 +36,13 @@ def test_is_plain_json_with_enums_by_value(text: str) -> None:
         ('"version": 1', '"version": 2', "plan: version 2 of the plan format, expected 1"),
         ('"operand": "x"', '"operand": "z"', "plan.layers[0].buffers[0].operand: 'z' is none of"),
         ('"cores": 8', '"cores": "8"', "plan.cores: '8' isn't int"),
-        ('"cores": 8', '"kores": 8', "plan: expected the fields"),
-        ('"layers": [', '"layers": 3, "x": [', "plan: expected the fields"),
+        ('"cores": 8', '"cores": -8', "plan.cores: -8 isn't between 0 and 2147483647"),
+        ('"cores": 8', '"cores": 2147483648', "plan.cores: 2147483648 isn't between 0 and 2147483647"),
+        ('"cores": 8', '"kores": 8', "plan: unknown field 'kores'; fields: region, soc, cores, "),
+        ('"layers": [', '"layers": 3, "x": [', "plan: unknown field 'x'"),
+        ('"cores": 8,', "", "plan: the field 'cores' is missing"),
+        ('"y": {', '"y": 3, "q": {', "plan.layers[0].steps[0]: unknown field 'q'"),
+        ('"tile": {', '"tile": 3, "slots": {', "plan.layers[0]: unknown field 'slots'"),
         ("{", "", "plan: not JSON"),
     ],
 )
@@ -45,3 +50,8 @@ def test_refused(text: str, old: str, new: str, message: str) -> None:
     with pytest.raises(PlanError) as error:
         plan_from_json(text.replace(old, new, 1))
     assert str(error.value).startswith(message)
+
+
+def test_fields_with_a_default_may_be_left_out(text: str) -> None:
+    assert plan_from_json(text.replace(', "clip": false', "", 1)) == plan_from_json(text)
+    assert ', "clip": false' in text or '"clip": false,' in text

@@ -184,7 +184,7 @@ def test_zero_point_is_the_padding() -> None:
     ("layer", "weights", "reason"),
     [
         (QdqLayer(Kind.CONV), WeightType.UINT8, "int8"),
-        (QdqLayer(Kind.AVGPOOL, pads=(1, 1, 1, 1)), WeightType.INT8_PER_CHANNEL, "counted"),
+        (QdqLayer(Kind.AVGPOOL, pads=(1, 1, 1, 1), ceil_mode=True), WeightType.INT8_PER_CHANNEL, "ceil_mode"),
     ],
 )
 def test_what_the_contract_does_not_express(layer: QdqLayer, weights: WeightType, reason: str) -> None:

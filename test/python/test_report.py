@@ -5,13 +5,16 @@ import re
 
 import planned_region
 import pytest
+from machines import machine
 from rich.console import Console
+from tvm_pulp.codegen.timeline import simulate
 from tvm_pulp.codegen.traffic import Traffic, layer_traffic, region_traffic
 from tvm_pulp.errors import InputError
 from tvm_pulp.report import CompilationReport, OperatorReport, region_report, report_from_json
 from tvm_pulp.report_tables import plan_tables, report_tables
 
-REGION = region_report(planned_region.graph(), planned_region.plan())
+TIMELINE = simulate(planned_region.graph(), planned_region.plan(), machine())
+REGION = region_report(planned_region.graph(), planned_region.plan(), TIMELINE)
 REPORT = CompilationReport(
     soc="gap8",
     cores=8,

@@ -53,7 +53,13 @@ def test_command_line_of_the_readme(tmp_path):
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     package = Package.open(tmp_path / "model.tar")
-    assert package.metadata["pulp"]["options"] == {"soc": "gap8", "l1": 38000, "l2": 380000, "cores": 8}
+    assert package.metadata["pulp"]["options"] == {
+        "soc": "gap8",
+        "l1": 38000,
+        "l2": 380000,
+        "cores": 8,
+        "plan": None,
+    }
     assert len(package.metadata["pulp"]["regions"]) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["model.tar"]
 
@@ -127,7 +133,7 @@ ONLY_C = 'a pulp package holds C only, no code for llvm; write --target pulp, or
             ["--target", "pulp -soc=gap8", "--target-pulp-soc", "gap9"],
             "target pulp: option -soc is given twice; give it once",
         ),
-        (["-o", "none/x.tar"], "{cwd}/none: no such folder; make it, or choose another place with -o"),
+        (["-o", "none/x.tar"], "{cwd}/none: no such folder; make it, or choose another place"),
     ],
 )
 def test_refused(tvmc, tmp_path, words, message):
@@ -148,14 +154,15 @@ def test_options_of_pulp_with_another_target(tvmc, words, message):
 
 
 def test_no_such_model(tvmc):
-    assert tvmc("compile", "--target", "pulp", "none.onnx") == (1, "", "tvmc: error: none.onnx: no such file\n")
+    message = "tvmc: error: none.onnx: no such file; give the path of a network\n"
+    assert tvmc("compile", "--target", "pulp", "none.onnx") == (1, "", message)
 
 
 def test_verbose_shows_the_traceback(tvmc):
     status, _, err = tvmc("compile", "-v", "--target", "pulp", "none.onnx")
     assert status == 1
     assert "Traceback (most recent call last)" in err
-    assert err.endswith("tvmc: error: none.onnx: no such file\n")
+    assert err.endswith("tvmc: error: none.onnx: no such file; give the path of a network\n")
 
 
 def test_other_targets_take_the_stock_way(tvmc, monkeypatch):

@@ -5,16 +5,6 @@
 #include "share.h"
 #include "window.h"
 
-static int32_t window_sum(const pulp_window_t *w, const uint8_t *in, const pulp_extent_t *e, uint32_t c) {
-  int32_t sum = 0;
-  for (int32_t y = e->y0; y < e->y1; y++) {
-    for (int32_t x = e->x0; x < e->x1; x++) {
-      sum += pulp_in_pixel(w, in, y, x)[c];
-    }
-  }
-  return sum;
-}
-
 static uint8_t window_max(const pulp_window_t *w, const uint8_t *in, const pulp_extent_t *e, uint32_t c) {
   uint8_t max = 0;
   for (int32_t y = e->y0; y < e->y1; y++) {
@@ -32,7 +22,8 @@ void pulp_avgpool(const uint8_t *in, uint8_t *out, int32_t k, int32_t lambda, ui
   for (uint32_t pixel = pixels.begin; pixel < pixels.end; pixel++) {
     const pulp_extent_t extent = pulp_extent(window, pixel);
     for (uint32_t c = 0; c < window->ch_out; c++) {
-      out[pixel * window->ch_out + c] = pulp_requant(window_sum(window, in, &extent, c), k, lambda, shift);
+      out[pixel * window->ch_out + c] =
+          pulp_requant(pulp_window_sum(window, in, &extent, c), k, lambda, shift);
     }
   }
   pulp_barrier();

@@ -1,4 +1,5 @@
-/* Counters of DMA traffic by layer, over the whole run of a program. */
+/* Counters of DMA traffic, and where there is a clock of cycles, by layer, over the whole run of a program.
+ */
 #ifndef PULP_STATS_H
 #define PULP_STATS_H
 
@@ -8,10 +9,20 @@
 
 typedef enum { PULP_DMA_L2_TO_L1, PULP_DMA_L1_TO_L2 } pulp_dma_direction_t;
 
+typedef struct {
+  const pulp_layer_info_t *layer;
+  uint64_t runs, commands[2], bytes[2]; /* by pulp_dma_direction_t */
+  uint64_t cycles, dma_wait_cycles;     /* all, and those in which core 0 waited for the DMA */
+} pulp_layer_stats_t;
+
 /* Following commands count for `layer`. A layer is known by its address; name and address must stay valid. */
 void pulp_stats_begin_layer(const pulp_layer_info_t *layer);
 
 void pulp_stats_count(pulp_dma_direction_t direction, uint32_t commands, uint32_t bytes);
+
+/* Around each inference. */
+void pulp_stats_begin_inference(void);
+void pulp_stats_end_inference(void);
 
 /* Writes all counters as JSON:
  *
@@ -19,8 +30,10 @@ void pulp_stats_count(pulp_dma_direction_t direction, uint32_t commands, uint32_
  *    "layers": [{"name": "conv", "runs": 2, "commands_in": 8, "commands_out": 4, "bytes_in": 96, "bytes_out":
  * 64}], "total": {"runs": 2, "commands_in": 8, "commands_out": 4, "bytes_in": 96, "bytes_out": 64}}
  *
- * Layers in the order of their first run; numbers are sums over all inferences. 0, or not 0 if the file can't
- * be written. */
+ * Layers in the order of their first run; numbers are sums over all inferences. A platform that counts cycles
+ * adds "cycles" and "dma_wait_cycles" to each layer and to the total, and the network's "inference_cycles"
+ * and "cluster_cycles": from the call to the return of the network, and of its regions on the cluster. 0, or
+ * not 0 if the file can't be written. */
 int pulp_stats_write(const char *path, const char *network, uint32_t inferences);
 
 #endif

@@ -1,0 +1,226 @@
+"""Cycles of the kernels on GVSoC's PULP-open, data in L1, by shape and number of cores.
+
+Needs GVSoC (GVSOC_HOME or PATH) and riscv64-unknown-elf-gcc. Each result is compared with the portable kernel's on
+the simulator. A table is printed; `build/bench/kernels.json` (or --json) gets the numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import Enum
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+from rich.console import Console
+from rich.table import Table
+from tvm_pulp.toolchain import build_tool, find_gvsoc
+
+HERE = Path(__file__).parent
+RESULT = Path("build/bench/kernels.json")
+
+
+class Kernel(Enum):
+    """What is measured; the order is that of the C program."""
+
+    CONV = "conv"
+    POINTWISE = "pointwise"
+    DEPTHWISE = "depthwise"
+    LINEAR = "linear"
+    ADD = "add"
+    AVGPOOL = "avgpool"
+    MAXPOOL = "maxpool"
+    CLIP = "clip"
+
+
+# What the instruction set allows a core: multiply-accumulates (elements read, for what has no weights) in a cycle.
+# A dot product of four; for linear also the load of its weights; for the others a load of four elements.
+CORE_LIMIT = {kernel: 2.0 if kernel is Kernel.LINEAR else 4.0 for kernel in Kernel}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A kernel's window over an input of `in_y x in_x x ch_in`, padded by `pad` on all sides."""
+
+    kernel: Kernel
+    in_y: int
+    in_x: int
+    ch_in: int
+    ch_out: int
+    k: int = 1
+    stride: int = 1
+    pad: int = 0
+    cores: int = 8
+
+    @property
+    def out_y(self) -> int:
+        return 1 if self.kernel is Kernel.LINEAR else (self.in_y + 2 * self.pad - self.k) // self.stride + 1
+
+    @property
+    def out_x(self) -> int:
+        return 1 if self.kernel is Kernel.LINEAR else (self.in_x + 2 * self.pad - self.k) // self.stride + 1
+
+    @property
+    def work(self) -> int:
+        """Multiply-accumulates, padding included; elements read by what has no weights."""
+        if self.kernel is Kernel.LINEAR:
+            return self.in_y * self.in_x * self.ch_in * self.ch_out
+        if self.kernel in (Kernel.ADD, Kernel.CLIP):
+            return self.in_y * self.in_x * self.ch_in * (2 if self.kernel is Kernel.ADD else 1)
+        depth = self.ch_in if self.kernel in (Kernel.CONV, Kernel.POINTWISE) else 1
+        return self.out_y * self.out_x * self.ch_out * self.k * self.k * depth
+
+    def c_initializer(self) -> str:
+        window = [self.in_x, self.in_y, self.ch_in, self.out_x, self.out_y, self.ch_out, self.k, self.k]
+        window += [self.pad] * 4 + [self.stride] * 2
+        return f"{{BENCH_{self.kernel.name}, {{{', '.join(map(str, window))}}}, {self.cores}}}"
+
+    def __str__(self) -> str:
+        window = f" {self.k}x{self.k} stride {self.stride} pad {self.pad}" if self.k > 1 or self.stride > 1 else ""
+        return f"{self.in_y}x{self.in_x}x{self.ch_in} -> {self.out_y}x{self.out_x}x{self.ch_out}{window}"
+
+
+def _scaling(case: Case) -> list[Case]:
+    return [Case(**{**vars(case), "cores": cores}) for cores in (1, 2, 4)]
+
+
+CASES = [
+    Case(Kernel.POINTWISE, 16, 16, 32, 64),
+    Case(Kernel.POINTWISE, 16, 16, 64, 64),
+    *_scaling(Case(Kernel.POINTWISE, 16, 16, 64, 64)),
+    Case(Kernel.POINTWISE, 8, 8, 128, 128),
+    Case(Kernel.POINTWISE, 8, 8, 256, 64),
+    Case(Kernel.POINTWISE, 8, 8, 512, 16),
+    Case(Kernel.POINTWISE, 4, 4, 512, 64),
+    Case(Kernel.POINTWISE, 25, 5, 64, 64),
+    Case(Kernel.POINTWISE, 7, 7, 64, 64),
+    Case(Kernel.POINTWISE, 3, 3, 128, 16),
+    Case(Kernel.POINTWISE, 5, 5, 30, 10),
+    Case(Kernel.CONV, 16, 16, 16, 16, 3, 1, 1),
+    *_scaling(Case(Kernel.CONV, 16, 16, 16, 16, 3, 1, 1)),
+    Case(Kernel.CONV, 16, 16, 16, 32, 3, 2, 1),
+    Case(Kernel.CONV, 16, 16, 32, 32, 3, 1, 1),
+    Case(Kernel.CONV, 8, 8, 64, 32, 3, 1, 1),
+    Case(Kernel.CONV, 18, 18, 16, 16, 3, 1, 0),
+    Case(Kernel.CONV, 16, 16, 16, 32, 1, 2, 0),
+    Case(Kernel.CONV, 32, 32, 3, 16, 3, 1, 1),
+    Case(Kernel.CONV, 34, 34, 3, 32, 3, 2, 0),
+    Case(Kernel.CONV, 49, 10, 1, 64, 4, 2, 1),
+    Case(Kernel.DEPTHWISE, 32, 32, 16, 16, 3, 1, 1),
+    Case(Kernel.DEPTHWISE, 16, 16, 32, 32, 3, 1, 1),
+    *_scaling(Case(Kernel.DEPTHWISE, 16, 16, 32, 32, 3, 1, 1)),
+    Case(Kernel.DEPTHWISE, 8, 8, 128, 128, 3, 1, 1),
+    Case(Kernel.DEPTHWISE, 4, 4, 256, 256, 3, 1, 1),
+    Case(Kernel.DEPTHWISE, 25, 5, 64, 64, 3, 1, 1),
+    Case(Kernel.DEPTHWISE, 16, 16, 30, 30, 3, 1, 1),
+    Case(Kernel.DEPTHWISE, 16, 16, 15, 15, 3, 1, 1),
+    Case(Kernel.DEPTHWISE, 34, 34, 16, 16, 3, 2, 0),
+    Case(Kernel.DEPTHWISE, 16, 16, 32, 32, 3, 2, 1),
+    Case(Kernel.DEPTHWISE, 8, 8, 128, 128, 3, 2, 1),
+    Case(Kernel.DEPTHWISE, 16, 16, 32, 32, 5, 1, 2),
+    Case(Kernel.DEPTHWISE, 16, 16, 32, 32, 5, 2, 2),
+    Case(Kernel.LINEAR, 1, 1, 640, 64),
+    Case(Kernel.LINEAR, 1, 1, 1024, 40),
+    Case(Kernel.LINEAR, 1, 1, 128, 128),
+    Case(Kernel.LINEAR, 1, 1, 64, 12),
+    Case(Kernel.ADD, 16, 16, 32, 32),
+    Case(Kernel.AVGPOOL, 8, 8, 64, 64, 8),
+    Case(Kernel.AVGPOOL, 4, 4, 256, 256, 4),
+    Case(Kernel.MAXPOOL, 16, 16, 32, 32, 2, 2),
+    Case(Kernel.MAXPOOL, 16, 16, 32, 32, 3, 2),
+    Case(Kernel.CLIP, 16, 16, 32, 32),
+]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """`rate`: work per cycle; `share`: of what the instruction set allows these cores."""
+
+    kernel: str
+    shape: str
+    cores: int
+    cycles: int
+    rate: float
+    share: float
+    equal: bool
+
+
+def cases_header(cases: Sequence[Case]) -> str:
+    kinds = ", ".join(f"BENCH_{kernel.name}" for kernel in Kernel)
+    rows = "".join(f"  {case.c_initializer()},\n" for case in cases)
+    return f"enum {{ {kinds} }};\n\nstatic const bench_case_t bench_cases[] = {{\n{rows}}};\n"
+
+
+def run(command: Sequence[str | Path]) -> str:
+    """What the program printed; ClickException with the end of it if it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise click.ClickException(f"{command[0]} failed:\n{(done.stdout + done.stderr)[-2000:]}")
+    return done.stdout
+
+
+def simulate(folder: Path, cases: Sequence[Case], kernels: str) -> str:
+    """Build the program with these kernels in `folder`, run it and return its lines."""
+    (folder / "cases.h").write_text(cases_header(cases))
+    toolchain = HERE.parent / "runtime/cmake/pulp_open.cmake"
+    build, work = folder / "build", folder / "work"
+    run([
+        build_tool("cmake"), "-S", HERE / "kernels", "-B", build, "-G", "Ninja",
+        f"-DCMAKE_MAKE_PROGRAM={build_tool('ninja')}", f"-DCMAKE_TOOLCHAIN_FILE={toolchain.resolve()}",
+        f"-DPULP_KERNELS={kernels}", f"-DCASES_DIR={folder.resolve()}",
+    ])  # fmt: skip
+    run([build_tool("ninja"), "-C", build])
+    work.mkdir()
+    options = [f"--binary={(build / 'bench').resolve()}", f"--work-dir={work.resolve()}"]
+    return run([find_gvsoc(), "--target=pulp-open", *options, "run"])
+
+
+def measurement(case: Case, cycles: int, *, equal: bool) -> Measurement:
+    rate = case.work / cycles
+    limit = CORE_LIMIT[case.kernel] * case.cores
+    return Measurement(case.kernel.value, str(case), case.cores, cycles, rate, rate / limit, equal)
+
+
+def parse(printed: str, cases: Sequence[Case]) -> list[Measurement]:
+    """The program's lines `index cycles equal`; ClickException if a case is missing."""
+    found = []
+    for line in printed.splitlines():
+        words = line.split()
+        if len(words) == 3 and all(word.isdigit() for word in words):
+            index, cycles, equal = map(int, words)
+            found.append(measurement(cases[index], cycles, equal=bool(equal)))
+    if len(found) != len(cases):
+        raise click.ClickException(f"{len(found)} of {len(cases)} cases were measured:\n{printed[-2000:]}")
+    return found
+
+
+def table(measurements: Sequence[Measurement]) -> Table:
+    result = Table("kernel", "shape", "cores", "cycles", "MAC or elements/cycle", "of limit", "result")
+    for m in measurements:
+        verdict = "equal" if m.equal else "[red]WRONG"
+        row = (m.kernel, m.shape, str(m.cores), f"{m.cycles:,}", f"{m.rate:.2f}", f"{m.share:.0%}", verdict)
+        result.add_row(*row)
+    return result
+
+
+@click.command()
+@click.option("--kernels", type=click.Choice(["xpulpv2", "portable"]), default="xpulpv2", show_default=True)
+@click.option("--only", type=click.Choice([kernel.value for kernel in Kernel]), multiple=True, help="These kernels.")
+@click.option("--json", "result", type=click.Path(path_type=Path), default=RESULT, show_default=True)
+def main(kernels: str, only: tuple[str, ...], result: Path) -> None:
+    """Measure the kernels on GVSoC."""
+    cases = [case for case in CASES if not only or case.kernel.value in only]
+    with TemporaryDirectory() as folder:
+        measurements = parse(simulate(Path(folder), cases, kernels), cases)
+    Console().print(table(measurements))
+    result.parent.mkdir(parents=True, exist_ok=True)
+    result.write_text(json.dumps([asdict(m) for m in measurements], indent=2) + "\n")
+    if not all(m.equal for m in measurements):
+        raise click.ClickException("a kernel's result differs from the portable kernel's")
+
+
+if __name__ == "__main__":
+    main()

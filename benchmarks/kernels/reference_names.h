@@ -1,0 +1,21 @@
+/* Included before everything else when the portable kernels are compiled a second time. */
+#ifndef PULP_REFERENCE_NAMES_H
+#define PULP_REFERENCE_NAMES_H
+
+#define pulp_nn_conv_Ho_parallel ref_pulp_nn_conv_Ho_parallel
+#define pulp_nn_conv_HoWo_parallel ref_pulp_nn_conv_HoWo_parallel
+#define pulp_nn_conv_Co_parallel ref_pulp_nn_conv_Co_parallel
+#define pulp_nn_pointwise_Ho_parallel ref_pulp_nn_pointwise_Ho_parallel
+#define pulp_nn_pointwise_HoWo_parallel ref_pulp_nn_pointwise_HoWo_parallel
+#define pulp_nn_pointwise_Co_parallel ref_pulp_nn_pointwise_Co_parallel
+#define pulp_depthwise ref_pulp_depthwise
+#define pulp_depthwise_wide ref_pulp_depthwise_wide
+#define pulp_nn_linear ref_pulp_nn_linear
+#define pulp_nn_linear_out_32 ref_pulp_nn_linear_out_32
+#define pulp_add ref_pulp_add
+#define pulp_clip ref_pulp_clip
+#define pulp_avgpool ref_pulp_avgpool
+#define pulp_maxpool ref_pulp_maxpool
+#define pulp_nn_maxpool ref_pulp_nn_maxpool
+
+#endif

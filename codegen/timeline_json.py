@@ -1,0 +1,101 @@
+"""Timelines as text: a compact form for packages, and the trace format of Chrome and Perfetto."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tvm_pulp.codegen.timeline import Event, Lane, LayerSpan, Timeline, Work
+from tvm_pulp.errors import PlanError
+
+VERSION = 1
+
+LANE_NAMES = {Lane.CORES: "cores", Lane.DMA_IN: "DMA L2 → L1", Lane.DMA_OUT: "DMA L1 → L2"}
+WORK_NAMES = {
+    Work.COMPUTE: "compute",
+    Work.LOAD_X: "load input",
+    Work.LOAD_PARAMS: "load parameters",
+    Work.STORE_Y: "store output",
+}
+
+
+def timeline_to_json(timeline: Timeline) -> str:
+    """The timeline's text; a layer is an object with its events, each `[work, step, start, cycles]` where
+    `start` counts from the layer's."""
+    events: dict[int, list[list[Any]]] = {index: [] for index in range(len(timeline.layers))}
+    for event in timeline.events:
+        start = event.start - timeline.layers[event.layer].start
+        events[event.layer].append([event.work.value, event.step, start, event.cycles])
+    layers = [
+        {
+            "layer": span.layer,
+            "start": span.start,
+            "cycles": span.cycles,
+            "steps": [step - span.start for step in span.steps],
+            "events": events[index],
+        }
+        for index, span in enumerate(timeline.layers)
+    ]
+    lines = ",\n  ".join(json.dumps(layer, separators=(",", ":")) for layer in layers)
+    header = f'"version": {VERSION},\n "region": {json.dumps(timeline.region)}'
+    return f'{{{header},\n "layers": [\n  {lines}\n ]}}\n'
+
+
+def timeline_from_json(text: str) -> Timeline:
+    """The timeline of a text that `timeline_to_json` wrote. Raises PlanError if it is anything else."""
+    try:
+        body = json.loads(text)
+        if body["version"] != VERSION:
+            raise PlanError(f"version {body['version']} of the format, expected {VERSION}", where="timeline")
+        layers = body["layers"]
+        spans = tuple(_read_span(layer) for layer in layers)
+        events = tuple(
+            event for index, layer in enumerate(layers) for event in _read_events(index, layer, spans[index])
+        )
+        return Timeline(str(body["region"]), spans, events)
+    except (ValueError, KeyError, TypeError) as error:
+        raise PlanError(f"not what was written ({error!r})", where="timeline") from error
+
+
+def _read_span(layer: Any) -> LayerSpan:
+    start = int(layer["start"])
+    steps = tuple(start + int(step) for step in layer["steps"])
+    return LayerSpan(str(layer["layer"]), start, int(layer["cycles"]), steps)
+
+
+def _read_events(index: int, layer: Any, span: LayerSpan) -> Iterator[Event]:
+    for work, step, start, cycles in layer["events"]:
+        yield Event(Work(work), index, int(step), span.start + int(start), int(cycles))
+
+
+def timeline_to_trace(timelines: Sequence[Timeline]) -> str:
+    """Chrome's trace event format, which chrome://tracing and Perfetto open: a process for each region, a
+    thread for its layers and one for each lane. A cycle is shown as a microsecond."""
+    events = [event for pid, timeline in enumerate(timelines) for event in _trace_events(pid, timeline)]
+    lines = ",\n".join(json.dumps(event, ensure_ascii=False, separators=(",", ":")) for event in events)
+    other = '"otherData": {"unit": "1 us is 1 predicted cycle"}'
+    return f'{{"displayTimeUnit": "ns", {other}, "traceEvents": [\n{lines}\n]}}\n'
+
+
+def _trace_events(pid: int, timeline: Timeline) -> Iterator[dict[str, Any]]:
+    yield _meta(pid, "process_name", timeline.region)
+    threads = {lane: tid for tid, lane in enumerate(Lane, start=1)}
+    for tid, name in enumerate(["layers", *(LANE_NAMES[lane] for lane in Lane)]):
+        yield {**_meta(pid, "thread_name", name), "tid": tid}
+        yield {**_meta(pid, "thread_sort_index", tid, key="sort_index"), "tid": tid}
+    for span in timeline.layers:
+        place = {"pid": pid, "tid": 0}
+        yield {**place, **_slice(span.layer, span.start, span.cycles), "args": {"steps": len(span.steps)}}
+    for event in timeline.events:
+        place = {"pid": pid, "tid": threads[event.lane]}
+        step: dict[str, Any] = {"layer": timeline.layers[event.layer].layer, "step": event.step}
+        yield {**place, **_slice(WORK_NAMES[event.work], event.start, event.cycles), "args": step}
+
+
+def _meta(pid: int, kind: str, value: Any, key: str = "name") -> dict[str, Any]:
+    return {"ph": "M", "pid": pid, "name": kind, "args": {key: value}}
+
+
+def _slice(name: str, start: int, cycles: int) -> dict[str, Any]:
+    return {"ph": "X", "name": name, "ts": start, "dur": cycles}

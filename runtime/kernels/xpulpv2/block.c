@@ -1,0 +1,77 @@
+/* pulp_block_*: what block_asm.S does, in C. */
+#include "block.h"
+
+#include "xpulp.h"
+
+#if !XPULP_ASM
+
+typedef struct {
+  const uint8_t *x;
+  const int8_t *w;
+  uint8_t *out;
+  uint32_t channel;
+} place_t;
+
+static void store_pixel(const pulp_block_t *b, uint32_t channel, const int32_t *acc, uint8_t *out) {
+  uint32_t word = 0;
+  for (unsigned i = 0; i < BLOCK_CHANNELS; i++) {
+    word |= xp_requant(acc[i], b->k[channel + i], b->lambda[channel + i], b->shift) << (8 * i);
+  }
+  xp_store(out + channel, word);
+}
+
+typedef int32_t accumulators_t[BLOCK_PIXELS][BLOCK_CHANNELS];
+
+/* Leaves the next block's weights in the place. */
+static void accumulate(const pulp_block_t *b, place_t *at, int pixels, accumulators_t acc) {
+  memset(acc, 0, sizeof(accumulators_t));
+  const uint8_t *x = at->x;
+  for (uint32_t row = 0; row < b->rows; row++, x += b->x_skip, at->w += b->w_skip) {
+    for (uint32_t word = 0; word < b->words; word++, x += 4, at->w += 4) {
+      for (int p = 0; p < pixels; p++) {
+        for (int c = 0; c < BLOCK_CHANNELS; c++) {
+          acc[p][c] = xp_sdotusp(acc[p][c], xp_load(x + p * b->x_stride), xp_load(at->w + c * b->w_stride));
+        }
+      }
+    }
+  }
+  at->w += b->w_step;
+}
+
+static void one_block(const pulp_block_t *b, place_t *at, int pixels) {
+  accumulators_t acc;
+  accumulate(b, at, pixels, acc);
+  for (int p = 0; p < pixels; p++) {
+    store_pixel(b, at->channel, acc[p], at->out + p * b->out_stride);
+  }
+}
+
+static void all_blocks(const pulp_block_t *b, int pixels) {
+  place_t at = {b->x, b->w, b->out, 0};
+  for (uint32_t group = 0; group < b->groups; group++) {
+    at.w = b->w;
+    for (at.channel = 0; at.channel < BLOCK_CHANNELS * b->blocks; at.channel += BLOCK_CHANNELS) {
+      one_block(b, &at, pixels);
+    }
+    at.x += pixels * b->x_stride;
+    at.out += pixels * b->out_stride;
+  }
+}
+
+static void raw(const pulp_block_t *b, int pixels) {
+  place_t at = {b->x, b->w, b->out, 0};
+  accumulators_t acc;
+  accumulate(b, &at, pixels, acc);
+  memcpy(b->out, acc, (size_t)pixels * sizeof acc[0]);
+}
+
+void pulp_block_1(const pulp_block_t *block) { all_blocks(block, 1); }
+void pulp_block_2(const pulp_block_t *block) { all_blocks(block, 2); }
+void pulp_block_3(const pulp_block_t *block) { all_blocks(block, 3); }
+void pulp_block_4(const pulp_block_t *block) { all_blocks(block, 4); }
+void pulp_block_raw_1(const pulp_block_t *block) { raw(block, 1); }
+void pulp_block_raw_2(const pulp_block_t *block) { raw(block, 2); }
+void pulp_block_raw_3(const pulp_block_t *block) { raw(block, 3); }
+void pulp_block_raw_4(const pulp_block_t *block) { raw(block, 4); }
+
+#endif

@@ -1,0 +1,286 @@
+/* pulp_block_*: 4 output channels x n pixels at a time, see block.h. */
+#if defined(__riscv)
+#include "xpulp.S.h"
+
+/* Offsets in pulp_block_t, of which the stack frame holds a copy, too. */
+#define X 0
+#define W 4
+#define OUT 8
+#define K 12
+#define LAMBDA 16
+#define BLOCKS 20
+#define GROUPS 24
+#define X_STRIDE 28
+#define W_STRIDE 32
+#define X_BACK 36
+#define W_BACK 40
+#define WORDS 44
+#define ROWS 48
+#define X_SKIP 52
+#define W_SKIP 56
+#define W_STEP 60
+#define OUT_STRIDE 64
+#define SHIFT 68
+
+/* Further places in the frame: the address of the pulp_block_t, the group's first output, saved registers. */
+#define BLOCK_AT 72
+#define OUT_FIRST 76
+#define SAVED 80
+#define FRAME_SIZE 144
+
+#define x a4
+#define w a5
+#define x_stride a6
+#define w_stride a7
+#define x_back t6
+#define w_back ra
+
+/* Products of the pixel word in \px with the weights in t0..t3. */
+.macro DOTS px, a0, a1, a2, a3
+  SDOTUSP_B(\a0, \px, t0)
+  SDOTUSP_B(\a1, \px, t1)
+  SDOTUSP_B(\a2, \px, t2)
+  SDOTUSP_B(\a3, \px, t3)
+.endm
+
+.macro WEIGHTS
+  LW_INC(t0, w, w_stride)
+  LW_INC(t1, w, w_stride)
+  LW_INC(t2, w, w_stride)
+  LW_INC(t3, w, w_back)
+.endm
+
+.macro ZERO regs:vararg
+  .irp reg, \regs
+  li \reg, 0
+  .endr
+.endm
+
+.macro SAVE op, regs:vararg
+  .set place, SAVED
+  .irp reg, \regs
+  \op \reg, place(sp)
+  .set place, place + 4
+  .endr
+.endm
+
+/* The accumulators of one channel, requantized: k in x, lambda in t4, shift in t2. */
+.macro REQUANT regs:vararg
+  LW_INC_I(x, t0, 4)
+  LW_INC_I(t4, t1, 4)
+  .irp reg, \regs
+  mul \reg, \reg, x
+  .endr
+  .irp reg, \regs
+  ADD_N(\reg, t4, t2)
+  .endr
+  .irp reg, \regs
+  CLIP_U8(\reg, \reg)
+  .endr
+.endm
+
+/* Four channels of a pixel as a word; t3: where, t5: distance to the next pixel's. */
+.macro STORE a0, a1, a2, a3
+  PACKLO_B(\a0, \a1, \a0)
+  PACKHI_B(\a0, \a3, \a2)
+  SW_INC(\a0, t3, t5)
+.endm
+
+/* Four accumulators; t3: where. */
+.macro STORE_RAW regs:vararg
+  .irp reg, \regs
+  SW_INC_I(\reg, t3, 4)
+  .endr
+.endm
+
+.macro BLOCK name, n, length
+  .text
+  .balign 16
+  .globl \name
+  .type \name, @function
+\name:
+  addi sp, sp, -FRAME_SIZE
+  SAVE sw, ra, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
+  lw s0, X(a0)
+  lw s1, OUT(a0)
+  lw s2, GROUPS(a0)
+  lw s3, X_STRIDE(a0)
+  lw s4, W_STRIDE(a0)
+  lw s5, X_BACK(a0)
+  lw s6, W_BACK(a0)
+  lw s7, WORDS(a0)
+  lw s8, ROWS(a0)
+  lw s9, X_SKIP(a0)
+  lw s10, W_SKIP(a0)
+  lw s11, W_STEP(a0)
+  lw t0, OUT_STRIDE(a0)
+  lw t1, SHIFT(a0)
+  sw a0, BLOCK_AT(sp)
+  sw s0, X(sp)
+  sw s1, OUT_FIRST(sp)
+  sw s2, GROUPS(sp)
+  sw s7, WORDS(sp)
+  sw s8, ROWS(sp)
+  sw s9, X_SKIP(sp)
+  sw s10, W_SKIP(sp)
+  sw s11, W_STEP(sp)
+  sw t0, OUT_STRIDE(sp)
+  sw t1, SHIFT(sp)
+  mv x_stride, s3
+  mv w_stride, s4
+  mv x_back, s5
+  mv w_back, s6
+10: /* for each group of pixels */
+  lw t0, BLOCK_AT(sp)
+  lw t1, OUT_FIRST(sp)
+  lw w, W(t0)
+  lw t2, K(t0)
+  lw t3, LAMBDA(t0)
+  lw t4, BLOCKS(t0)
+  sw t1, OUT(sp)
+  sw t2, K(sp)
+  sw t3, LAMBDA(sp)
+  sw t4, BLOCKS(sp)
+20: /* for each block of channels */
+  lw t0, ROWS(sp)
+  lw x, X(sp)
+  ZERO s0, s1, s2, s3
+  .if \n > 1
+  ZERO s4, s5, s6, s7
+  .endif
+  .if \n > 2
+  ZERO s8, s9, s10, s11
+  .endif
+  .if \n > 3
+  ZERO a0, a1, a2, a3
+  .endif
+  .balign 4
+  .option push
+  .option norvc
+  LOOP(1, t0, 6 + \length)
+  lw t0, WORDS(sp)
+  LOOP(0, t0, \length)
+  .if \n == 1
+  LW_INC(t4, x, x_back)
+  WEIGHTS
+  DOTS t4, s0, s1, s2, s3
+  .else
+  WEIGHTS
+  LW_INC(t4, x, x_stride)
+  .if \n == 2
+  LW_INC(t5, x, x_back)
+  DOTS t4, s0, s1, s2, s3
+  DOTS t5, s4, s5, s6, s7
+  .else
+  LW_INC(t5, x, x_stride)
+  DOTS t4, s0, s1, s2, s3
+  .if \n == 3
+  LW_INC(t4, x, x_back)
+  DOTS t5, s4, s5, s6, s7
+  DOTS t4, s8, s9, s10, s11
+  .else
+  LW_INC(t4, x, x_stride)
+  DOTS t5, s4, s5, s6, s7
+  LW_INC(t5, x, x_back)
+  DOTS t4, s8, s9, s10, s11
+  DOTS t5, a0, a1, a2, a3
+  .endif
+  .endif
+  .endif
+  lw t0, X_SKIP(sp)
+  lw t1, W_SKIP(sp)
+  add x, x, t0
+  add w, w, t1
+  .option pop
+  .if RAW
+  lw t3, OUT(sp)
+  lw t2, W_STEP(sp)
+  STORE_RAW s0, s1, s2, s3
+  .if \n > 1
+  STORE_RAW s4, s5, s6, s7
+  .endif
+  .if \n > 2
+  STORE_RAW s8, s9, s10, s11
+  .endif
+  .if \n > 3
+  STORE_RAW a0, a1, a2, a3
+  .endif
+  sw t3, OUT(sp)
+  .else
+  lw t0, K(sp)
+  lw t1, LAMBDA(sp)
+  lw t2, SHIFT(sp)
+  lw t3, OUT(sp)
+  .if \n == 1
+  REQUANT s0
+  REQUANT s1
+  REQUANT s2
+  REQUANT s3
+  .elseif \n == 2
+  REQUANT s0, s4
+  REQUANT s1, s5
+  REQUANT s2, s6
+  REQUANT s3, s7
+  .elseif \n == 3
+  REQUANT s0, s4, s8
+  REQUANT s1, s5, s9
+  REQUANT s2, s6, s10
+  REQUANT s3, s7, s11
+  .else
+  REQUANT s0, s4, s8, a0
+  REQUANT s1, s5, s9, a1
+  REQUANT s2, s6, s10, a2
+  REQUANT s3, s7, s11, a3
+  .endif
+  lw t5, OUT_STRIDE(sp)
+  lw t2, W_STEP(sp)
+  addi t4, t3, 4
+  sw t4, OUT(sp)
+  sw t0, K(sp)
+  sw t1, LAMBDA(sp)
+  STORE s0, s1, s2, s3
+  .if \n > 1
+  STORE s4, s5, s6, s7
+  .endif
+  .if \n > 2
+  STORE s8, s9, s10, s11
+  .endif
+  .if \n > 3
+  STORE a0, a1, a2, a3
+  .endif
+  .endif
+  lw t0, BLOCKS(sp)
+  add w, w, t2
+  addi t0, t0, -1
+  sw t0, BLOCKS(sp)
+  bnez t0, 20b
+  lw t0, GROUPS(sp)
+  lw t1, OUT_FIRST(sp)
+  lw t2, OUT_STRIDE(sp)
+  lw t3, X(sp)
+  addi t0, t0, -1
+  slli t2, t2, 2
+  slli t4, x_stride, 2
+  add t1, t1, t2
+  add t3, t3, t4
+  sw t0, GROUPS(sp)
+  sw t1, OUT_FIRST(sp)
+  sw t3, X(sp)
+  bnez t0, 10b
+  SAVE lw, ra, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
+  addi sp, sp, FRAME_SIZE
+  ret
+  .size \name, . - \name
+.endm
+
+.set RAW, 0
+BLOCK pulp_block_1, 1, 9
+BLOCK pulp_block_2, 2, 14
+BLOCK pulp_block_3, 3, 19
+BLOCK pulp_block_4, 4, 24
+.set RAW, 1
+BLOCK pulp_block_raw_1, 1, 9
+BLOCK pulp_block_raw_2, 2, 14
+BLOCK pulp_block_raw_3, 3, 19
+BLOCK pulp_block_raw_4, 4, 24
+#endif

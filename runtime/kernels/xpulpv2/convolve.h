@@ -1,0 +1,20 @@
+/* A convolution and the pixels and channels that the calling core computes of it. */
+#ifndef PULP_CONVOLVE_H
+#define PULP_CONVOLVE_H
+
+#include "multiply.h"
+#include "pulp_kernels.h"
+
+typedef struct {
+  const uint8_t *in;
+  uint8_t *im2col, *out;
+  const int8_t *weight;
+  pulp_window_t window;
+  pulp_filters_t filters;
+} pulp_convolution_t;
+
+/* Output pixels, counted row by row, of a convolution whose input channels are whole words or whose kernel is
+ * 1x1; im2col isn't used. */
+void pulp_convolve_direct(const pulp_convolution_t *convolution, pulp_share_t pixels);
+
+#endif

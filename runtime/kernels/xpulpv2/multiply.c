@@ -1,0 +1,206 @@
+/* Blocks of 4 channels x 4 pixels, then what is left over. */
+#include "multiply.h"
+
+#include <stddef.h>
+
+#include "block.h"
+#include "xpulp.h"
+
+/* The last 1 to 3 pixels, behind `done` others. */
+static void last_pixels(pulp_block_t *block, uint32_t done, uint32_t pixels) {
+  block->x += (int32_t)done * block->x_stride;
+  block->out += (int32_t)done * block->out_stride;
+  block->x_back = 4 - ((int32_t)pixels - 1) * block->x_stride;
+  block->groups = 1;
+  if (pixels == 3) {
+    pulp_block_3(block);
+  } else if (pixels == 2) {
+    pulp_block_2(block);
+  } else {
+    pulp_block_1(block);
+  }
+}
+
+/* All whole blocks of channels; returns the first channel that is left. */
+static uint32_t multiply_blocks(const pulp_filters_t *f, const pulp_segments_t *s, const uint8_t *x,
+                                const int8_t *w, uint8_t *out, uint32_t pixels) {
+  const uint32_t channel = f->channels.begin, blocks = (f->channels.end - channel) / BLOCK_CHANNELS;
+  if (blocks == 0) {
+    return channel;
+  }
+  const int32_t segment = 4 * (int32_t)s->words + s->w_skip;
+  pulp_block_t block = {x,
+                        w + (int32_t)channel * s->w_stride,
+                        out + channel,
+                        f->output.k + channel,
+                        f->output.lambda + channel,
+                        blocks,
+                        pixels / BLOCK_PIXELS,
+                        s->x_stride,
+                        s->w_stride,
+                        4 - (BLOCK_PIXELS - 1) * s->x_stride,
+                        4 - (BLOCK_CHANNELS - 1) * s->w_stride,
+                        s->words,
+                        s->rows,
+                        s->x_skip,
+                        s->w_skip,
+                        BLOCK_CHANNELS * s->w_stride - (int32_t)s->rows * segment,
+                        (int32_t)f->out_stride,
+                        f->output.shift};
+  if (block.groups > 0) {
+    pulp_block_4(&block);
+  }
+  const uint32_t done = BLOCK_PIXELS * block.groups;
+  if (done < pixels) {
+    last_pixels(&block, done, pixels - done);
+  }
+  return channel + BLOCK_CHANNELS * blocks;
+}
+
+/* Any bias and output stage. */
+static uint8_t output(const pulp_filters_t *f, int32_t acc, uint32_t channel) {
+  if (f->wide_k != NULL) {
+    return (uint8_t)xp_requant_wide(acc, f->wide_k[channel], f->wide_lambda[channel], f->output.shift);
+  }
+  return pulp_nn_output(&f->output, f->bias ? acc + f->bias[channel] : acc, channel);
+}
+
+/* The sums of one block of channels for up to 4 pixels, pixel by pixel; the tails aside. */
+static void accumulate(const pulp_segments_t *s, const uint8_t *x, const int8_t *w, uint32_t pixels,
+                       int32_t *acc) {
+  if (s->words == 0 || s->rows == 0) {
+    for (uint32_t i = 0; i < pixels * BLOCK_CHANNELS; i++) {
+      acc[i] = 0;
+    }
+    return;
+  }
+  const pulp_block_t block = {.x = x,
+                              .w = w,
+                              .out = (uint8_t *)acc,
+                              .blocks = 1,
+                              .groups = 1,
+                              .x_stride = s->x_stride,
+                              .w_stride = s->w_stride,
+                              .x_back = 4 - ((int32_t)pixels - 1) * s->x_stride,
+                              .w_back = 4 - (BLOCK_CHANNELS - 1) * s->w_stride,
+                              .words = s->words,
+                              .rows = s->rows,
+                              .x_skip = s->x_skip,
+                              .w_skip = s->w_skip};
+  if (pixels == 4) {
+    pulp_block_raw_4(&block);
+  } else if (pixels == 3) {
+    pulp_block_raw_3(&block);
+  } else if (pixels == 2) {
+    pulp_block_raw_2(&block);
+  } else {
+    pulp_block_raw_1(&block);
+  }
+}
+
+/* Adds the products of the tails. */
+static void add_tails(const pulp_segments_t *s, const uint8_t *x, const int8_t *w, uint32_t pixels,
+                      int32_t *acc) {
+  for (uint32_t i = 0; i < pixels * BLOCK_CHANNELS; i++) {
+    const uint8_t *const x_tail = x + (int32_t)(i / BLOCK_CHANNELS) * s->x_stride + 4 * s->words;
+    const int8_t *const w_tail = w + (int32_t)(i % BLOCK_CHANNELS) * s->w_stride + 4 * s->words;
+    for (uint32_t tail = 0; tail < s->tail; tail++) {
+      acc[i] += x_tail[tail] * w_tail[tail];
+    }
+  }
+}
+
+/* One block of channels for up to 4 pixels, of which `x` is the first. */
+static void multiply_any(const pulp_filters_t *f, const pulp_segments_t *s, const uint8_t *x, const int8_t *w,
+                         uint8_t *out, uint32_t pixels, uint32_t channel) {
+  int32_t acc[BLOCK_PIXELS * BLOCK_CHANNELS];
+  accumulate(s, x, w, pixels, acc);
+  if (s->tail > 0) {
+    add_tails(s, x, w, pixels, acc);
+  }
+  for (uint32_t c = 0; c < BLOCK_CHANNELS; c++, channel++) {
+    if (f->wide_k != NULL) {
+      const int64_t k = f->wide_k[channel], lambda = f->wide_lambda[channel];
+      for (uint32_t pixel = 0; pixel < pixels; pixel++) {
+        const int32_t sum = acc[BLOCK_CHANNELS * pixel + c];
+        out[pixel * f->out_stride + channel] = (uint8_t)xp_requant_wide(sum, k, lambda, f->output.shift);
+      }
+    } else {
+      for (uint32_t pixel = 0; pixel < pixels; pixel++) {
+        out[pixel * f->out_stride + channel] = output(f, acc[BLOCK_CHANNELS * pixel + c], channel);
+      }
+    }
+  }
+}
+
+/* All whole blocks of channels from `channel` on; returns the first channel that is left. */
+static uint32_t multiply_any_blocks(const pulp_filters_t *f, const pulp_segments_t *s, const uint8_t *x,
+                                    const int8_t *w, uint8_t *out, uint32_t pixels, uint32_t channel) {
+  for (; channel + BLOCK_CHANNELS <= f->channels.end; channel += BLOCK_CHANNELS) {
+    for (uint32_t pixel = 0; pixel < pixels; pixel += BLOCK_PIXELS) {
+      const uint32_t count = pixels - pixel < BLOCK_PIXELS ? pixels - pixel : BLOCK_PIXELS;
+      multiply_any(f, s, x + (int32_t)pixel * s->x_stride, w + (int32_t)channel * s->w_stride,
+                   out + pixel * f->out_stride, count, channel);
+    }
+  }
+  return channel;
+}
+
+/* The product of one pixel with one channel. */
+static int32_t product(const pulp_segments_t *s, const uint8_t *x, const int8_t *w) {
+  int32_t acc = 0;
+  for (uint32_t row = 0; row < s->rows; row++) {
+    acc = xp_dot_words(x, w, s->words, acc);
+    x += 4 * s->words;
+    w += 4 * s->words;
+    for (uint32_t i = 0; i < s->tail; i++) {
+      acc += x[i] * w[i];
+    }
+    x += s->x_skip;
+    w += s->w_skip;
+  }
+  return acc;
+}
+
+/* The last 1 to 3 channels. */
+static void multiply_channels(const pulp_filters_t *f, const pulp_segments_t *s, const uint8_t *x,
+                              const int8_t *w, uint8_t *out, uint32_t pixels, uint32_t channel) {
+  for (; channel < f->channels.end; channel++) {
+    for (uint32_t pixel = 0; pixel < pixels; pixel++) {
+      const int32_t acc = product(s, x + (int32_t)pixel * s->x_stride, w + (int32_t)channel * s->w_stride);
+      out[pixel * f->out_stride + channel] = output(f, acc, channel);
+    }
+  }
+}
+
+/* True if the blocks' output stage is what is asked for. */
+static int requantizes(const pulp_filters_t *f) {
+  return f->bias == NULL && f->wide_k == NULL && f->output.relu && f->output.batch_norm;
+}
+
+void pulp_multiply(const pulp_filters_t *f, const pulp_segments_t *s, const uint8_t *x, const int8_t *w,
+                   uint8_t *out, uint32_t pixels) {
+  uint32_t channel = f->channels.begin;
+  if (requantizes(f) && s->tail == 0 && s->words > 0 && s->rows > 0) {
+    channel = multiply_blocks(f, s, x, w, out, pixels);
+  }
+  if (channel < f->channels.end) {
+    channel = multiply_any_blocks(f, s, x, w, out, pixels, channel);
+    multiply_channels(f, s, x, w, out, pixels, channel);
+  }
+}
+
+void pulp_multiply_padded(const pulp_filters_t *f, uint32_t length, const uint8_t *x, const int8_t *w,
+                          uint8_t *out, uint32_t pixels) {
+  const int32_t padded = (int32_t)((length + 3) & ~3u);
+  const pulp_segments_t blocks = {(uint32_t)padded / 4, 1, 0, padded, (int32_t)length, 0, 0};
+  const pulp_segments_t exact = {length / 4, 1, length % 4, padded, (int32_t)length, 0, 0};
+  uint32_t channel = f->channels.begin;
+  if (requantizes(f)) {
+    channel = multiply_blocks(f, &blocks, x, w, out, pixels);
+  }
+  if (channel < f->channels.end) {
+    channel = multiply_any_blocks(f, &exact, x, w, out, pixels, channel);
+    multiply_channels(f, &exact, x, w, out, pixels, channel);
+  }
+}

@@ -1,0 +1,36 @@
+/* Windows times filters: what convolution, pointwise and linear kernels have in common. */
+#ifndef PULP_MULTIPLY_H
+#define PULP_MULTIPLY_H
+
+#include <stdint.h>
+
+#include "../portable/requant.h"
+#include "../portable/share.h"
+
+/* A window is `rows` segments of `words` words and, if there is one segment, `tail` more bytes; see block.h.
+ */
+typedef struct {
+  uint32_t words, rows, tail;
+  int32_t x_stride, w_stride, x_skip, w_skip;
+} pulp_segments_t;
+
+typedef struct {
+  const int8_t *bias; /* or NULL */
+  pulp_nn_output_t output;
+  const int64_t *wide_k, *wide_lambda; /* or NULL; then `output` has only the shift */
+  uint32_t out_stride;                 /* bytes from a pixel's outputs to the next pixel's */
+  pulp_share_t channels;               /* the calling core's */
+} pulp_filters_t;
+
+/* Outputs of some pixels: the windows at `x`, the weights of channel 0 at `w`, the first pixel's channel 0
+ * at `out`. */
+void pulp_multiply(const pulp_filters_t *filters, const pulp_segments_t *segments, const uint8_t *x,
+                   const int8_t *w, uint8_t *out, uint32_t pixels);
+
+/* The same for windows of `length` bytes, one after the other from `x` on (word-aligned), each padded with
+ * zeros to whole words. The weights are not padded: up to 3 bytes behind the last are read and have no
+ * effect. */
+void pulp_multiply_padded(const pulp_filters_t *filters, uint32_t length, const uint8_t *x, const int8_t *w,
+                          uint8_t *out, uint32_t pixels);
+
+#endif

@@ -1,0 +1,24 @@
+/* XpulpV2 instructions for assembly; increments of loads and stores are registers, those of the I forms
+ * numbers. */
+#ifndef PULP_XPULP_S_H
+#define PULP_XPULP_S_H
+
+#define LW_INC(rd, base, inc) .insn r 0x0b, 7, 0x10, rd, base, inc
+#define LHU_INC(rd, base, inc) .insn r 0x0b, 7, 0x28, rd, base, inc
+#define LW_INC_I(rd, base, inc) .insn i 0x0b, 2, rd, inc(base)
+#define SW_INC(src, base, inc) .insn r 0x2b, 6, 0, inc, base, src
+#define SW_INC_I(src, base, inc) .insn s 0x2b, 2, src, inc(base)
+#define SH_INC(src, base, inc) .insn r 0x2b, 5, 0, inc, base, src
+#define DOTUSP_B(rd, u, s) .insn r 0x57, 1, 0x44, rd, u, s
+#define SDOTUSP_B(rd, u, s) .insn r 0x57, 1, 0x54, rd, u, s
+#define SHUFFLE2_B(rd, a, mask) .insn r 0x57, 1, 0x64, rd, a, mask
+#define PACK_H(rd, high, low) .insn r 0x57, 0, 0x68, rd, high, low
+#define PACKHI_B(rd, b3, b2) .insn r 0x57, 1, 0x6c, rd, b3, b2
+#define PACKLO_B(rd, b1, b0) .insn r 0x57, 1, 0x70, rd, b1, b0
+#define ADD_N(rd, a, shift) .insn r 0x5b, 2, 0x20, rd, a, shift
+#define CLIP_U8(rd, a) .insn r 0x33, 2, 0x0a, rd, a, x9
+/* Repeats the next `words` 4-byte instructions, which begin 4-byte aligned, `count` (a register, at least 1)
+ * times. Level 0 lies inside level 1 and must not end with the same instruction. */
+#define LOOP(level, count, words) .insn i 0x7b, 4, x##level, count, 2 * (words)
+
+#endif

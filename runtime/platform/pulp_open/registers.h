@@ -1,0 +1,85 @@
+/* The registers of PULP-open that the runtime uses; pulp_open.ld says where they are. */
+#ifndef PULP_REGISTERS_H
+#define PULP_REGISTERS_H
+
+#include <stdint.h>
+
+typedef struct {
+  uint32_t reserved_0[2];
+  uint32_t fetch_enable; /* a bit for each core */
+  uint32_t reserved_1[13];
+  uint32_t boot_address[8];
+} pulp_cluster_control_t;
+
+typedef struct {
+  uint32_t config_lo, config_hi;
+  uint32_t count_lo, count_hi;
+} pulp_timer_t;
+
+#define PULP_TIMER_ENABLE 1u
+
+/* The event unit as one core of the cluster sees its own part of it. */
+typedef struct {
+  uint32_t mask; /* events that end a wait */
+  uint32_t reserved_0[9];
+  uint32_t buffer_clear;
+  uint32_t reserved_1[3];
+  uint32_t wait, wait_clear; /* a read stops the core's clock until an event of the mask is there */
+  uint32_t reserved_2[48];
+  uint32_t trigger[64]; /* software event i: a bit for each core that gets it */
+  struct {
+    uint32_t trigger_mask, status, summary, target_mask, trigger, trigger_self, trigger_wait,
+        trigger_wait_clear;
+  } barrier[9];
+} pulp_core_events_t;
+
+/* The event unit as the fabric controller sees it. */
+typedef struct {
+  uint32_t reserved_0[384];
+  uint32_t trigger[8];
+} pulp_cluster_events_t;
+
+/* Numbers of events in the masks. */
+enum { PULP_EVENT_FORK = 0, PULP_EVENT_DMA = 8, PULP_EVENT_BARRIER = 16 };
+
+typedef struct {
+  uint32_t command; /* a read allots a counter, the writes that follow are the words of commands on it */
+  uint32_t status;  /* a bit for each counter with bytes to go; a write of the bit frees the counter */
+} pulp_mchan_t;
+
+/* First word of a command: its bytes and these. */
+#define PULP_MCHAN_TO_L1 (1u << 17)
+#define PULP_MCHAN_INCREMENT (1u << 18)
+#define PULP_MCHAN_2D (1u << 19)
+#define PULP_MCHAN_EVENT (1u << 20)
+
+typedef struct {
+  uint32_t mask, mask_set, mask_clear;
+  uint32_t status, status_set, status_clear;
+} pulp_interrupts_t;
+
+extern volatile pulp_cluster_control_t pulp_cluster_control;
+extern volatile pulp_timer_t pulp_cluster_timer;
+extern volatile pulp_cluster_events_t pulp_cluster_events;
+extern volatile pulp_core_events_t pulp_core_events;
+extern volatile pulp_mchan_t pulp_mchan;
+extern volatile pulp_interrupts_t pulp_fc_interrupts;
+extern volatile uint32_t pulp_cluster_icache, pulp_fc_icache, pulp_soc_exit;
+
+/* Cycles since the program's start, mod 2^32; the fabric controller and the cluster have the same clock. */
+static inline uint32_t pulp_cycles(void) { return pulp_cluster_timer.count_lo; }
+
+/* Stops this core's clock until an event of its mask is there, and clears the event: p.elw on `wait_clear` or
+ * on a barrier's `trigger_wait_clear`. */
+static inline void pulp_wait_on(const volatile uint32_t *wait_register) {
+  uint32_t events;
+  __asm__ volatile(".insn i 0x03, 6, %0, 0(%1)" : "=r"(events) : "r"(wait_register) : "memory");
+}
+
+static inline uint32_t pulp_hart_id(void) {
+  uint32_t id;
+  __asm__("csrr %0, mhartid" : "=r"(id));
+  return id;
+}
+
+#endif

@@ -1,0 +1,137 @@
+"""The timeline: as long as the plan says, nothing at two places at once, nothing before what it needs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+
+import planned_region
+import pytest
+from layers import residual_network
+from machines import machine
+from tvm_pulp.codegen.graph import LayerGraph
+from tvm_pulp.codegen.machine import ClusterModel, DmaModel, Machine
+from tvm_pulp.codegen.plan import Plan
+from tvm_pulp.codegen.planner import plan_region
+from tvm_pulp.codegen.timeline import Event, Lane, LayerSpan, Timeline, Work, simulate
+from tvm_pulp.codegen.timeline_json import timeline_from_json, timeline_to_json, timeline_to_trace
+from tvm_pulp.errors import PlanError
+
+SLOW_DMA = replace(machine(), dma=DmaModel(bytes_per_cycle=0.0625, setup_cycles=10, row_cycles=1.0))
+
+
+@pytest.fixture(scope="module", params=[3000, 38_000])
+def planned(request: pytest.FixtureRequest) -> tuple[LayerGraph, Plan, Machine, Timeline]:
+    graph, target = residual_network(), machine(request.param)
+    plan = plan_region(graph, target)
+    return graph, plan, target, simulate(graph, plan, target)
+
+
+Planned = tuple[LayerGraph, Plan, Machine, Timeline]
+
+
+def test_layers_are_as_long_as_the_plan_says(planned: Planned) -> None:
+    _, plan, _, timeline = planned
+    assert [span.cycles for span in timeline.layers] == [layer.cycles for layer in plan.layers]
+    assert timeline.cycles == sum(layer.cycles for layer in plan.layers)
+
+
+def test_one_thing_at_a_time(planned: Planned) -> None:
+    timeline = planned[3]
+    for lanes in ((Lane.CORES,), (Lane.DMA_IN, Lane.DMA_OUT)):
+        events = sorted((e for e in timeline.events if e.lane in lanes), key=lambda e: e.start)
+        assert all(one.start + one.cycles <= other.start for one, other in pairwise(events))
+        assert events[-1].start + events[-1].cycles <= timeline.cycles
+
+
+def test_loads_before_computation_before_store(planned: Planned) -> None:
+    _, plan, _, timeline = planned
+    for index, layer in enumerate(plan.layers):
+        mine = [event for event in timeline.events if event.layer == index]
+        for step in range(len(layer.steps)):
+            (compute,) = [e for e in mine if e.step == step and e.work is Work.COMPUTE]
+            loads = [e for e in mine if e.step == step and e.lane is Lane.DMA_IN]
+            (store,) = [e for e in mine if e.step == step and e.lane is Lane.DMA_OUT]
+            assert compute.start == timeline.layers[index].steps[step]
+            assert all(load.start + load.cycles <= compute.start for load in loads)
+            assert compute.start + compute.cycles <= store.start
+
+
+def test_by_hand() -> None:
+    """A pointwise layer of two steps and an add of one, with costs that can be computed in the head."""
+    target = replace(
+        machine(cores=8),
+        dma=DmaModel(bytes_per_cycle=8, setup_cycles=10, row_cycles=1),
+        cluster=ClusterModel(conv_macs_per_cycle=1, elements_per_cycle=1, call_cycles=100),
+    )
+    timeline = simulate(planned_region.graph(), planned_region.plan(), target)
+    # x: 10 + 32 / 8 + 2 rows; parameters: 10 + 96 / 8; a step: 100 + 256 / 8; y: 10 + 64 / 8 + 2 rows
+    assert timeline.layers == (
+        LayerSpan("conv_1", 0, 38 + 132 + 132 + 20, (38, 170)),
+        LayerSpan("add_2", 322, 2 * 30 + 132 + 30, (382,)),
+    )
+    assert timeline.events == (
+        Event(Work.LOAD_X, 0, 0, 0, 16),
+        Event(Work.LOAD_PARAMS, 0, 0, 16, 22),
+        Event(Work.COMPUTE, 0, 0, 38, 132),
+        Event(Work.LOAD_X, 0, 1, 38, 16),
+        Event(Work.COMPUTE, 0, 1, 170, 132),
+        Event(Work.STORE_Y, 0, 0, 170, 20),
+        Event(Work.STORE_Y, 0, 1, 302, 20),
+        Event(Work.LOAD_X, 1, 0, 322, 60),
+        Event(Work.COMPUTE, 1, 0, 382, 132),
+        Event(Work.STORE_Y, 1, 0, 514, 30),
+    )
+    assert timeline.busy_cycles() == (
+        {Lane.CORES: 264, Lane.DMA_IN: 54, Lane.DMA_OUT: 40},
+        {Lane.CORES: 132, Lane.DMA_IN: 60, Lane.DMA_OUT: 30},
+    )
+
+
+def test_slow_transfers_make_the_cores_wait() -> None:
+    """The second step's input arrives after the first step is computed."""
+    timeline = simulate(planned_region.graph(), planned_region.plan(), SLOW_DMA)
+    first, second = timeline.layers[0].steps
+    assert second - first == 10 + 32 * 16 + 2 > timeline.events[2].cycles == 300 + -(-256 // 15)
+
+
+def test_json_and_back(planned: Planned) -> None:
+    timeline = planned[3]
+    assert timeline_from_json(timeline_to_json(timeline)) == timeline
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"version": 1', '"version": 2', "timeline: version 2 of the format, expected 1"),
+        ('"compute"', '"computer"', "timeline: not what was written (ValueError"),
+        ('"region"', '"legion"', "timeline: not what was written (KeyError('region'))"),
+        ("{", "", "timeline: not what was written (JSONDecodeError"),
+    ],
+)
+def test_no_timeline(old: str, new: str, message: str) -> None:
+    text = timeline_to_json(simulate(planned_region.graph(), planned_region.plan(), machine()))
+    with pytest.raises(PlanError) as caught:
+        timeline_from_json(text.replace(old, new, 1))
+    assert str(caught.value).startswith(message)
+
+
+def test_trace() -> None:
+    timeline = simulate(planned_region.graph(), planned_region.plan(), machine())
+    events = json.loads(timeline_to_trace([timeline, timeline]))["traceEvents"]
+    names = {(e["pid"], e.get("tid")): e["args"]["name"] for e in events if e["name"].endswith("_name")}
+    assert [names[1, tid] for tid in (None, 0, 1, 2, 3)] == [
+        "region_0",
+        "layers",
+        "cores",
+        "DMA L2 → L1",
+        "DMA L1 → L2",
+    ]
+    slices = [event for event in events if event["ph"] == "X" and event["pid"] == 1]
+    assert [(e["name"], e["ts"], e["dur"]) for e in slices if e["tid"] == 0] == [
+        (span.layer, span.start, span.cycles) for span in timeline.layers
+    ]
+    works = [(e["name"], e["args"]["layer"], e["args"]["step"]) for e in slices if e["tid"] == 1]
+    assert works == [("compute", "conv_1", 0), ("compute", "conv_1", 1), ("compute", "add_2", 0)]
+    assert sum(event["dur"] for event in slices if event["tid"] > 0) == sum(e.cycles for e in timeline.events)
