@@ -16,18 +16,21 @@ from tvm_pulp.passes.refusals import refusals_of
 
 from .report import OperatorReport
 
-OPERATORS_ATTR = "pulp_operators"  # on the module: JSON list of [name, type], in the order of the user's file
-
-_TFLITE = {
+_TFLITE_TYPES = {
+    "ADD": "Add",
+    "AVERAGE_POOL_2D": "AveragePool",
+    "CONCATENATION": "Concat",
     "CONV_2D": "Conv",
     "DEPTHWISE_CONV_2D": "Conv",
     "FULLY_CONNECTED": "Gemm",
-    "ADD": "Add",
     "MAX_POOL_2D": "MaxPool",
-    "AVERAGE_POOL_2D": "AveragePool",
+    "MEAN": "ReduceMean",
+    "MUL": "Mul",
+    "PAD": "Pad",
     "RESHAPE": "Reshape",
+    "SUB": "Sub",
 }
-"""TFLite's names of operators that ONNX calls differently."""
+OPERATORS_ATTR = "pulp_operators"  # on the module: JSON list of [name, type], in the order of the user's file
 
 
 def report_operators(
@@ -85,10 +88,7 @@ def _macs(imported: tvm.IRModule) -> Mapping[str, int]:
     """Multiply-accumulates of the convolutions and linear layers, by operator, whatever their layout."""
     found = {}
     for call in _calls(imported["main"].body):
-        if (
-            as_call(call, "nn.conv2d", "nn.conv1d", "nn.dense", "nn.matmul", "qnn.conv2d", "qnn.dense")
-            is not None
-        ):
+        if as_call(call, "nn.conv2d", "nn.conv1d", "nn.dense", "nn.matmul") is not None:
             weights = int(np.prod(shape_of(call.args[1])))
             found[operator_name(call).split(SEPARATOR)[0]] = (
                 int(np.prod(shape_of(call))) * weights // _output_channels(call)
@@ -97,14 +97,18 @@ def _macs(imported: tvm.IRModule) -> Mapping[str, int]:
 
 
 def _output_channels(call: relay.Call) -> int:
-    if not call.op.name.endswith(("conv2d", "conv1d")):
+    if "conv" not in call.op.name:
         return shape_of(call)[-1]
     return shape_of(call)[str(call.attrs.out_layout or call.attrs.data_layout).index("C")]
 
 
+def _onnx_type(kind: str) -> str:
+    """The float operator of ONNX that an operator of ONNX or TFLite is."""
+    return _TFLITE_TYPES.get(kind) or kind.removeprefix("QLinear").removeprefix("Q").removesuffix("Integer")
+
+
 def _default_reason(name: str, kind: str, remaining: set[str]) -> str:
-    plain = kind.removeprefix("QLinear").removeprefix("Q").removesuffix("Integer")
-    if _TFLITE.get(kind, plain) not in served_operators():
+    if _onnx_type(kind) not in served_operators():
         return f"there is no kernel for {kind}"
     if name not in remaining:
         return "nothing is left to do for it at run time"

@@ -144,12 +144,6 @@ def _shape(value: onnx.ValueInfoProto, path: Path, given: Sequence[int] | None) 
     return [int(size) for size in sizes]
 
 
-def _example(sizes: Sequence[int | str]) -> str:
-    """Sizes for the user to complete: the batch can only be 1, other unknown sizes stand in angle brackets."""
-    known = [1 if index == 0 and not isinstance(size, int) else size for index, size in enumerate(sizes)]
-    return ",".join(str(size) if isinstance(size, int) else f"<{size}>" for size in known)
-
-
 @contextmanager
 def _located(path: Path) -> Iterator[None]:
     """Errors about a node tell the file, too."""
@@ -159,6 +153,12 @@ def _located(path: Path) -> Iterator[None]:
         if error.where == str(path):
             raise
         raise ModelError(error.what, where=f"{path}: {error.where}", fix=error.fix) from error
+
+
+def _example(sizes: Sequence[int | str]) -> str:
+    """Sizes for the user to complete: the batch can only be 1, other unknown sizes stand in angle brackets."""
+    known = [1 if index == 0 and not isinstance(size, int) else size for index, size in enumerate(sizes)]
+    return ",".join(str(size) if isinstance(size, int) else f"<{size}>" for size in known)
 
 
 def _import(

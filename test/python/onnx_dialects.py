@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import onnx
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 Dialect = Callable[[ModelProto], None]
@@ -271,9 +270,3 @@ def qoperators(model: ModelProto) -> None:
     del model.graph.node[:]
     model.graph.node.extend(copies)
     model.opset_import.append(helper.make_opsetid(domain, 1))
-
-
-def at_opset(model: ModelProto, version: int) -> ModelProto:
-    """The same model in another version of the standard."""
-    converted = onnx.version_converter.convert_version(model, version)
-    return converted

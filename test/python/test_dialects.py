@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnx.version_converter
 import onnx_dialects as dialects
 import pytest
 from onnx import ModelProto, helper, numpy_helper
@@ -133,11 +132,9 @@ def test_opsets(version, tmp_path):
     spec = replace(KEPT, quantization=replace(KEPT.quantization, weights=WeightType.INT8_PER_TENSOR))
     model = spec.build()
     expected = layers_of(model, tmp_path)
-    if version < 13:
-        model.opset_import[0].version = version
-    else:
-        model = onnx.version_converter.convert_version(model, version)
-    assert model.opset_import[0].version == version
+    model.opset_import[0].version = version  # these operators did not change
+    model.ir_version = 10 if version > 18 else 8
+    onnx.checker.check_model(model)
     assert_same_layers(layers_of(model, tmp_path), expected)
 
 
@@ -301,7 +298,7 @@ def test_symbolic_batch_needs_input_shapes(tmp_path):
     expected = layers_of(model, tmp_path)
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
     onnx.save(model, tmp_path / "model.onnx")
-    with pytest.raises(ModelError, match=r'fix it with --input-shapes "input:\[1,8,9,9\]"'):
+    with pytest.raises(ModelError, match=r'--input-shapes "input:\[1,8,9,9\]"'):
         load_onnx(tmp_path / "model.onnx")
     mod, params = load_onnx(tmp_path / "model.onnx", {"input": [1, 8, 9, 9]})
     after = PartitionRegions("net")(MergePatterns()(legalize(prepare(mod, params))))
