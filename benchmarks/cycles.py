@@ -87,7 +87,7 @@ def table(results: dict[str, Any]) -> Table:
     for column in _COLUMNS:
         made.add_column(column, justify="right")
     for network in read_networks(results):
-        made.add_row(*summary_row(network))
+        made.add_row(network.name, *summary_row(network)[1:])
     return made
 
 
