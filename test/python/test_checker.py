@@ -170,17 +170,18 @@ def test_add_must_have_both_inputs() -> None:
 
 
 PLAN_DEFECTS: list[tuple[Callable[[Plan], Plan], str]] = [
-    (lambda p: replace(p, region="other"), "made for region other, not net"), (lambda p: replace(p,
-    layers=p.layers[1:]), "the layers aren't the graph's layers in their order"), (lambda p: replace(p,
-    layers=p.layers[::-1]), "the layers aren't the graph's layers in their order"), (lambda p: replace(p,
-    cores=4), "made for 4 cores, there are 8"), (lambda p: replace(p, l1_used=64_001), "uses 64001 bytes of
-    L1, there are 64000"), (lambda p: replace(p, l2_used=380_001), "uses 380001 bytes of L2, there are
-    380000"), (lambda p: replace(p, l2_used=p.l2_used - 1), "arena and parameters need"), (lambda p:
-    replace(p, l2_buffers=p.l2_buffers[1:]), "the tensors in L2 and L3 aren't those between layers"), (lambda
-    p: _l2(p, 0, lambda b: replace(b, offset=p.l2_arena - 8)), "t0: lies outside of the arena"), (lambda p:
-    _l2(p, 0, lambda b: replace(b, size=8)), "L2 buffer t0: 8 bytes aren't the tensor's size"), (lambda p:
-    _l2(p, 0, lambda b: replace(b, last=2)), "L2 buffer t0: lives from layer 0 to 3, not 0 to 2"), (lambda p:
-    _l2(p, 1, lambda b: replace(b, offset=p.l2_buffers[0].offset)), "t0: shares bytes with L2 buffer"),
+    (lambda p: replace(p, region="other"), "made for region other, not net"),
+    (lambda p: replace(p, layers=p.layers[1:]), "the layers aren't the graph's layers in their order"),
+    (lambda p: replace(p, layers=p.layers[::-1]), "the layers aren't the graph's layers in their order"),
+    (lambda p: replace(p, cores=4), "made for 4 cores, there are 8"),
+    (lambda p: replace(p, l1_used=64_001), "uses 64001 bytes of L1, there are 64000"),
+    (lambda p: replace(p, l2_used=380_001), "uses 380001 bytes of L2, there are 380000"),
+    (lambda p: replace(p, l2_used=p.l2_used - 1), "arena and parameters need"),
+    (lambda p: replace(p, l2_buffers=p.l2_buffers[1:]), "the tensors in L2 and L3 aren't those between layers"),
+    (lambda p: _l2(p, 0, lambda b: replace(b, offset=p.l2_arena - 8)), "t0: lies outside of the arena"),
+    (lambda p: _l2(p, 0, lambda b: replace(b, size=8)), "L2 buffer t0: 8 bytes aren't the tensor's size"),
+    (lambda p: _l2(p, 0, lambda b: replace(b, last=2)), "L2 buffer t0: lives from layer 0 to 3, not 0 to 2"),
+    (lambda p: _l2(p, 1, lambda b: replace(b, offset=p.l2_buffers[0].offset)), "t0: shares bytes with L2"),
 ]  # fmt: skip
 
 
