@@ -1,7 +1,7 @@
 """Cycles of the kernels on GVSoC's PULP-open, data in L1, by shape and number of cores.
 
-Needs GVSoC (GVSOC_HOME or PATH) and riscv64-unknown-elf-gcc. Each result is compared with the portable kernel's on
-the simulator. A table is printed; `build/bench/kernels.json` (or --json) gets the numbers.
+Needs GVSoC (GVSOC_HOME or PATH) and riscv64-unknown-elf-gcc. Each result is compared with the portable
+kernel's on the simulator. A table is printed; `build/bench/kernels.json` (or --json) gets the numbers.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Kernel(Enum):
     CLIP = "clip"
 
 
-# What the instruction set allows a core: multiply-accumulates (elements read, for what has no weights) in a cycle.
-# A dot product of four; for linear also the load of its weights; for the others a load of four elements.
+# What the instruction set allows a core: multiply-accumulates (elements read, for what has no weights) in a
+# cycle. A dot product of four; for linear also the load of its weights; for the others a load of four elements.
 CORE_LIMIT = {kernel: 2.0 if kernel is Kernel.LINEAR else 4.0 for kernel in Kernel}
 
 
@@ -79,7 +79,9 @@ class Case:
         return f"{{BENCH_{self.kernel.name}, {{{', '.join(map(str, window))}}}, {self.cores}}}"
 
     def __str__(self) -> str:
-        window = f" {self.k}x{self.k} stride {self.stride} pad {self.pad}" if self.k > 1 or self.stride > 1 else ""
+        window = (
+            f" {self.k}x{self.k} stride {self.stride} pad {self.pad}" if self.k > 1 or self.stride > 1 else ""
+        )
         return f"{self.in_y}x{self.in_x}x{self.ch_in} -> {self.out_y}x{self.out_x}x{self.ch_out}{window}"
 
 
@@ -149,6 +151,7 @@ class Measurement:
 
 
 def cases_header(cases: Sequence[Case]) -> str:
+    """The C program's cases.h."""
     kinds = ", ".join(f"BENCH_{kernel.name}" for kernel in Kernel)
     rows = "".join(f"  {case.c_initializer()},\n" for case in cases)
     return f"enum {{ {kinds} }};\n\nstatic const bench_case_t bench_cases[] = {{\n{rows}}};\n"
@@ -179,6 +182,7 @@ def simulate(folder: Path, cases: Sequence[Case], kernels: str) -> str:
 
 
 def measurement(case: Case, cycles: int, *, equal: bool) -> Measurement:
+    """A case's cycles as a rate and as a share of the limit."""
     rate = case.work / cycles
     limit = CORE_LIMIT[case.kernel] * case.cores
     return Measurement(case.kernel.value, str(case), case.cores, cycles, rate, rate / limit, equal)
@@ -198,6 +202,7 @@ def parse(printed: str, cases: Sequence[Case]) -> list[Measurement]:
 
 
 def table(measurements: Sequence[Measurement]) -> Table:
+    """The measurements, a row each."""
     result = Table("kernel", "shape", "cores", "cycles", "MAC or elements/cycle", "of limit", "result")
     for m in measurements:
         verdict = "equal" if m.equal else "[red]WRONG"
@@ -208,7 +213,9 @@ def table(measurements: Sequence[Measurement]) -> Table:
 
 @click.command()
 @click.option("--kernels", type=click.Choice(["xpulpv2", "portable"]), default="xpulpv2", show_default=True)
-@click.option("--only", type=click.Choice([kernel.value for kernel in Kernel]), multiple=True, help="These kernels.")
+@click.option(
+    "--only", type=click.Choice([kernel.value for kernel in Kernel]), multiple=True, help="These kernels."
+)
 @click.option("--json", "result", type=click.Path(path_type=Path), default=RESULT, show_default=True)
 def main(kernels: str, only: tuple[str, ...], result: Path) -> None:
     """Measure the kernels on GVSoC."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 from tvm_pulp.codegen.cost.layer import layer_cycles
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.plan import Box, LayerPlan
+from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder
 from tvm_pulp.codegen.schedule import schedule_layer
-from tvm_pulp.codegen.tile_candidates import candidates, l1_bytes
+from tvm_pulp.codegen.tile_tables import tile_tables
 from tvm_pulp.codegen.traffic import layer_traffic
 
 MOST_STEPS = 20_000  # of all tiles that are tried together: half a second
@@ -48,37 +49,44 @@ class Alternatives:
 
 def layer_alternatives(graph: LayerGraph, layer: Layer, machine: Machine, chosen: LayerPlan) -> Alternatives:
     """The tiles of a layer that fit L1; `chosen` is the layer's part of the plan."""
-    boxes = list(_fitting_tiles(graph, layer, machine))
-    tried = [_alternative(layer, chosen, machine, chosen=True)]
+    ways = list(_fitting_tiles(graph, layer, machine))
+    tried = {_key(chosen): _alternative(graph, layer, chosen, machine, chosen=True)}
     steps = 0
-    for count, box in boxes:
+    for count, box in ways:
         steps += count
         if steps > MOST_STEPS and len(tried) > 1:
             break
-        plan = schedule_layer(graph, layer, box, machine.cores)
-        if (plan.tile, plan.order) != (chosen.tile, chosen.order):
-            tried.append(_alternative(layer, plan, machine))
-    tried.sort(key=lambda one: (one.cycles, not one.chosen, one.l1_bytes))
-    return Alternatives(tuple(tried), len({chosen.tile, *(box for _, box in boxes)}))
+        for order in LoopOrder:
+            plan = schedule_layer(graph, layer, box, machine.cores, order)
+            if _key(plan) not in tried:
+                tried[_key(plan)] = _alternative(graph, layer, plan, machine)
+    ordered = sorted(tried.values(), key=lambda one: (one.cycles, not one.chosen, one.l1_bytes))
+    return Alternatives(tuple(ordered), max(len(tried), len(LoopOrder) * len(ways)))
+
+
+def _key(plan: LayerPlan) -> tuple[Box, str, tuple[Box, ...]]:
+    """What tells plans of a layer apart: loop orders may visit the tiles in the same order."""
+    return plan.tile, plan.kernel, tuple(step.y for step in plan.steps)
 
 
 def _fitting_tiles(graph: LayerGraph, layer: Layer, machine: Machine) -> Iterator[tuple[int, Box]]:
     """Number of steps and tile, fewest steps first."""
-    options = candidates(graph, layer, machine.cores)
-    found = (
-        (space.tiles * channel.ranges, Box(0, space.h, 0, space.w, 0, channel.c))
-        for space in options.space
-        for channel in options.channels
-        if l1_bytes(options, space, channel) <= machine.l1_bytes
-    )
+    found = []
+    table = tile_tables(graph, layer, machine.cores, machine.l1_bytes)
+    for row, column in zip(*np.nonzero(table.l1_bytes() <= machine.l1_bytes), strict=True):
+        h, w, nh, nw = (int(table.space[name][row]) for name in ("h", "w", "nh", "nw"))
+        c, ranges = (int(table.channels[name][column]) for name in ("c", "ranges"))
+        found.append((nh * nw * ranges, Box(0, h, 0, w, 0, c)))
     yield from sorted(found, key=lambda item: (item[0], -item[1].c, -item[1].h))
 
 
-def _alternative(layer: Layer, plan: LayerPlan, machine: Machine, chosen: bool = False) -> Alternative:
+def _alternative(
+    graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machine, chosen: bool = False
+) -> Alternative:
     traffic = layer_traffic(layer, plan)
     return Alternative(
         plan=plan,
-        cycles=layer_cycles(layer, plan, machine),
+        cycles=layer_cycles(graph, layer, plan, machine),
         l1_bytes=sum(buffer.size for buffer in plan.buffers),
         dma_in=traffic.bytes_in,
         dma_out=traffic.bytes_out,

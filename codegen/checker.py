@@ -11,10 +11,11 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
+from tvm_pulp.codegen.checker_l2 import check_l2
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind
 from tvm_pulp.codegen.kernel_limits import violations
 from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.plan import Box, L1Buffer, L2Buffer, LayerPlan, Operand, Plan, TileStep
+from tvm_pulp.codegen.plan import Box, L1Buffer, LayerPlan, Operand, Plan, TileStep
 from tvm_pulp.errors import PlanError
 
 ALIGNMENT = 8
@@ -31,7 +32,7 @@ def check_plan(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
     _check_header(graph, machine, plan)
     for layer, layer_plan in zip(graph.layers, plan.layers, strict=True):
         _check_layer(graph, layer, layer_plan, plan)
-    _check_l2(graph, plan)
+    check_l2(graph, machine, plan)
 
 
 def _fail(what: str, where: str) -> PlanError:
@@ -133,7 +134,8 @@ def _scratch(layer: Layer, layer_plan: LayerPlan, step: TileStep, cores: int) ->
     if "_nn_conv_" in layer_plan.kernel:
         weights = kernel_h * kernel_w * step.x.c
         whole_words = (weights + 3) // 4 * 4
-        return cores * max(2 * weights, 4 * whole_words if step.x.c % 4 else 0)
+        batch = 4 + 4 * (whole_words <= 64) + 8 * (whole_words <= 32)
+        return cores * max(2 * weights, batch * whole_words if step.x.c % 4 else 0)
     if layer_plan.kernel == "pulp_nn_depthwise_generic":
         return cores * column
     if layer_plan.kernel == "pulp_nn_depthwise_generic_less_4_weights":
@@ -294,62 +296,3 @@ def _replay(
             raise _fail(f"slot {slot} doesn't hold the {operand} of this step, and it isn't loaded", here)
         if destroyed:
             del held[slot]
-
-
-# ---- L2 ------------------------------------------------------------------------------------------------------
-
-
-def _check_views(graph: LayerGraph) -> None:
-    """Every view lies inside a tensor that is none."""
-    for tensor in graph.tensors.values():
-        if tensor.view is None:
-            continue
-        base = graph.tensors[tensor.view.base]
-        if base.view is not None or tensor.view.offset < 0:
-            raise _fail(f"isn't a part of a tensor with memory ({base.name})", f"view {tensor.name}")
-        if tensor.view.offset + tensor.span_bytes > base.height * base.width * base.channels:
-            raise _fail(f"ends beyond tensor {base.name}", f"view {tensor.name}")
-
-
-def _check_l2(graph: LayerGraph, plan: Plan) -> None:
-    _check_views(graph)
-    lives = _lives(graph)
-    if sorted(buffer.tensor for buffer in plan.l2_buffers) != sorted(lives):
-        raise _fail("the tensors in L2 aren't those between layers", "L2")
-    for buffer in plan.l2_buffers:
-        where = f"L2 buffer {buffer.tensor}"
-        tensor = graph.tensors[buffer.tensor]
-        if buffer.size != tensor.height * tensor.width * tensor.channels:
-            raise _fail(f"{buffer.size} bytes aren't the tensor's size", where)
-        if buffer.offset < 0 or buffer.offset + buffer.size > plan.l2_arena:
-            raise _fail("lies outside of the arena", where)
-        first, last = lives[buffer.tensor]
-        if buffer.first > first or buffer.last < last:
-            raise _fail(f"lives from layer {first} to {last}, not {buffer.first} to {buffer.last}", where)
-        if buffer.last >= len(graph.layers):
-            raise _fail(f"lives until layer {buffer.last}, the last is {len(graph.layers) - 1}", where)
-    for one, other in combinations(plan.l2_buffers, 2):
-        if _meet(one, other):
-            raise _fail(f"shares bytes with {other.tensor} while both live", f"L2 buffer {one.tensor}")
-    params = sum(max(s.params_offset + s.params_size for s in layer.steps) for layer in plan.layers)
-    if plan.l2_used < plan.l2_arena + params:
-        raise _fail(f"arena and parameters need {plan.l2_arena + params} bytes, not {plan.l2_used}", "L2")
-
-
-def _lives(graph: LayerGraph) -> dict[str, tuple[int, int]]:
-    """First and last layer of every tensor that the region itself keeps, views counted as what they are
-    part of."""
-    lives: dict[str, tuple[int, int]] = {}
-    for index, layer in enumerate(graph.layers):
-        for name in (*layer.inputs, layer.output):
-            kept = graph.tensors[name].base
-            if kept in graph.inputs or kept in graph.outputs:
-                continue
-            first, _ = lives.get(kept, (index, index))
-            lives[kept] = (first, index)
-    return lives
-
-
-def _meet(one: L2Buffer, other: L2Buffer) -> bool:
-    together = one.first <= other.last and other.first <= one.last
-    return together and one.offset < other.offset + other.size and other.offset < one.offset + one.size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jinja2 import Environment
+from tvm_pulp.codegen.emit_l3 import l3_text
 from tvm_pulp.codegen.emit_layer import layer_text
 from tvm_pulp.codegen.emit_params import emit_params
 from tvm_pulp.codegen.emit_templates import template_environment
@@ -11,6 +12,12 @@ from tvm_pulp.codegen.graph import LayerGraph, Tensor, macs
 from tvm_pulp.codegen.params import has_params
 from tvm_pulp.codegen.plan import Plan
 from tvm_pulp.errors import PlanError
+
+_L3_ARENA = """/* Activations in L3; bands of their rows pass through the arena in L2. */
+enum {{ L3_ARENA_BYTES = {} }};
+static PULP_L3_RAM uint8_t l3_arena[L3_ARENA_BYTES];
+
+"""
 
 
 def emit_region(graph: LayerGraph, plan: Plan) -> dict[str, str]:
@@ -33,11 +40,8 @@ def _check_match(graph: LayerGraph, plan: Plan) -> None:
 
 
 def _source(templates: Environment, graph: LayerGraph, plan: Plan) -> str:
-    layers = [
-        layer_text(templates, graph, index, layer_plan, plan.cores)
-        for index, layer_plan in enumerate(plan.layers)
-    ]
-    places = _tensor_places(graph)
+    layers = [layer_text(templates, graph, index, plan) for index in range(len(plan.layers))]
+    places = _tensor_places(graph) | {buffer.tensor: "l2_arena" for buffer in plan.l3_buffers}
     calls = [
         call(layer.function, ["l1", *(places[name] for name in (*node.inputs, node.output))])
         for layer, node in zip(layers, graph.layers, strict=True)
@@ -49,10 +53,11 @@ def _source(templates: Environment, graph: LayerGraph, plan: Plan) -> str:
         cores=plan.cores,
         l1_bytes=plan.l1_used,
         arena=_arena(plan),
+        l3=l3_text(templates, graph, plan),
         layers=[layer.definitions for layer in layers],
         fields="\n".join(f"  uint8_t *{name};" for name in _parameters(graph)),
         tensors="\n".join(_tensors(graph, plan)),
-        calls="\n".join(calls),
+        calls="\n".join(_around(calls) if plan.transfers else calls),
         entry=_prototype(graph),
         arguments="{" + ", ".join(["pulp_l1_arena(L1_BYTES)", *_parameters(graph)]) + "}",
     )
@@ -91,6 +96,7 @@ def _comment(graph: LayerGraph, plan: Plan) -> list[str]:
             "L2", [f"{plan.l2_used:,} of {plan.l2_bytes:,} bytes", f"{plan.l2_arena:,} of them activations"]
         ),
         *labelled("work", [f"{work:,} MAC", f"about {cycles:,} cycles"]),
+        *_l3_comment(plan),
         " *",
         " * Read it from its end: the entry function starts region_worker on every core, which calls",
         " * run_<layer> for one layer after another. run_<layer> goes through the steps of its tile loop:",
@@ -101,6 +107,14 @@ def _comment(graph: LayerGraph, plan: Plan) -> list[str]:
         " * x and y are a layer's input and output, x2 an addition's second input. Maps lie in HWC order.",
         " * In the kernels' sizes (in_x, in_y, ch_in) x counts columns, y rows and ch channels. */",
     ]
+
+
+def _l3_comment(plan: Plan) -> list[str]:
+    if not plan.transfers:
+        return []
+    size, waits = sum(one.size for one in plan.transfers), plan.prediction.l3_waits
+    words = [f"{size:,} bytes in {len(plan.transfers)} transfers", f"about {waits:,} cycles of waiting"]
+    return labelled("L3", words)
 
 
 def _layers(graph: LayerGraph) -> str:
@@ -119,10 +133,16 @@ def _arena(plan: Plan) -> str:
     if plan.l2_arena == 0:
         return ""
     return (
-        "/* Activations between layers. */\n"
+        f"/* Activations between layers{' and parameters from L3' if plan.transfers else ''}. */\n"
         f"enum {{ L2_ARENA_BYTES = {plan.l2_arena} }};\n"
         "static PULP_L2 uint8_t l2_arena[L2_ARENA_BYTES];\n\n"
+        + (_L3_ARENA.format(plan.l3_arena) if plan.l3_arena else "")
     )
+
+
+def _around(calls: list[str]) -> list[str]:
+    """The calls of the layers between begin and end of the use of L3."""
+    return ["  if (pulp_core_id() == 0) l3_begin();", *calls, "  if (pulp_core_id() == 0) l3_end();"]
 
 
 def _tensor_places(graph: LayerGraph) -> dict[str, str]:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from jinja2 import Environment
 from tvm_pulp.codegen.emit_kernels import compute_tile
+from tvm_pulp.codegen.emit_l3 import layer_marks
 from tvm_pulp.codegen.emit_params import params_bytes, params_symbol
 from tvm_pulp.codegen.emit_steps import COLUMNS, StepTable, step_table
 from tvm_pulp.codegen.emit_text import LINE, address, comment_text, designated, fill, labelled, signature
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, macs
+from tvm_pulp.codegen.l3_places import step_places, streams_params, transfers_of
 from tvm_pulp.codegen.params import has_params
-from tvm_pulp.codegen.plan import L1Buffer, LayerPlan, LoopOrder
+from tvm_pulp.codegen.plan import L1Buffer, L3Kind, L3Transfer, LayerPlan, LoopOrder, Plan
 
 _WINDOWED = (
     LayerKind.CONV2D,
@@ -62,12 +64,13 @@ class _Functions:
     store: _Function
 
 
-def layer_text(templates: Environment, graph: LayerGraph, index: int, plan: LayerPlan, cores: int) -> LayerText:
+def layer_text(templates: Environment, graph: LayerGraph, index: int, region: Plan) -> LayerText:
     """Text of the `index`-th layer of a region."""
-    layer = graph.layers[index]
-    table = step_table(graph, layer, plan)
-    functions = _functions(graph, layer, plan, table)
-    run = _run(templates, graph, layer, table, functions)
+    layer, plan, cores = graph.layers[index], region.layers[index], region.cores
+    table = step_table(graph, layer, plan, step_places(graph, region, index))
+    job = _Job(graph, region, index, table)
+    functions = _functions(job)
+    run = _run(templates, job, functions)
     step_type = f"step_{layer.name}_t"
     definitions = templates.get_template("layer.c.j2").render(
         name=layer.name,
@@ -83,7 +86,32 @@ def layer_text(templates: Environment, graph: LayerGraph, index: int, plan: Laye
     return LayerText(f"run_{layer.name}", definitions)
 
 
-def _functions(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) -> _Functions:
+@dataclass(frozen=True)
+class _Job:
+    """What the text of a layer depends on."""
+
+    graph: LayerGraph
+    region: Plan
+    index: int
+    table: StepTable
+
+    @property
+    def layer(self) -> Layer:
+        return self.graph.layers[self.index]
+
+    @property
+    def plan(self) -> LayerPlan:
+        return self.region.layers[self.index]
+
+    @property
+    def params(self) -> str:
+        """C for the array in which the parameter blocks lie when the DMA fetches them."""
+        in_arena = streams_params(self.region, self.index)
+        return "l2_arena" if in_arena else params_symbol(self.graph, self.layer)
+
+
+def _functions(job: _Job) -> _Functions:
+    graph, layer, plan, table = job.graph, job.layer, job.plan, job.table
     name, inputs = layer.name, _input_names(layer)
     return _Functions(
         load=_Function(
@@ -91,7 +119,7 @@ def _functions(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTabl
             f"load_{name}",
             (*_pointers(inputs), "uint8_t *l1", "loads_t *loads"),
             (*inputs, "l1", "&loads"),
-            _load(graph, layer, plan, table),
+            _load(job),
         ),
         compute=_Function(
             "void ", f"compute_{name}", ("uint8_t *l1",), ("l1",), compute_tile(graph, layer, plan, table)
@@ -106,18 +134,19 @@ def _functions(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTabl
     )
 
 
-def _run(
-    templates: Environment, graph: LayerGraph, layer: Layer, table: StepTable, functions: _Functions
-) -> str:
+def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
     """The layer's entry function: one tile, or the pipelined loop over tiles."""
+    layer, table, marks = job.layer, job.table, layer_marks(job.region, job.index)
     name, inputs, steps = layer.name, _input_names(layer), table.plan.steps
-    l2_ranges = _l2_ranges(graph, layer, table.plan)
+    l2_ranges = _l2_ranges(job)
     y_slots = 1 + max(step.y_slot for step in steps)
     body = templates.get_template("run_pipelined.c.j2" if len(steps) > 1 else "run_single.c.j2").render(
         name=name,
         n_steps=len(steps),
         l2_ranges="\n".join(l2_ranges),
         n_l2=len(l2_ranges),
+        l3_first=f"    l3_at({job.index}, -1);\n" if marks.first else "",
+        l3_step=f"l3_at({job.index}, {'t' if len(steps) > 1 else '0'});" if marks.steps else "",
         no_stores=", ".join(["PULP_DMA_NONE"] * y_slots),
         wait_stores="\n".join(f"    pulp_dma_wait(stores[{slot}]);" for slot in range(y_slots)),
         y_slot=table.expression("y_slot"),
@@ -249,19 +278,32 @@ def _info(name: str, l1_ranges: int) -> str:
     return designated(f"static const pulp_layer_info_t info_{name}", fields, indent=0)
 
 
-def _l2_ranges(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> list[str]:
-    names = zip(layer.inputs, _input_names(layer), strict=True)
-    ranges = [(tensor, name, str(graph.tensors[tensor].span_bytes)) for tensor, name in names]
-    ranges.append((layer.output, "out", str(graph.tensors[layer.output].span_bytes)))
-    if has_params(layer):
-        ranges.append(("parameters", params_symbol(graph, layer), str(params_bytes(layer, plan))))
+def _l2_ranges(job: _Job) -> list[str]:
+    graph, layer = job.graph, job.layer
+    operands = zip((*layer.inputs, layer.output), (*_input_names(layer), "out"), strict=True)
+    ranges = [(tensor, name, str(graph.tensors[tensor].span_bytes)) for tensor, name in operands]
+    in_l3 = {buffer.tensor for buffer in job.region.l3_buffers}
+    ranges = [one for one in ranges if one[0] not in in_l3]
+    for tensor in sorted({layer.output, *layer.inputs} & in_l3):
+        kind = L3Kind.STORE if tensor == layer.output else L3Kind.LOAD
+        ranges += _arena_ranges(tensor, transfers_of(job.region, job.index, kind, tensor))
+    if streams_params(job.region, job.index):
+        ranges += _arena_ranges("parameters", transfers_of(job.region, job.index, L3Kind.PARAMS))
+    elif has_params(layer):
+        ranges.append(("parameters", params_symbol(graph, layer), str(params_bytes(layer, job.plan))))
     return [fill("      {", [f'"{name}"', base, size], "},") for name, base, size in ranges]
 
 
-def _load(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) -> list[str]:
-    lines = _load_x(graph, layer, plan, table)
-    if has_params(layer):
-        lines += _load_params(graph, layer, table)
+def _arena_ranges(name: str, transfers: tuple[L3Transfer, ...]) -> list[tuple[str, str, str]]:
+    """Name, address and size of each place in the arena that transfers use."""
+    places = sorted({(one.l2_offset, one.size) for one in transfers})
+    return [(name, address("l2_arena", str(offset)), str(size)) for offset, size in places]
+
+
+def _load(job: _Job) -> list[str]:
+    lines = _load_x(job.graph, job.layer, job.plan, job.table)
+    if has_params(job.layer):
+        lines += _load_params(job)
     return lines
 
 
@@ -279,7 +321,8 @@ def _load_x(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) 
     if len(layer.inputs) > 1:
         own = _has_own_box2(graph, layer)
         target = address("l1", table.expression("x2_l1"))
-        source = address("in2", table.expression("x2" if own else "x"))
+        offset = "x2" if table.values["x2"] != table.values["x"] else "x"
+        source = address("in2", table.expression(offset))
         copies.append(f"loads->x2 = {function}({target}, {source}, {'&box2' if own else '&box'});")
         boxes += [("box2", _box2(graph, layer, table))] if own else []
     if not table.varies("load_x"):
@@ -295,11 +338,12 @@ def _load_x(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) 
     ]
 
 
-def _load_params(graph: LayerGraph, layer: Layer, table: StepTable) -> list[str]:
+def _load_params(job: _Job) -> list[str]:
+    table = job.table
     target, source = table.expression("params_l1"), table.expression("params")
     arguments = [address("l1", target), address("params", source), table.expression("params_size")]
     copy = f"loads->params = pulp_dma_in({', '.join(arguments)});"
-    declaration = f"  const uint8_t *const params = {params_symbol(graph, layer)};"
+    declaration = f"  const uint8_t *const params = {job.params};"
     if not table.varies("load_params"):
         return [declaration, f"  {copy}"]
     return [declaration, f"  if ({table.expression('load_params')}) {{", f"    {copy}", "  }"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jinja2 import Environment
 from tvm_pulp.codegen.graph import Layer, LayerGraph
+from tvm_pulp.codegen.l3_places import streams_params
 from tvm_pulp.codegen.params import block_layout, has_params, pack_block
 from tvm_pulp.codegen.plan import LayerPlan, Plan
 
@@ -23,15 +24,19 @@ def params_bytes(layer: Layer, plan: LayerPlan) -> int:
 
 def emit_params(templates: Environment, graph: LayerGraph, plan: Plan) -> dict[str, str]:
     """Header and source of the region's parameters, by file name; none if no layer has any."""
-    layers = [(layer, plan) for layer, plan in zip(graph.layers, plan.layers, strict=True) if has_params(layer)]
+    layers = [
+        (layer, layer_plan, "PULP_L3" if streams_params(plan, index) else "PULP_L2")
+        for index, (layer, layer_plan) in enumerate(zip(graph.layers, plan.layers, strict=True))
+        if has_params(layer)
+    ]
     if not layers:
         return {}
-    declarations = "".join(f"extern {_declarator(graph, layer, plan)};\n" for layer, plan in layers)
+    declarations = "".join(f"extern {_declarator(graph, layer, plan)};\n" for layer, plan, _ in layers)
     header = templates.get_template("params.h.j2").render(
         name=graph.name, guard=f"{graph.name.upper()}_PARAMS_H", declarations=declarations
     )
     source = templates.get_template("params.c.j2").render(
-        name=graph.name, arrays=[_array(graph, layer, plan) for layer, plan in layers]
+        name=graph.name, arrays=[_array(graph, layer, plan, memory) for layer, plan, memory in layers]
     )
     return {f"{graph.name}_params.h": header, f"{graph.name}_params.c": source}
 
@@ -45,8 +50,8 @@ def _declarator(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> str:
     return f"const uint8_t {params_symbol(graph, layer)}[{params_bytes(layer, plan)}]"
 
 
-def _array(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> str:
-    lines = [f"PULP_L2 {_declarator(graph, layer, plan)} = {{"]
+def _array(graph: LayerGraph, layer: Layer, plan: LayerPlan, memory: str) -> str:
+    lines = [f"{memory} {_declarator(graph, layer, plan)} = {{"]
     for index, (offset, (c0, channels)) in enumerate(_blocks(plan).items()):
         lines += _block(layer, index, offset, c0, channels)
     return "\n".join([*lines, "};"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
+from tvm_pulp.codegen.l3_places import StepPlaces
 from tvm_pulp.codegen.plan import Box, LayerPlan, Operand, TileStep
 
 # In the order in which they appear in the table: wide columns first, so that a row has no holes.
@@ -18,7 +19,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "x_l1": ("uint32_t", "input buffer, offset in L1"),
     "x2_l1": ("uint32_t", "second input's buffer, offset in L1"),
     "x_data": ("uint32_t", "where the input box goes inside its padded buffer, offset in L1"),
-    "params": ("uint32_t", "parameter block: offset in the layer's parameters"),
+    "params": ("uint32_t", "parameter block: offset in the layer's parameters, or in L2"),
     "params_l1": ("uint32_t", "parameter buffer, offset in L1"),
     "params_size": ("uint32_t", "bytes of the parameter block"),
     "y": ("uint32_t", "output box: offset in the tensor"),
@@ -92,11 +93,22 @@ class StepTable:
         return [name for name in COLUMNS if name in self.used]
 
 
-def step_table(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> StepTable:
-    """The table of a layer, with every column that its operands have."""
+def step_table(graph: LayerGraph, layer: Layer, plan: LayerPlan, places: StepPlaces | None = None) -> StepTable:
+    """The table of a layer, with every column that its operands have. Offsets of what lies in L3 are replaced
+    by `places` in the L2 arena."""
     tensors = tuple(graph.tensors[name] for name in (layer.inputs[0], layer.inputs[-1], layer.output))
     rows = [_row(plan, step, *tensors) for step in plan.steps]
+    in_arena = {} if places is None else _in_arena(places)
+    for column, offsets in in_arena.items():
+        for row, offset in zip(rows, offsets, strict=True):
+            row[column] = offset
     return StepTable(plan, {name: tuple(row[name] for row in rows) for name in rows[0]})
+
+
+def _in_arena(places: StepPlaces) -> dict[str, tuple[int, ...]]:
+    columns = {"params": places.params, "y": places.output}
+    columns |= dict(zip(("x", "x2"), places.inputs, strict=False))
+    return {column: offsets for column, offsets in columns.items() if offsets is not None}
 
 
 def _row(

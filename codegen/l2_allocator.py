@@ -1,113 +1,92 @@
-"""Addresses of the activations between layers in the region's L2 arena.
+"""Addresses in the region's L2 arena of what has a fixed time there.
 
-A tensor lives from the layer that writes it to the last layer that reads it; tensors that live at the same
-time must not share bytes. The caller owns the region's inputs and outputs.
+Two rectangles that meet in time must not share bytes, unless they are a layer's output and the input that it
+may overwrite.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
 
 from ortools.sat.python import cp_model
-from tvm_pulp.codegen.graph import LayerGraph
-from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.params import pack_size
-from tvm_pulp.codegen.plan import L2Buffer, LayerPlan
-from tvm_pulp.codegen.tile_candidates import align
-from tvm_pulp.errors import PlanError
+from tvm_pulp.codegen.align import ALIGNMENT, align
+from tvm_pulp.codegen.l2_space import Rect, arena_bytes
 
 DETERMINISTIC_SECONDS = 0.5
 SEED = 1
-LARGEST_NAMED = 3
+
+Distances = Mapping[tuple[str, str], int]
+"""(lower name, upper name) -> the least difference of their offsets, where it isn't the lower one's size."""
 
 
-@dataclass(frozen=True)
-class L2Allocation:
-    """The placed tensors, the arena's size, and with the packed parameters all L2 bytes in use."""
-
-    buffers: tuple[L2Buffer, ...]
-    arena_bytes: int
-    l2_used: int
-
-
-def allocate_l2(graph: LayerGraph, plans: Sequence[LayerPlan], machine: Machine) -> L2Allocation:
-    """Places all tensors. Raises PlanError, naming the largest contributors, if they and the parameters don't
-    fit the machine's L2."""
-    buffers = place(lifetimes(graph))
-    arena = max((buffer.offset + align(buffer.size) for buffer in buffers), default=0)
-    params = {plan.layer: pack_size(plan) for plan in plans}
-    used = arena + sum(params.values())
-    if used > machine.l2_bytes:
-        raise _l2_error(graph, buffers, params, used, machine)
-    return L2Allocation(tuple(buffers), arena, used)
-
-
-def lifetimes(graph: LayerGraph) -> list[L2Buffer]:
-    """Every tensor between layers, with the first and the last layer that touches it or a view of it; all
-    offsets 0."""
-    outside = set(graph.inputs) | set(graph.outputs)
-    lives: dict[str, tuple[int, int]] = {}
-    for index, layer in enumerate(graph.layers):
-        for name in (layer.output, *layer.inputs):
-            base = graph.tensors[name].base
-            if base not in outside:
-                lives[base] = (lives.get(base, (index, index))[0], index)
-    return [
-        L2Buffer(name, 0, graph.tensors[name].size_bytes, first, last) for name, (first, last) in lives.items()
-    ]
-
-
-def place(buffers: Sequence[L2Buffer]) -> list[L2Buffer]:
+def place(rects: Sequence[Rect], distances: Distances | None = None) -> list[Rect]:
     """Offsets that make the arena small: proven least where the solver has the time, else first fit."""
-    greedy = _first_fit(buffers)
-    top = max((buffer.offset + align(buffer.size) for buffer in greedy), default=0)
-    if top == _least_possible(buffers):
+    distances = distances or {}
+    greedy = _first_fit(rects, distances)
+    if arena_bytes(greedy) == least_arena(rects, distances):
         return greedy
-    return _solve(buffers, greedy, top)
+    return _solve(rects, greedy, distances)
 
 
-def _least_possible(buffers: Sequence[L2Buffer]) -> int:
-    """Bytes alive during the fullest layer."""
-    steps = {buffer.first for buffer in buffers}
-    return max(
-        (sum(align(buffer.size) for buffer in buffers if buffer.first <= at <= buffer.last) for at in steps),
-        default=0,
-    )
+def least_arena(rects: Sequence[Rect], distances: Distances) -> int:
+    """Bytes in use at the fullest moment; no arena is smaller."""
+    return max((_live_bytes(rects, distances, rect.start) for rect in rects), default=0)
 
 
-def _first_fit(buffers: Sequence[L2Buffer]) -> list[L2Buffer]:
-    """Largest first, each at the lowest address that is free during its life."""
-    placed: dict[str, L2Buffer] = {}
-    for buffer in sorted(buffers, key=lambda item: (-item.size, item.first)):
-        offset = 0
-        rivals = [p for p in placed.values() if p.first <= buffer.last and buffer.first <= p.last]
-        for rival in sorted(rivals, key=lambda item: item.offset):
-            if offset + align(buffer.size) <= rival.offset:
-                break
-            offset = max(offset, rival.offset + align(rival.size))
-        placed[buffer.tensor] = _at(buffer, offset)
-    return [placed[buffer.tensor] for buffer in buffers]
+def shared_bytes(low: int, high: int, distance: int) -> int:
+    """Bytes that two neighbours of these sizes have in common."""
+    return align(low) - max(distance, align(low) - align(high))
 
 
-def _at(buffer: L2Buffer, offset: int) -> L2Buffer:
-    return L2Buffer(buffer.tensor, offset, buffer.size, buffer.first, buffer.last)
-
-
-def _solve(buffers: Sequence[L2Buffer], greedy: Sequence[L2Buffer], top: int) -> list[L2Buffer]:
-    """Rectangles of life time by address that don't overlap, below the lowest possible top."""
-    model = cp_model.CpModel()
-    offsets = [model.new_int_var(0, (top - align(b.size)) // 8, b.tensor) for b in buffers]
-    height = model.new_int_var(_least_possible(buffers) // 8, top // 8, "arena")
-    lives = [model.new_fixed_size_interval_var(b.first, b.last - b.first + 1, b.tensor) for b in buffers]
-    places = [
-        model.new_fixed_size_interval_var(offset, align(b.size) // 8, b.tensor)
-        for offset, b in zip(offsets, buffers, strict=True)
+def _live_bytes(rects: Sequence[Rect], distances: Distances, mark: int) -> int:
+    alive = {rect.name: rect.size for rect in rects if rect.start <= mark < rect.end}
+    shared = [
+        shared_bytes(alive[low], alive[high], distance)
+        for (low, high), distance in distances.items()
+        if low in alive and high in alive
     ]
-    model.add_no_overlap_2d(lives, places)
-    for offset, first_fit, buffer in zip(offsets, greedy, buffers, strict=True):
-        model.add(offset + align(buffer.size) // 8 <= height)
-        model.add_hint(offset, first_fit.offset // 8)
+    return sum(map(align, alive.values())) - sum(shared)
+
+
+def _distance(low: Rect, high: Rect, distances: Distances) -> int:
+    return distances.get((low.name, high.name), align(low.size))
+
+
+def _first_fit(rects: Sequence[Rect], distances: Distances) -> list[Rect]:
+    """Largest first, each at the lowest address that is free during its life."""
+    placed: list[Rect] = []
+    for rect in sorted(rects, key=lambda item: (-item.size, item.start)):
+        rivals = [rival for rival in placed if rival.meets(rect)]
+        starts = sorted({0, *(rival.offset + _distance(rival, rect, distances) for rival in rivals)})
+        free = (at for at in starts if all(_apart(replace(rect, offset=at), one, distances) for one in rivals))
+        placed.append(replace(rect, offset=next(free)))
+    by_name = {rect.name: rect for rect in placed}
+    return [by_name[rect.name] for rect in rects]
+
+
+def _apart(one: Rect, other: Rect, distances: Distances) -> bool:
+    above = other.offset >= one.offset + _distance(one, other, distances)
+    return above or one.offset >= other.offset + _distance(other, one, distances)
+
+
+def _solve(rects: Sequence[Rect], greedy: Sequence[Rect], distances: Distances) -> list[Rect]:
+    """Of every two rectangles that meet one lies above the other, below the lowest possible top."""
+    top = arena_bytes(greedy)
+    model = cp_model.CpModel()
+    offsets = [model.new_int_var(0, (top - align(r.size)) // ALIGNMENT, r.name) for r in rects]
+    height = model.new_int_var(least_arena(rects, distances) // ALIGNMENT, top // ALIGNMENT, "arena")
+    for (one, at), (other, other_at) in combinations(zip(rects, offsets, strict=True), 2):
+        if one.meets(other):
+            above = model.new_bool_var(f"{other.name} above {one.name}")
+            low = _distance(one, other, distances) // ALIGNMENT
+            high = _distance(other, one, distances) // ALIGNMENT
+            model.add(at + low <= other_at).only_enforce_if(above)
+            model.add(other_at + high <= at).only_enforce_if(~above)
+    for offset, first_fit, rect in zip(offsets, greedy, rects, strict=True):
+        model.add(offset + align(rect.size) // ALIGNMENT <= height)
+        model.add_hint(offset, first_fit.offset // ALIGNMENT)
     model.minimize(height)
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
@@ -115,22 +94,7 @@ def _solve(buffers: Sequence[L2Buffer], greedy: Sequence[L2Buffer], top: int) ->
     solver.parameters.max_deterministic_time = DETERMINISTIC_SECONDS
     if solver.solve(model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return list(greedy)
-    return [_at(b, 8 * solver.value(offset)) for b, offset in zip(buffers, offsets, strict=True)]
-
-
-def _l2_error(
-    graph: LayerGraph, buffers: Sequence[L2Buffer], params: dict[str, int], used: int, machine: Machine
-) -> PlanError:
-    parts = [
-        (buffer.size, f"tensor {graph.tensors[buffer.tensor].source or buffer.tensor}") for buffer in buffers
+    return [
+        replace(rect, offset=ALIGNMENT * solver.value(offset))
+        for rect, offset in zip(rects, offsets, strict=True)
     ]
-    sources = {layer.name: ", ".join(layer.sources) or layer.name for layer in graph.layers}
-    parts += [(size, f"parameters of {sources[name]}") for name, size in params.items()]
-    parts.sort(key=lambda part: -part[0])
-    largest = "; ".join(f"{name} {size} bytes" for size, name in parts[:LARGEST_NAMED])
-    return PlanError(
-        f"activations and parameters need {used} bytes of L2 memory, there are {machine.l2_bytes}"
-        f" (largest: {largest})",
-        where=f"region {graph.name}",
-        fix=f"choose a SoC or -l2= with at least {used} bytes",
-    )

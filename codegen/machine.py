@@ -20,11 +20,35 @@ class DmaModel:
 
 
 @dataclass(frozen=True)
-class ClusterModel:
-    """Peak rates of the cluster's kernels in MAC/cycle for each core, and the overhead of one kernel call."""
+class L3Model:
+    """The memory behind L2, and transfers between the two, one after another: cycles (of the cluster) = setup +
+    bytes / bytes_per_cycle. `size` is what generated code may use of it."""
 
-    conv_macs_per_cycle: float = 1.875
-    depthwise_macs_per_cycle: float = 0.4
+    size: int
+    bytes_per_cycle: float = 0.65
+    setup_cycles: int = 500
+
+
+@dataclass(frozen=True)
+class ClusterModel:
+    """Cycles of the cluster's kernels, all for one core, with what the cores lose by sharing L1.
+
+    A matrix product works on blocks of 4 output channels and up to `block_pixels` pixels. For each word (4
+    elements) of a window its inner loop takes `word_weights_cycles` for the weights and `word_pixel_cycles`
+    for each pixel; building a word of an im2col buffer takes `im2col_word_cycles`, requantizing and storing
+    one output `output_cycles`, with 64 bits `wide_output_cycles`. The depthwise rates are those of the kernel
+    on HWC and of the library's on CHW. `call_cycles` come with every kernel call: the call itself, starting
+    the DMA, barriers.
+    """
+
+    block_pixels: int = 4
+    word_weights_cycles: float = 4.28
+    word_pixel_cycles: float = 5.35
+    im2col_word_cycles: float = 3.0
+    output_cycles: float = 8.0
+    wide_output_cycles: float = 20.0
+    depthwise_macs_per_cycle: float = 0.5
+    depthwise_chw_macs_per_cycle: float = 0.35
     linear_macs_per_cycle: float = 1.0
     elements_per_cycle: float = 0.25
     call_cycles: int = 300
@@ -34,7 +58,8 @@ class ClusterModel:
 class Machine:
     """The target of a compilation.
 
-    `l1_bytes` and `l2_bytes` are what the generated code may use: the memory less what is reserved.
+    `l1_bytes` and `l2_bytes` are what the generated code may use: the memory less what is reserved. Without
+    `l3` everything has to fit L2.
     """
 
     soc: str
@@ -43,3 +68,4 @@ class Machine:
     l2_bytes: int
     dma: DmaModel
     cluster: ClusterModel
+    l3: L3Model | None = None

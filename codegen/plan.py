@@ -1,7 +1,8 @@
 """The plan: how a layer graph is executed, as plain data that is printed, saved as JSON, checked and emitted.
 
 All offsets and sizes are bytes. L1 offsets count from the start of the cluster's L1 arena, L2 offsets from the
-start of the region's L2 arena. The region's own inputs and outputs lie where the caller put them.
+start of the region's L2 arena, L3 offsets from the start of a layer's packed parameters or of the region's L3
+arena. The region's own inputs and outputs lie where the caller put them.
 """
 
 from __future__ import annotations
@@ -120,10 +121,83 @@ class L2Buffer:
     last: int
 
 
+class L3Kind(Enum):
+    """What a transfer between L3 and L2 moves."""
+
+    PARAMS = "params"  # parameter blocks of a layer, to L2
+    LOAD = "load"  # rows of a layer's input, to L2
+    STORE = "store"  # rows of a layer's output, from L2
+
+
+@dataclass(frozen=True, order=True)
+class Mark:
+    """A moment of a region's execution: the operands of `step` of layer `layer` (an index) have arrived in L1,
+    and those of the next step are about to be fetched. Step -1 is before a layer's first step; step -1 of the
+    layer after the last one is the end of the region."""
+
+    layer: int
+    step: int
+
+
+@dataclass(frozen=True)
+class L3Transfer:
+    """One transfer between L3 and the L2 arena.
+
+    It serves steps `first` to `last` of layer `layer`: their parameter blocks, or the rows of their input or
+    output `tensor` (empty for parameters), lie in the `size` bytes at `l2_offset`, which correspond to those at
+    `l3_offset`. It is started at `start` and waited for at `wait`. All transfers of a plan are started, done
+    and waited for in their order.
+    """
+
+    kind: L3Kind
+    layer: int
+    tensor: str
+    first: int
+    last: int
+    l3_offset: int
+    l2_offset: int
+    size: int
+    start: Mark
+    wait: Mark
+
+
+@dataclass(frozen=True)
+class L3Buffer:
+    """An activation in the L3 arena."""
+
+    tensor: str
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Cycles that the cost model predicts: for all layers, for the waits for L3, and a bound that no plan of
+    these layers and this machine can beat."""
+
+    layers: int = 0
+    l3_waits: int = 0
+    bound: int = 0
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of the region."""
+        return self.layers + self.l3_waits
+
+    @property
+    def gap(self) -> float:
+        """How much of the cycles is not proven to be needed, 0 to 1."""
+        return 1 - self.bound / self.cycles if self.cycles else 0.0
+
+
 @dataclass(frozen=True)
 class Plan:
     """A whole region's plan. `l1_bytes` and `l2_bytes` are the limits that it was made for, `l1_used` and
-    `l2_used` what it takes: the top of the L1 arena; arena plus packed parameters of all layers in L2."""
+    `l2_used` what it takes: the top of the L1 arena; arena plus packed parameters of the layers in L2.
+
+    The packed parameters of a layer that `transfers` bring to L2 lie in L3, those of the others in L2. The
+    activations of `l3_buffers` lie in L3, the others in the L2 arena.
+    """
 
     region: str
     soc: str
@@ -135,3 +209,7 @@ class Plan:
     l2_arena: int
     layers: tuple[LayerPlan, ...]
     l2_buffers: tuple[L2Buffer, ...]
+    l3_arena: int = 0
+    l3_buffers: tuple[L3Buffer, ...] = ()
+    transfers: tuple[L3Transfer, ...] = ()
+    prediction: Prediction = Prediction()

@@ -11,10 +11,10 @@ from enum import Enum
 from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
-from tvm_pulp.codegen.plan import Plan
+from tvm_pulp.codegen.plan import Mark, Plan
 from tvm_pulp.errors import PlanError
 
-VERSION = 1
+VERSION = 2
 INDENT = 1
 LARGEST = 2**31 - 1  # every number counts bytes, elements, cycles or indices on a 32-bit machine
 
@@ -81,9 +81,13 @@ def _build(wanted: Any, value: Any, where: str) -> Any:
             raise PlanError(f"{value!r} is none of {[item.value for item in wanted]}", where=where) from error
     if type(value) is not wanted:
         raise PlanError(f"{value!r} isn't {getattr(wanted, '__name__', wanted)}", where=where)
-    if wanted is int and not 0 <= value <= LARGEST:
-        raise PlanError(f"{value} isn't between 0 and {LARGEST}", where=where)
     return value
+
+
+def _check_number(wanted: type, name: str, value: Any, where: str) -> None:
+    least = -1 if (wanted, name) == (Mark, "step") else 0
+    if type(value) is int and not least <= value <= LARGEST:
+        raise PlanError(f"{value} isn't between {least} and {LARGEST}", where=f"{where}.{name}")
 
 
 def _build_object(wanted: type, value: Any, where: str) -> Any:
@@ -97,6 +101,8 @@ def _build_object(wanted: type, value: Any, where: str) -> Any:
     for field in fields(wanted):
         if field.name not in value and field.default is MISSING:
             raise PlanError(f"the field {field.name!r} is missing", where=where)
+    for name, item in value.items():
+        _check_number(wanted, name, item, where)
     return wanted(**{name: _build(hints[name], item, f"{where}.{name}") for name, item in value.items()})
 
 

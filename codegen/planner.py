@@ -4,44 +4,67 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tvm_pulp.codegen.cost.layer import layer_cycles
-from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Window
-from tvm_pulp.codegen.l2_allocator import allocate_l2
+from tvm_pulp.codegen.align import align
+from tvm_pulp.codegen.cost.layer import step_costs
+from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
+from tvm_pulp.codegen.l2_plan import L2Task, plan_l2
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.params import block_bytes
-from tvm_pulp.codegen.plan import Box, LayerPlan, Plan
+from tvm_pulp.codegen.plan import LayerPlan, Plan
 from tvm_pulp.codegen.schedule import schedule_layer
-from tvm_pulp.codegen.tile_candidates import align, candidates, least_traffic_tile, smallest_l1, worth_trying
-from tvm_pulp.codegen.tile_objective import DoryHeuristic, TileObjective
-from tvm_pulp.codegen.tile_solver import TileSize, solve_tile
+from tvm_pulp.codegen.tile_search import NothingFits, Search, search_tiles
 from tvm_pulp.errors import PlanError
 
 
-def plan_region(graph: LayerGraph, machine: Machine, objective: TileObjective | None = None) -> Plan:
+def plan_region(graph: LayerGraph, machine: Machine) -> Plan:
     """The plan of a region. Raises PlanError if a layer has no tile that fits L1, or the region's activations
     and parameters don't fit L2; the error says how much would do."""
-    sizes = _TileSizes(machine, objective or DoryHeuristic())
-    layers = tuple(_plan_layer(graph, layer, machine, sizes) for layer in graph.layers)
-    arena = allocate_l2(graph, layers, machine)
+    searches = _Searches(machine)
+    for layer in graph.layers:
+        _check_window(layer)
+    l2 = plan_l2(
+        L2Task(
+            graph=graph,
+            best=tuple(_plan_layer(graph, layer, machine, searches) for layer in graph.layers),
+            by_rows=lambda index: _plans_by_rows(graph, graph.layers[index], machine, searches),
+            cost=lambda index, plan: step_costs(graph, graph.layers[index], plan, machine),
+            machine=machine,
+        )
+    )
     return Plan(
         region=graph.name,
         soc=machine.soc,
         cores=machine.cores,
         l1_bytes=machine.l1_bytes,
         l2_bytes=machine.l2_bytes,
-        l1_used=max((_l1_top(layer) for layer in layers), default=0),
-        l2_used=arena.l2_used,
-        l2_arena=arena.arena_bytes,
-        layers=layers,
-        l2_buffers=arena.buffers,
+        l1_used=max((_l1_top(layer) for layer in l2.layers), default=0),
+        l2_used=l2.used,
+        l2_arena=l2.arena,
+        layers=l2.layers,
+        l2_buffers=l2.buffers,
+        l3_arena=l2.l3_arena,
+        l3_buffers=l2.l3_buffers,
+        transfers=l2.transfers,
+        prediction=l2.prediction,
     )
 
 
-def _plan_layer(graph: LayerGraph, layer: Layer, machine: Machine, sizes: _TileSizes) -> LayerPlan:
-    _check_window(layer)
-    size = sizes.of(graph, layer)
-    plan = schedule_layer(graph, layer, Box(0, size.h, 0, size.w, 0, size.c), machine.cores)
-    return replace(plan, cycles=layer_cycles(layer, plan, machine))
+def _plans_by_rows(
+    graph: LayerGraph, layer: Layer, machine: Machine, searches: _Searches
+) -> tuple[LayerPlan, ...]:
+    """The best plans of a layer that works row by row, without and with limits to the rows of a tile."""
+    height = graph.tensors[layer.output].height
+    limits = dict.fromkeys((height, -(-height // 8), 1))
+    return tuple(_plan_layer(graph, layer, machine, searches, limit) for limit in limits)
+
+
+def _plan_layer(
+    graph: LayerGraph, layer: Layer, machine: Machine, searches: _Searches, most_rows: int | None = None
+) -> LayerPlan:
+    best = searches.of(graph, layer, most_rows).best
+    tile, order = best.plan.tile, best.plan.order
+    plan = schedule_layer(graph, layer, tile, machine.cores, order)
+    return replace(plan, cycles=best.cycles)
 
 
 def _check_window(layer: Layer) -> None:
@@ -68,54 +91,47 @@ class _Signature:
 
     kind: LayerKind
     window: Window
-    in_shape: tuple[int, int, int]
-    out_shape: tuple[int, int, int]
+    inputs: tuple[tuple[int, ...], ...]
+    output: tuple[int, ...]
+    weights: tuple[int, ...]
     padded_value: bool
     wide: bool
     block: int  # bytes of one channel's parameters
 
 
-class _TileSizes:
-    """Tile sizes for one machine; layers of equal shape are solved once."""
+class _Searches:
+    """Searches for one machine; layers of equal shape are searched once."""
 
-    def __init__(self, machine: Machine, objective: TileObjective) -> None:
+    def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._objective = objective
-        self._solved: dict[_Signature, TileSize] = {}
+        self._done: dict[tuple[_Signature, int | None], Search] = {}
 
-    def of(self, graph: LayerGraph, layer: Layer) -> TileSize:
-        """The largest tile of a layer. Raises PlanError if none fits."""
-        signature = _signature(graph, layer)
-        if signature not in self._solved:
-            self._solved[signature] = self._solve(graph, layer)
-        return self._solved[signature]
-
-    def _solve(self, graph: LayerGraph, layer: Layer) -> TileSize:
-        out = graph.tensors[layer.output]
-        whole = schedule_layer(
-            graph, layer, Box(0, out.height, 0, out.width, 0, out.channels), self._machine.cores
-        )
-        if _l1_top(whole) <= self._machine.l1_bytes:
-            return TileSize(out.height, out.width, out.channels)
-        options = candidates(graph, layer, self._machine.cores)
-        limit = self._machine.l1_bytes
-        start = least_traffic_tile(worth_trying(options, limit), limit)
-        if start is None:
-            raise _l1_error(layer, smallest_l1(options), self._machine)
-        return solve_tile(layer, worth_trying(options, limit), start, limit, self._objective)
+    def of(self, graph: LayerGraph, layer: Layer, most_rows: int | None) -> Search:
+        """The ways to run a layer. Raises PlanError if none fits L1."""
+        signature = (_signature(graph, layer), most_rows)
+        if signature not in self._done:
+            found = search_tiles(graph, layer, self._machine, most_rows)
+            if isinstance(found, NothingFits):
+                raise _l1_error(layer, found.l1_bytes, self._machine)
+            self._done[signature] = found
+        return self._done[signature]
 
 
 def _signature(graph: LayerGraph, layer: Layer) -> _Signature:
-    source, out = graph.tensors[layer.inputs[0]], graph.tensors[layer.output]
     return _Signature(
         kind=layer.kind,
         window=layer.window,
-        in_shape=(source.height, source.width, source.channels),
-        out_shape=(out.height, out.width, out.channels),
-        padded_value=source.zero_point != 0,
+        inputs=tuple(_layout(graph.tensors[name]) for name in layer.inputs),
+        output=_layout(graph.tensors[layer.output]),
+        weights=() if layer.weights is None else layer.weights.shape,
+        padded_value=graph.tensors[layer.inputs[0]].zero_point != 0,
         wide=layer.requant is not None and layer.requant.wide,
         block=block_bytes(layer, 1),
     )
+
+
+def _layout(tensor: Tensor) -> tuple[int, ...]:
+    return (tensor.height, tensor.width, tensor.channels, tensor.row_bytes, tensor.pixel_bytes)
 
 
 def _l1_error(layer: Layer, needed: int, machine: Machine) -> PlanError:

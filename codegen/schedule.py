@@ -10,11 +10,11 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.kernels import KernelChoice, choose_kernel, input_slack_bytes, scratch_bytes
 from tvm_pulp.codegen.params import block_bytes
 from tvm_pulp.codegen.plan import Box, L1Buffer, LayerPlan, LoopOrder, Operand, TileStep
-from tvm_pulp.codegen.tile_candidates import align
 from tvm_pulp.codegen.tiling import channel_ranges, enumerate_tiles
 
 
@@ -43,11 +43,17 @@ def assign_slots(contents: Sequence[Hashable], reusable: bool = True) -> list[Sl
     return uses
 
 
-def schedule_layer(graph: LayerGraph, layer: Layer, tile: Box, cores: int) -> LayerPlan:
-    """The plan of a layer cut into `tile`s, in the loop order that loads less; its cycles are left 0."""
+def schedule_layer(
+    graph: LayerGraph,
+    layer: Layer,
+    tile: Box,
+    cores: int,
+    order: LoopOrder | None = None,
+) -> LayerPlan:
+    """The plan of a layer cut into `tile`s, its cycles left 0; without an `order` the one that loads less."""
     job = _Job(graph, layer, tile, cores, choose_kernel(graph, layer, tile, cores))
-    plans = [_in_order(job, order) for order in (LoopOrder.CHANNELS_OUTER, LoopOrder.SPACE_OUTER)]
-    return min(plans, key=lambda plan: loaded_bytes(plan, len(layer.inputs)))
+    orders = (LoopOrder.CHANNELS_OUTER, LoopOrder.SPACE_OUTER) if order is None else (order,)
+    return min((_in_order(job, one) for one in orders), key=lambda plan: loaded_bytes(plan, len(layer.inputs)))
 
 
 def loaded_bytes(plan: LayerPlan, inputs: int) -> int:

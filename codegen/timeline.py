@@ -13,7 +13,7 @@ from enum import Enum
 from itertools import accumulate
 from typing import NamedTuple
 
-from tvm_pulp.codegen.cost.layer import StepCost, interval_cycles, step_costs
+from tvm_pulp.codegen.cost.layer import StepCosts, step_costs
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Plan
@@ -102,7 +102,7 @@ def simulate(graph: LayerGraph, plan: Plan, machine: Machine) -> Timeline:
     events: list[Event] = []
     start = 0
     for index, layer_plan in enumerate(plan.layers):
-        costs = step_costs(layers[layer_plan.layer], layer_plan, machine)
+        costs = step_costs(graph, layers[layer_plan.layer], layer_plan, machine)
         span = _span(layer_plan.layer, costs, start)
         spans.append(span)
         events += _events(index, costs, span)
@@ -110,37 +110,35 @@ def simulate(graph: LayerGraph, plan: Plan, machine: Machine) -> Timeline:
     return Timeline(plan.region, tuple(spans), tuple(events))
 
 
-def _span(name: str, costs: Sequence[StepCost], start: int) -> LayerSpan:
-    intervals = (interval_cycles(costs, step) for step in range(len(costs)))
-    *steps, end = accumulate(intervals, initial=start + costs[0].load)
-    return LayerSpan(name, start, end + costs[-1].store - start, tuple(steps))
+def _span(name: str, costs: StepCosts, start: int) -> LayerSpan:
+    *steps, _ = accumulate(map(int, costs.intervals), initial=start + int(costs.load[0]))
+    return LayerSpan(name, start, costs.cycles, tuple(steps))
 
 
-def _events(layer: int, costs: Sequence[StepCost], span: LayerSpan) -> Iterator[Event]:
+def _events(layer: int, costs: StepCosts, span: LayerSpan) -> Iterator[Event]:
     """What happens in a layer; work of no cycles is left out."""
     yield from _in_turn(layer, span.start, _loads(costs, 0))
     for step, begin in enumerate(span.steps):
-        yield Event(Work.COMPUTE, layer, step, begin, costs[step].compute)
+        yield Event(Work.COMPUTE, layer, step, begin, int(costs.compute[step]))
         yield from _in_turn(layer, begin, [*_store(costs, step - 1), *_loads(costs, step + 1)])
-    last = len(costs) - 1
-    yield from _in_turn(layer, span.start + span.cycles - costs[last].store, _store(costs, last))
+    last = costs.compute.size - 1
+    yield from _in_turn(layer, span.start + span.cycles - int(costs.store[last]), _store(costs, last))
 
 
 _Transfer = tuple[Work, int, int]  # what, step, cycles
 
 
-def _loads(costs: Sequence[StepCost], step: int) -> list[_Transfer]:
-    if step >= len(costs):
+def _loads(costs: StepCosts, step: int) -> list[_Transfer]:
+    if step >= costs.compute.size:
         return []
-    cost = costs[step]
     return [
-        (Work.LOAD_X, step, cost.load_x),
-        (Work.LOAD_PARAMS, step, cost.load_params),
+        (Work.LOAD_X, step, int(costs.load_x[step])),
+        (Work.LOAD_PARAMS, step, int(costs.load_params[step])),
     ]
 
 
-def _store(costs: Sequence[StepCost], step: int) -> list[_Transfer]:
-    return [(Work.STORE_Y, step, costs[step].store)] if step >= 0 else []
+def _store(costs: StepCosts, step: int) -> list[_Transfer]:
+    return [(Work.STORE_Y, step, int(costs.store[step]))] if step >= 0 else []
 
 
 def _in_turn(layer: int, start: int, transfers: Sequence[_Transfer]) -> Iterator[Event]:

@@ -71,7 +71,7 @@ def accept_plan(given: GivenPlan, graph: LayerGraph, machine: Machine) -> Plan:
     except PlanError as error:
         raise _in_file(error, given.file) from error
     layers = tuple(
-        replace(layer_plan, cycles=layer_cycles(layer, layer_plan, machine))
+        replace(layer_plan, cycles=layer_cycles(graph, layer, layer_plan, machine))
         for layer, layer_plan in zip(graph.layers, plan.layers, strict=True)
     )
     return replace(plan, l1_bytes=machine.l1_bytes, l2_bytes=machine.l2_bytes, layers=layers)

@@ -8,6 +8,7 @@ from enum import Enum
 from json import dumps
 
 from pydantic import TypeAdapter, ValidationError
+from tvm_pulp.codegen.cost.cluster import BLOCK_CHANNELS, WORD
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor, macs
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import L1Buffer, L2Buffer, LayerPlan, Plan
@@ -202,8 +203,9 @@ def read_report(package: Package) -> CompilationReport:
 def peak_macs_per_cycle(machine: Machine) -> float:
     """Return the rate of the fastest kernel with all cores at work."""
     cluster = machine.cluster
-    rates = (cluster.conv_macs_per_cycle, cluster.depthwise_macs_per_cycle, cluster.linear_macs_per_cycle)
-    return machine.cores * max(rates)
+    block = cluster.word_weights_cycles + cluster.block_pixels * cluster.word_pixel_cycles
+    product = BLOCK_CHANNELS * WORD * cluster.block_pixels / block
+    return machine.cores * max(product, cluster.depthwise_macs_per_cycle, cluster.linear_macs_per_cycle)
 
 
 def region_report(graph: LayerGraph, plan: Plan, timeline: Timeline) -> RegionReport:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
-from tvm_pulp.codegen.machine import ClusterModel, DmaModel, Machine
+from tvm_pulp.codegen.machine import ClusterModel, DmaModel, L3Model, Machine
 
 from . import targets
 from .errors import TargetError
@@ -62,11 +62,20 @@ class Memory(_Table):
         return self.size - self.reserved
 
 
+class L3Memory(_Table):
+    """Memory that neither cores nor DMA reach; its transfers to and from L2, see `codegen.machine.L3Model`."""
+
+    size: Bytes = Field(description="bytes of it that generated code may use")
+    bytes_per_cycle: Rate = Field(description="bytes moved in a cycle of the cluster")
+    setup_cycles: int = Field(ge=0, le=1_000_000, description="cycles to start a transfer")
+
+
 class Memories(_Table):
-    """The two memories that every PULP cluster works with."""
+    """The two memories that every PULP cluster works with, and the one behind them that some SoCs have."""
 
     l1: Memory = Field(description="the cluster's scratchpad, a table [memory.l1]")
     l2: Memory = Field(description="the SoC's main memory, a table [memory.l2]")
+    l3: L3Memory | None = Field(default=None, description="external memory, a table [memory.l3]")
 
 
 class Dma(_Table):
@@ -84,8 +93,14 @@ class ClusterEngine(_Table):
 
     type: Literal["cluster"] = Field(description='the kind of engine, "cluster"')
     cores: Cores = Field(description="cores that compute: 1, 2, 4 or 8")
-    conv_macs_per_cycle: Rate = Field(description="convolution, MAC per cycle and core")
-    depthwise_macs_per_cycle: Rate = Field(description="depthwise convolution, MAC per cycle and core")
+    block_pixels: int = Field(ge=1, le=64, description="pixels in a matrix product's register block")
+    word_weights_cycles: Cycles = Field(description="inner loop: cycles for 4 channels' weights, 4 elements")
+    word_pixel_cycles: Cycles = Field(description="inner loop: cycles for each pixel, 4 channels x 4 elements")
+    im2col_word_cycles: Cycles = Field(description="cycles to build 4 elements of a window")
+    output_cycles: Cycles = Field(description="cycles to requantize and store an output")
+    wide_output_cycles: Cycles = Field(description="the same with 64-bit arithmetic")
+    depthwise_macs_per_cycle: Rate = Field(description="depthwise convolution on HWC, MAC per cycle and core")
+    depthwise_chw_macs_per_cycle: Rate = Field(description="the library's depthwise convolution on CHW")
     linear_macs_per_cycle: Rate = Field(description="fully connected layer, MAC per cycle and core")
     elements_per_cycle: Rate = Field(description="add and pools, elements per cycle and core")
     call_cycles: int = Field(ge=0, le=1_000_000, description="cycles that a kernel call costs beside its work")
@@ -162,6 +177,7 @@ def load_machine(options: PulpOptions) -> Machine:
         l2_bytes=soc.memory.l2.usable,
         dma=DmaModel(**soc.dma.model_dump()),
         cluster=ClusterModel(**soc.cluster.model_dump(exclude={"type", "cores"})),
+        l3=None if soc.memory.l3 is None else L3Model(**soc.memory.l3.model_dump()),
     )
     if options.l1 is not None:
         machine = replace(machine, l1_bytes=_within(soc, "l1", options.l1, soc.memory.l1))

@@ -1,37 +1,98 @@
-"""Predicted cycles of kernel calls on the cluster's cores."""
+"""Predicted cycles of kernel calls on the cluster's cores: the busiest core's work, and the call.
+
+A matrix product goes through blocks of 4 output channels and a few pixels; its inner loop loads a word (4
+elements) of each channel's weights and of each pixel, and multiplies every pair. What is left over of pixels
+makes a smaller block, what is left over of 4 channels or of a word costs as much as a whole one.
+"""
 
 from __future__ import annotations
 
-from math import ceil
-
+import numpy as np
+from tvm_pulp.codegen.cost.arrays import FloatArray, IntArray, Tiles, ceil_div
 from tvm_pulp.codegen.graph import Layer, LayerKind
-from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.plan import Box
+from tvm_pulp.codegen.machine import ClusterModel, Machine
+
+BLOCK_CHANNELS = 4
+WORD = 4
 
 
-def kernel_cycles(machine: Machine, layer: Layer, y: Box) -> int:
-    """One call that computes the output box `y`: its work at the kernel's rate on all cores, and the call.
-
-    Rates are per core; a layer whose rows, pixels and channels are all fewer than the cores leaves some idle.
-    """
-    busy = min(machine.cores, max(y.h * y.w, y.c))
-    return machine.cluster.call_cycles + ceil(_work(layer, y) / (_rate(machine, layer) * busy))
+def kernel_cycles(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> IntArray:
+    """One call for each tile, explicit padding and clipping included."""
+    return machine.cluster.call_cycles + np.ceil(_work(machine, layer, kernel, tiles)).astype(np.int64)
 
 
-def _work(layer: Layer, y: Box) -> int:
-    """Multiply-accumulates, or elements read for what has no weights."""
-    window = layer.window
-    if layer.weights is not None:
-        return y.h * y.w * y.c * (int(layer.weights.size) // int(layer.weights.shape[0]))
-    return y.size_bytes * len(layer.inputs) * window.kernel_h * window.kernel_w
-
-
-def _rate(machine: Machine, layer: Layer) -> float:
-    cluster = machine.cluster
+def _work(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> FloatArray:
     if layer.kind in (LayerKind.CONV2D, LayerKind.POINTWISE):
-        return cluster.conv_macs_per_cycle
-    if layer.kind in (LayerKind.DEPTHWISE, LayerKind.CONV_DIRECT):
-        return cluster.depthwise_macs_per_cycle
+        return _matrix_product(machine, layer, tiles)
+    if layer.kind is LayerKind.DEPTHWISE:
+        return _depthwise(machine, layer, kernel, tiles)
+    if layer.kind is LayerKind.CONV_DIRECT:
+        return _direct(machine, layer, tiles)
     if layer.kind is LayerKind.LINEAR:
-        return cluster.linear_macs_per_cycle
-    return cluster.elements_per_cycle
+        return _linear(machine, layer, tiles)
+    elements = tiles.y_bytes * len(layer.inputs) * layer.window.kernel_h * layer.window.kernel_w
+    return elements / (machine.cluster.elements_per_cycle * _busy(machine.cores, tiles))
+
+
+def _output_cycles(model: ClusterModel, layer: Layer) -> float:
+    return model.wide_output_cycles if layer.requant is not None and layer.requant.wide else model.output_cycles
+
+
+def _matrix_product(machine: Machine, layer: Layer, tiles: Tiles) -> FloatArray:
+    """Cores share pixels and blocks of channels in the best of the possible ways."""
+    splits = [1 << log for log in range(machine.cores.bit_length())]
+    products = [_split_product(machine, layer, tiles, ways) for ways in splits]
+    fastest: FloatArray = np.stack(products).min(axis=0)
+    return fastest
+
+
+def _split_product(machine: Machine, layer: Layer, tiles: Tiles, channel_ways: int) -> FloatArray:
+    model = machine.cluster
+    pixels = ceil_div(tiles.y_h * tiles.y_w, machine.cores // channel_ways)
+    channel_blocks = ceil_div(ceil_div(tiles.y_c, BLOCK_CHANNELS), channel_ways)
+    words = _window_words(layer)
+    inner = ceil_div(pixels, model.block_pixels) * model.word_weights_cycles + pixels * model.word_pixel_cycles
+    outer = pixels * BLOCK_CHANNELS * _output_cycles(model, layer)
+    im2col = 0.0 if layer.kind is LayerKind.POINTWISE else words * model.im2col_word_cycles
+    work: FloatArray = channel_blocks * (inner * words + outer) + pixels * im2col
+    return work
+
+
+def _window_words(layer: Layer) -> int:
+    """Words that a window consists of."""
+    if layer.weights is None:
+        return 0
+    return int(-(-(layer.weights.size // layer.weights.shape[0]) // WORD))
+
+
+def _depthwise(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> FloatArray:
+    """The library's kernel divides channels over the cores, ours pixels, and takes 4 channels at a time. The
+    rates are those with 32-bit requantization."""
+    model, macs = machine.cluster, layer.window.kernel_h * layer.window.kernel_w
+    wider = _output_cycles(model, layer) - model.output_cycles
+    if kernel.startswith("pulp_nn_"):
+        outputs = tiles.y_h * tiles.y_w * ceil_div(tiles.y_c, machine.cores)
+        return outputs * (macs / model.depthwise_chw_macs_per_cycle)
+    outputs = (
+        ceil_div(tiles.y_h * tiles.y_w, machine.cores) * ceil_div(tiles.y_c, BLOCK_CHANNELS) * BLOCK_CHANNELS
+    )
+    return outputs * (macs / model.depthwise_macs_per_cycle + wider)
+
+
+def _direct(machine: Machine, layer: Layer, tiles: Tiles) -> FloatArray:
+    """Convolution with groups or dilation, at the depthwise kernel's rate."""
+    outputs = ceil_div(tiles.y_h * tiles.y_w, machine.cores) * tiles.y_c
+    macs = _window_words(layer) * WORD / machine.cluster.depthwise_macs_per_cycle
+    return outputs * (macs + _output_cycles(machine.cluster, layer))
+
+
+def _linear(machine: Machine, layer: Layer, tiles: Tiles) -> FloatArray:
+    outputs = ceil_div(tiles.y_c, machine.cores)
+    macs = _window_words(layer) * WORD / machine.cluster.linear_macs_per_cycle
+    return outputs * (macs + _output_cycles(machine.cluster, layer))
+
+
+def _busy(cores: int, tiles: Tiles) -> IntArray:
+    """Cores that have work where pixels are shared, or outputs where there is but one pixel."""
+    pixels = tiles.y_h * tiles.y_w
+    return np.minimum(cores, np.where(pixels > 1, pixels, tiles.y_c))

@@ -1,59 +1,115 @@
-"""Predicted cycles of a layer: its tile loop as a software pipeline."""
+"""Predicted cycles of a layer: its tile loop as a software pipeline of transfers and kernel calls."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from tvm_pulp.codegen.cost.arrays import IntArray, Tiles, tiles_of
 from tvm_pulp.codegen.cost.cluster import kernel_cycles
-from tvm_pulp.codegen.cost.dma import box_cycles, gather_cycles, linear_cycles
-from tvm_pulp.codegen.graph import Layer
+from tvm_pulp.codegen.cost.dma import (
+    Boxes,
+    box_commands,
+    box_cycles,
+    gather_commands,
+    gather_cycles,
+    line_commands,
+    line_cycles,
+)
+from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.plan import LayerPlan, TileStep
+from tvm_pulp.codegen.plan import LayerPlan
 
 
 @dataclass(frozen=True)
-class StepCost:
-    """Cycles of one step's parts, each on its own; a transfer that doesn't happen costs nothing.
+class StepCosts:
+    """Cycles of each step: its kernel call, the loads of its inputs and of its parameters (0 where there are
+    none), its store; and the DMA commands of loads and store."""
 
-    `load_x` is of all inputs together.
-    """
-
-    load_x: int
-    load_params: int
-    compute: int
-    store: int
+    compute: IntArray
+    load_x: IntArray
+    load_params: IntArray
+    store: IntArray
+    load_commands: IntArray
+    store_commands: IntArray
 
     @property
-    def load(self) -> int:
-        """All transfers to L1."""
+    def load(self) -> IntArray:
+        """Cycles of all loads that a step waits for."""
         return self.load_x + self.load_params
 
+    @property
+    def intervals(self) -> IntArray:
+        """Cycles from each step's begin to the next one's."""
+        longer: IntArray = np.maximum(self.compute, self.beside)
+        return longer
 
-def layer_cycles(layer: Layer, plan: LayerPlan, machine: Machine) -> int:
-    """Prologue (the first loads), then every step's interval, then the last store."""
-    costs = step_costs(layer, plan, machine)
-    return costs[0].load + sum(interval_cycles(costs, step) for step in range(len(costs))) + costs[-1].store
+    @property
+    def beside(self) -> IntArray:
+        """Cycles of the transfers that run while each step computes: the next step's loads, the store of the
+        step before."""
+        beside = np.zeros_like(self.compute)
+        beside[:-1] += self.load[1:]
+        beside[1:] += self.store[:-1]
+        return beside
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of the layer: the first loads, for every step the longer of its computation and of the
+        transfers beside it, the last store."""
+        return int(self.load[0] + self.intervals.sum() + self.store[-1])
+
+    @property
+    def commands(self) -> int:
+        """DMA commands of the layer."""
+        return int(self.load_commands.sum() + self.store_commands.sum())
 
 
-def step_costs(layer: Layer, plan: LayerPlan, machine: Machine) -> tuple[StepCost, ...]:
-    """The parts of every step."""
-    return tuple(_step_cost(layer, plan, step, machine) for step in plan.steps)
-
-
-def interval_cycles(costs: Sequence[StepCost], step: int) -> int:
-    """The longer of a step's computation and of the transfers beside it: the store of the step before and the
-    loads of the next."""
-    beside = costs[step - 1].store if step > 0 else 0
-    beside += costs[step + 1].load if step + 1 < len(costs) else 0
-    return max(costs[step].compute, beside)
-
-
-def _step_cost(layer: Layer, plan: LayerPlan, step: TileStep, machine: Machine) -> StepCost:
-    one = gather_cycles if plan.channels_first else box_cycles
-    return StepCost(
-        load_x=len(layer.inputs) * one(machine.dma, step.x) if step.load_x else 0,
-        load_params=linear_cycles(machine.dma, step.params_size) if step.load_params else 0,
-        compute=kernel_cycles(machine, layer, step.y),
-        store=box_cycles(machine.dma, step.y),
+def step_costs(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machine) -> StepCosts:
+    """What each step of a layer costs."""
+    tiles = tiles_of(plan)
+    loads_x = np.array([step.load_x for step in plan.steps], np.int64)
+    params = np.array([step.params_size if step.load_params else 0 for step in plan.steps], np.int64)
+    x_cycles, x_commands = x_costs(graph, layer, machine, tiles, channels_first=plan.channels_first)
+    y_cycles, y_commands = y_costs(graph, layer, machine, tiles)
+    return StepCosts(
+        compute=kernel_cycles(machine, layer, plan.kernel, tiles),
+        load_x=loads_x * x_cycles,
+        load_params=line_cycles(machine.dma, params),
+        store=y_cycles,
+        load_commands=loads_x * x_commands + line_commands(params),
+        store_commands=y_commands,
     )
+
+
+def layer_cycles(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machine) -> int:
+    """Predicted cycles of a planned layer."""
+    return step_costs(graph, layer, plan, machine).cycles
+
+
+def x_costs(
+    graph: LayerGraph, layer: Layer, machine: Machine, tiles: Tiles, *, channels_first: bool
+) -> tuple[IntArray, IntArray]:
+    """Cycles and commands of loading the tiles of all inputs."""
+    cycles, commands = np.zeros_like(tiles.x_h), np.zeros_like(tiles.x_h)
+    first = graph.tensors[layer.inputs[0]]
+    for name in layer.inputs:
+        tensor = graph.tensors[name]
+        boxes = Boxes(tiles.x_h, tiles.x_w, tiles.x_c, tiles.x_beside)
+        if (tensor.height, tensor.width) != (first.height, first.width):  # one pixel for all of the first's
+            one = np.ones_like(tiles.x_h)
+            boxes = Boxes(one, one, tiles.x_c, 0 * one)
+        if channels_first:
+            cycles = cycles + gather_cycles(machine.dma, tensor, boxes)
+            commands = commands + gather_commands(tensor, boxes)
+        else:
+            cycles = cycles + box_cycles(machine.dma, tensor, boxes)
+            commands = commands + box_commands(tensor, boxes)
+    return cycles, commands
+
+
+def y_costs(graph: LayerGraph, layer: Layer, machine: Machine, tiles: Tiles) -> tuple[IntArray, IntArray]:
+    """Cycles and commands of storing output tiles."""
+    tensor = graph.tensors[layer.output]
+    boxes = Boxes(tiles.y_h, tiles.y_w, tiles.y_c, np.zeros_like(tiles.y_h))
+    return box_cycles(machine.dma, tensor, boxes), box_commands(tensor, boxes)

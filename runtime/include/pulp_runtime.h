@@ -9,6 +9,15 @@
 /* What generated code keeps in L2, parameters and activations, is declared with this: 8-byte aligned. */
 #define PULP_L2 __attribute__((aligned(8)))
 
+/* What generated code keeps in L3 because L2 is too small: parameters, and with PULP_L3_RAM activations. Only
+ * pulp_l3_* may use addresses in L3; cores and DMA can't reach it. */
+#ifndef PULP_L3
+#define PULP_L3 __attribute__((aligned(8)))
+#endif
+#ifndef PULP_L3_RAM
+#define PULP_L3_RAM __attribute__((aligned(8)))
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -53,6 +62,20 @@ pulp_dma_job_t pulp_dma_box_in_chw(void *l1, const void *l2, const pulp_box_t *b
 pulp_dma_job_t pulp_dma_box_out(void *l2, const void *l1, const pulp_box_t *box);
 void pulp_dma_wait(pulp_dma_job_t job);
 
+/* ---- Transfers between L3 and L2; called by core 0 only ---------------------------------------------------
+ */
+
+/* A transfer under way; as for the DMA, the data are there only after pulp_l3_wait, but transfers are done in
+ * the order in which they were started. At most PULP_L3_MAX_JOBS are under way at once. Waiting again for a
+ * finished job, or for PULP_L3_NONE, returns at once. Addresses and sizes are multiples of 4 bytes. */
+typedef uint32_t pulp_l3_job_t;
+#define PULP_L3_NONE 0u
+#define PULP_L3_MAX_JOBS 64u
+
+pulp_l3_job_t pulp_l3_load(void *l2, const void *l3, uint32_t bytes);
+pulp_l3_job_t pulp_l3_store(void *l3, const void *l2, uint32_t bytes);
+void pulp_l3_wait(pulp_l3_job_t job);
+
 /* ---- What the plan says a layer may touch ----------------------------------------------------------------
  */
 
@@ -74,6 +97,12 @@ typedef struct {
   const pulp_l1_range_t *l1;
   unsigned n_l1;
 } pulp_layer_info_t;
+
+/* Core 0 calls these around a region that uses L3: on a checking platform every transfer must lie inside
+ * `l2`, the region's activations and parameters in L2, and inside one of the ranges `l3`, and none may be
+ * under way at the end. Ranges stay valid to the end. */
+void pulp_l3_begin(const pulp_l2_range_t *l2, const pulp_l2_range_t *l3, unsigned n_l3);
+void pulp_l3_end(void);
 
 /* Core 0 calls these around each layer: checks and counters on `host`, performance counters on devices. A
  * layer is known by the address of its `pulp_layer_info_t`, which must stay valid to the end of the program;

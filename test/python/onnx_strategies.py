@@ -101,11 +101,15 @@ def output_size(layer: QdqLayer, shape: Shape) -> Shape:
 
 def second_operands(kind: Kind, shape: Shape, earlier: list[Shape]) -> list[int]:
     """How many layers back the tensors are that can be the second operand of a layer on `shape`."""
+
+    def same(other: Shape) -> bool:
+        return other == shape
+
     rules: dict[Kind, Callable[[Shape], bool]] = {
         Kind.CONCAT: lambda other: other[1:] == shape[1:],
         Kind.MUL: lambda other: other == shape or (other[0] == shape[0] and (1, 1) in (shape[1:], other[1:])),
     }
-    fits = rules.get(kind, lambda other: other == shape)
+    fits = rules.get(kind, same)
     return [back for back, other in enumerate(reversed(earlier)) if fits(other)]
 
 

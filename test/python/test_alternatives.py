@@ -15,7 +15,7 @@ from tvm_pulp.codegen.timeline import simulate
 from tvm_pulp.report import region_report
 from tvm_pulp.report_tables import alternatives_tables
 
-GRAPH, MACHINE = residual_network(), machine(3000)
+GRAPH, MACHINE = residual_network(), machine(4000)
 PLAN = plan_region(GRAPH, MACHINE)
 
 

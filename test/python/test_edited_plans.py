@@ -21,7 +21,7 @@ from tvm_pulp.codegen.plan_json import plan_from_json, plan_to_json
 from tvm_pulp.codegen.planner import plan_region
 from tvm_pulp.errors import PlanError
 
-MACHINE = machine(3000)
+MACHINE = machine(4000)
 GRAPH = residual_network(zero_point=3)
 PLAN = plan_to_json(plan_region(GRAPH, MACHINE))
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"

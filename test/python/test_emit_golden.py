@@ -126,10 +126,9 @@ def test_padding_in_l1_fills_the_border_of_freshly_loaded_tiles() -> None:
         (
             "depthwise",
             (
-                "      .l1_plane = 60,\n",
-                "  loads->x = pulp_dma_box_in_chw(l1 + step->x_data, in + step->x, &box);\n",
-                "  pulp_pad_chw(x, &border, zero_point);\n"
-                "  pulp_nn_depthwise_generic(x, scratch, NULL, y, weights, NULL, k, lambda,",
+                "  loads->x = pulp_dma_box_in(l1 + step->x_data, in + step->x, &box);\n",
+                "  pulp_pad(x, &border, zero_point);\n",
+                "  pulp_depthwise(x, y, weights, k, lambda, shift, &window);\n",
             ),
         ),
         ("depthwise_wide", ("  pulp_depthwise_wide(x, y, weights, k, lambda, shift, &window);\n",)),

@@ -147,7 +147,7 @@ def test_no_file(tmp_path: Path) -> None:
 def test_no_plan(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     path.write_text("[1]")
-    assert refusal(path, PlanError) == f"{path}: plan: version None of the plan format, expected 1; {FIX}"
+    assert refusal(path, PlanError) == f"{path}: plan: version None of the plan format, expected 2; {FIX}"
     path.write_bytes(b"\xff")
     assert refusal(path, PlanError) == f"{path}: not a text file; {FIX}"
 

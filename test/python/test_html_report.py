@@ -109,8 +109,9 @@ def test_without_timeline_or_regions() -> None:
 
 def test_report_knows_its_bounds() -> None:
     conv, add = REGION.layers
-    assert (conv.compute_cycles, conv.dma_cycles) == (2 * (300 + 18), 2 * 36 + 42 + 2 * 40)
-    assert (conv.bound, conv.waiting_cycles) == (Bound.COMPUTE, TIMELINE.layers[0].cycles - 636)
+    # a core has 4 channels of 2 pixels: a word of each, and 8 outputs; contiguous transfers
+    assert (conv.compute_cycles, conv.dma_cycles) == (2 * (300 + 79), 2 * 34 + 42 + 2 * 38)
+    assert (conv.bound, conv.waiting_cycles) == (Bound.COMPUTE, TIMELINE.layers[0].cycles - 758)
     assert replace(add, dma_cycles=add.compute_cycles + 1).bound is Bound.DMA
     assert (conv.params_bytes, add.params_bytes) == (96, 0)
     assert report_from_json(REPORT.to_json(), file="report.json") == REPORT

@@ -34,21 +34,11 @@ COLUMN = Window(5, 1, 1, 1, 2, 2)
         (Shape(K.POINTWISE, 1, 4, 8, 64), None, "pulp_nn_pointwise_Co_parallel", False),
         (Shape(K.POINTWISE, 1, 5, 8, 64), None, "pulp_nn_pointwise_HoWo_parallel", False),  # odd columns
         (Shape(K.POINTWISE, wide=True), None, "pulp_conv_wide", False),
-        (Shape(K.DEPTHWISE, window=window3()), None, "pulp_nn_depthwise_generic", False),
-        (Shape(K.DEPTHWISE, window=window3(), zero_point=9), None, "pulp_nn_depthwise_generic", True),
-        (Shape(K.DEPTHWISE, window=window3(2)), None, "pulp_nn_depthwise_generic", False),
-        (
-            Shape(K.DEPTHWISE, window=window3()),
-            (8, 4, 8),
-            "pulp_nn_depthwise_generic",
-            True,
-        ),  # (0, 1) at the border
-        (Shape(K.DEPTHWISE, window=window3()), (4, 8, 8), "pulp_nn_depthwise_generic", False),
-        (Shape(K.DEPTHWISE, window=Window(3, 3, 2, 2, 0, 1, 0, 1)), None, "pulp_nn_depthwise_generic", True),
-        (Shape(K.DEPTHWISE, window=Window(4, 4, 1, 1, 1, 2, 1, 2)), None, "pulp_nn_depthwise_generic", True),
-        (Shape(K.DEPTHWISE, 8, 1, window=window3()), None, "pulp_nn_depthwise_generic", True),  # one column
-        (Shape(K.DEPTHWISE, window=Window(1, 3)), None, "pulp_nn_depthwise_generic_less_4_weights", False),
-        (Shape(K.DEPTHWISE, 8, 9, window=ROW), None, "pulp_nn_depthwise_generic_less_4_weights", True),
+        (Shape(K.DEPTHWISE, window=window3()), None, "pulp_depthwise", False),
+        (Shape(K.DEPTHWISE, window=window3(), zero_point=9), None, "pulp_depthwise", True),
+        (Shape(K.DEPTHWISE, window=window3()), (8, 4, 8), "pulp_depthwise", False),
+        (Shape(K.DEPTHWISE, window=Window(4, 4, 1, 1, 1, 2, 1, 2)), None, "pulp_depthwise", False),
+        (Shape(K.DEPTHWISE, 8, 9, window=ROW), None, "pulp_depthwise", False),
         (Shape(K.DEPTHWISE, window=COLUMN), None, "pulp_depthwise", False),
         (Shape(K.DEPTHWISE, window=window3(), wide=True), None, "pulp_depthwise_wide", False),
         (Shape(K.LINEAR), None, "pulp_nn_linear", False),
@@ -76,11 +66,15 @@ def test_bounds_other_than_a_bytes_are_clipped_afterwards() -> None:
 @pytest.mark.parametrize(
     ("shape", "cores", "scratch"),
     [
-        (Shape(K.CONV2D, channels=5, window=window3()), 8, 2 * 8 * 5 * 9),
+        (Shape(K.CONV2D, channels=8, window=window3()), 8, 2 * 8 * 8 * 9),
+        (
+            Shape(K.CONV2D, channels=5, window=window3()),
+            8,
+            8 * 8 * (5 * 9 + 3),
+        ),  # no whole words: 8 pixels a core
+        (Shape(K.CONV2D, channels=3, window=window3()), 8, 8 * 16 * (3 * 9 + 1)),
         (Shape(K.POINTWISE), 8, 0),
-        (Shape(K.DEPTHWISE, window=window3()), 4, 4 * (3 * 10 + 3)),
-        (Shape(K.DEPTHWISE, window=Window(1, 3)), 2, 2 * (3 * 10 + 3 + 1)),
-        (Shape(K.DEPTHWISE, window=COLUMN), 8, 0),
+        (Shape(K.DEPTHWISE, window=window3()), 4, 0),
         (Shape(K.LINEAR), 8, 0),
     ],
 )
@@ -91,9 +85,11 @@ def test_scratch_of_ten_rows(shape: Shape, cores: int, scratch: int) -> None:
 
 
 def test_slack() -> None:
-    for window, slack in ((window3(), 4), (Window(5, 5, 1, 1, 2, 2, 2, 2), 5), (COLUMN, 0)):
-        graph = single_layer(Shape(K.DEPTHWISE, window=window))
-        assert input_slack_bytes(choose_kernel(graph, graph.layers[0], None, 8), graph.layers[0]) == slack
+    """PULP-NN's depthwise reads whole words; ours reads what it uses."""
+    for window, slack in ((window3(), 4), (Window(5, 5, 1, 1, 2, 2, 2, 2), 5)):
+        layer = single_layer(Shape(K.DEPTHWISE, window=window)).layers[0]
+        assert input_slack_bytes(KernelChoice("pulp_nn_depthwise_generic", channels_first=True), layer) == slack
+        assert input_slack_bytes(KernelChoice("pulp_depthwise"), layer) == 0
 
 
 @settings(max_examples=200, deadline=None)

@@ -12,10 +12,10 @@ from machines import machine
 from tvm_pulp.codegen.checker import check_plan
 from tvm_pulp.codegen.graph import LayerGraph, LayerKind, Window
 from tvm_pulp.codegen.l2_allocator import place
-from tvm_pulp.codegen.plan import Box, L2Buffer, LoopOrder, Operand
+from tvm_pulp.codegen.l2_space import Rect
+from tvm_pulp.codegen.plan import Box, LoopOrder, Operand
 from tvm_pulp.codegen.planner import plan_region
 from tvm_pulp.codegen.schedule import loaded_bytes, schedule_layer
-from tvm_pulp.codegen.tile_objective import DoryHeuristic, LeastTraffic, TileObjective
 from tvm_pulp.errors import PlanError
 
 PLENTY = 10_000_000
@@ -32,32 +32,30 @@ def least_l1(error: PlanError) -> int:
     graph=layer_graphs(),
     l1_bytes=st.integers(100, 6000),
     cores=st.sampled_from([1, 2, 4, 8]),
-    objective=st.sampled_from([DoryHeuristic(), LeastTraffic()]),
 )
 def test_every_layer_gets_a_right_plan_or_the_size_that_would_do(
-    graph: LayerGraph, l1_bytes: int, cores: int, objective: TileObjective
+    graph: LayerGraph, l1_bytes: int, cores: int
 ) -> None:
     target = machine(l1_bytes, PLENTY, cores)
     try:
-        plan = plan_region(graph, target, objective)
+        plan = plan_region(graph, target)
     except PlanError as error:
         enough = machine(least_l1(error), PLENTY, cores)
         assert enough.l1_bytes > l1_bytes
-        check_plan(graph, enough, plan_region(graph, enough, objective))
+        check_plan(graph, enough, plan_region(graph, enough))
         with pytest.raises(PlanError):
-            plan_region(graph, machine(enough.l1_bytes - 1, PLENTY, cores), objective)
+            plan_region(graph, machine(enough.l1_bytes - 1, PLENTY, cores))
     else:
         check_plan(graph, target, plan)
 
 
-@pytest.mark.parametrize("l1_bytes", [2000, 3000, 5000, 64_000])
+@pytest.mark.parametrize("l1_bytes", [4000, 5000, 64_000])
 @pytest.mark.parametrize("zero_point", [0, 9])
 def test_network(l1_bytes: int, zero_point: int) -> None:
     graph = residual_network(zero_point)
     plan = plan_region(graph, machine(l1_bytes))
     check_plan(graph, machine(l1_bytes), plan)
     assert plan.l1_used <= l1_bytes
-    assert (max(len(layer.steps) for layer in plan.layers) > 1) == (l1_bytes < 64_000)
     assert all(layer.cycles > 0 for layer in plan.layers)
 
 
@@ -145,10 +143,9 @@ def test_tensor_read_later_and_output_read_inside() -> None:
 
 def test_arena_is_the_least_possible_where_first_fit_is_not() -> None:
     lives = [("a", 32, 2, 4), ("b", 16, 2, 4), ("c", 32, 0, 2), ("d", 24, 0, 2), ("e", 40, 0, 1)]
-    buffers = [L2Buffer(name, 0, size, first, last) for name, size, first, last in lives]
-    placed = place(buffers)
+    placed = place([Rect(name, first, last + 1, 0, size) for name, size, first, last in lives])
     assert max(buffer.offset + buffer.size for buffer in placed) == 104  # first fit takes 112
     for one in placed:
         for other in placed:
-            if one is not other and one.first <= other.last and other.first <= one.last:
+            if one is not other and one.meets(other):
                 assert one.offset + one.size <= other.offset or other.offset + other.size <= one.offset

@@ -36,7 +36,7 @@ def test_gap8_machine() -> None:
     machine = load_machine(PulpOptions())
     assert (machine.soc, machine.cores, machine.l1_bytes, machine.l2_bytes) == ("gap8", 8, 38_000, 380_000)
     assert machine.dma.bytes_per_cycle == 8.0
-    assert machine.cluster.conv_macs_per_cycle == 1.875
+    assert machine.cluster.word_pixel_cycles == 5.35
 
 
 def test_options_override_the_file() -> None:
@@ -155,9 +155,9 @@ def test_bad_options(options: PulpOptions, message: str) -> None:
         ),
         (
             "[memory.l2]",
-            "[memory.l3]",
-            "[memory.l3]",
-            "unknown key `l3` in table [memory]; its keys: l1, l2",
+            "[memory.l4]",
+            "[memory.l4]",
+            "unknown key `l4` in table [memory]; its keys: l1, l2, l3",
         ),
         (
             "[dma]",

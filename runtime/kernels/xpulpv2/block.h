@@ -12,19 +12,19 @@ enum { BLOCK_CHANNELS = 4, BLOCK_PIXELS = 4 };
 
 /* The assembly knows the offsets. */
 typedef struct {
-  const uint8_t *x;          /* the first pixel's window */
-  const int8_t *w;           /* the first channel's weights */
-  uint8_t *out;              /* the first pixel's first output */
-  const int32_t *k, *lambda; /* of the first channel */
-  uint32_t blocks;           /* of 4 channels, at least 1 */
-  uint32_t groups;           /* of pixels, at least 1; only pulp_block_4 knows more than one */
+  const uint8_t *x;       /* the first pixel's window */
+  const int8_t *w;        /* the first channel's weights */
+  uint8_t *out;           /* the first pixel's first output */
+  const void *k, *lambda; /* of the first channel: int32, wide: int64 */
+  uint32_t blocks;        /* of 4 channels, at least 1 */
+  uint32_t groups;        /* of pixels, at least 1; only pulp_block_4 knows more than one */
   int32_t x_stride, w_stride;
   int32_t x_back, w_back; /* from the last pixel's (channel's) word to the first's next word */
   uint32_t words, rows;   /* at least 1 */
   int32_t x_skip, w_skip; /* from a segment's end to the next segment */
   int32_t w_step;         /* from where the last segment's skip leads to the next block's weights */
   int32_t out_stride;     /* from a pixel's outputs to the next pixel's */
-  uint32_t shift;
+  uint32_t shift;         /* wide: beyond 32 */
 } pulp_block_t;
 
 /* Groups of 1, 2, 3, 4 pixels. */
@@ -32,6 +32,12 @@ void pulp_block_1(const pulp_block_t *block);
 void pulp_block_2(const pulp_block_t *block);
 void pulp_block_3(const pulp_block_t *block);
 void pulp_block_4(const pulp_block_t *block);
+
+/* With 64-bit requantization. */
+void pulp_block_wide_1(const pulp_block_t *block);
+void pulp_block_wide_2(const pulp_block_t *block);
+void pulp_block_wide_3(const pulp_block_t *block);
+void pulp_block_wide_4(const pulp_block_t *block);
 
 /* One group of pixels and one block of channels, not requantized: `out` is an array of int32, the
  * accumulators of the first pixel's 4 channels, then the next pixel's. `k`, `lambda`, `out_stride` and

@@ -35,6 +35,11 @@
 #define x_back t6
 #define w_back ra
 
+/* What becomes of the accumulators */
+#define NARROW 0
+#define WIDE 1
+#define SUMS 2
+
 /* Products of the pixel word in \px with the weights in t0..t3. */
 .macro DOTS px, a0, a1, a2, a3
   SDOTUSP_B(\a0, \px, t0)
@@ -75,6 +80,28 @@
   ADD_N(\reg, t4, t2)
   .endr
   .irp reg, \regs
+  CLIP_U8(\reg, \reg)
+  .endr
+.endm
+
+/* The accumulators of channel \channel, requantized in 64 bits; the shift beyond 32 in x. */
+.macro REQUANT_WIDE channel, regs:vararg
+  lw t0, K(sp)
+  lw t5, LAMBDA(sp)
+  lw t1, 8 * \channel(t0)
+  lw t2, 8 * \channel + 4(t0)
+  lw t3, 8 * \channel(t5)
+  lw t4, 8 * \channel + 4(t5)
+  .irp reg, \regs
+  mulhsu t0, \reg, t1
+  mul t5, \reg, t2
+  mul \reg, \reg, t1
+  add t0, t0, t5
+  add \reg, \reg, t3
+  sltu t5, \reg, t3
+  add t0, t0, t4
+  add t0, t0, t5
+  sra \reg, t0, x
   CLIP_U8(\reg, \reg)
   .endr
 .endm
@@ -192,7 +219,7 @@
   add x, x, t0
   add w, w, t1
   .option pop
-  .if RAW
+  .if MODE == SUMS
   lw t3, OUT(sp)
   lw t2, W_STEP(sp)
   STORE_RAW s0, s1, s2, s3
@@ -206,6 +233,35 @@
   STORE_RAW a0, a1, a2, a3
   .endif
   sw t3, OUT(sp)
+  .else
+  .if MODE == WIDE
+  lw x, SHIFT(sp)
+  .if \n == 1
+  REQUANT_WIDE 0, s0
+  REQUANT_WIDE 1, s1
+  REQUANT_WIDE 2, s2
+  REQUANT_WIDE 3, s3
+  .elseif \n == 2
+  REQUANT_WIDE 0, s0, s4
+  REQUANT_WIDE 1, s1, s5
+  REQUANT_WIDE 2, s2, s6
+  REQUANT_WIDE 3, s3, s7
+  .elseif \n == 3
+  REQUANT_WIDE 0, s0, s4, s8
+  REQUANT_WIDE 1, s1, s5, s9
+  REQUANT_WIDE 2, s2, s6, s10
+  REQUANT_WIDE 3, s3, s7, s11
+  .else
+  REQUANT_WIDE 0, s0, s4, s8, a0
+  REQUANT_WIDE 1, s1, s5, s9, a1
+  REQUANT_WIDE 2, s2, s6, s10, a2
+  REQUANT_WIDE 3, s3, s7, s11, a3
+  .endif
+  lw t0, K(sp)
+  lw t1, LAMBDA(sp)
+  lw t3, OUT(sp)
+  addi t0, t0, 32
+  addi t1, t1, 32
   .else
   lw t0, K(sp)
   lw t1, LAMBDA(sp)
@@ -231,6 +287,7 @@
   REQUANT s1, s5, s9, a1
   REQUANT s2, s6, s10, a2
   REQUANT s3, s7, s11, a3
+  .endif
   .endif
   lw t5, OUT_STRIDE(sp)
   lw t2, W_STEP(sp)
@@ -273,12 +330,17 @@
   .size \name, . - \name
 .endm
 
-.set RAW, 0
+.set MODE, NARROW
 BLOCK pulp_block_1, 1, 9
 BLOCK pulp_block_2, 2, 14
 BLOCK pulp_block_3, 3, 19
 BLOCK pulp_block_4, 4, 24
-.set RAW, 1
+.set MODE, WIDE
+BLOCK pulp_block_wide_1, 1, 9
+BLOCK pulp_block_wide_2, 2, 14
+BLOCK pulp_block_wide_3, 3, 19
+BLOCK pulp_block_wide_4, 4, 24
+.set MODE, SUMS
 BLOCK pulp_block_raw_1, 1, 9
 BLOCK pulp_block_raw_2, 2, 14
 BLOCK pulp_block_raw_3, 3, 19

@@ -6,18 +6,20 @@
 #include "block.h"
 #include "xpulp.h"
 
-/* The last 1 to 3 pixels, behind `done` others. */
-static void last_pixels(pulp_block_t *block, uint32_t done, uint32_t pixels) {
-  block->x += (int32_t)done * block->x_stride;
-  block->out += (int32_t)done * block->out_stride;
-  block->x_back = 4 - ((int32_t)pixels - 1) * block->x_stride;
-  block->groups = 1;
-  if (pixels == 3) {
-    pulp_block_3(block);
-  } else if (pixels == 2) {
-    pulp_block_2(block);
-  } else {
-    pulp_block_1(block);
+/* One group of pixels or, if they are 4, all. */
+static void multiply_groups(const pulp_block_t *block, uint32_t pixels, int wide) {
+  switch (pixels) {
+    case 4:
+      (wide ? pulp_block_wide_4 : pulp_block_4)(block);
+      break;
+    case 3:
+      (wide ? pulp_block_wide_3 : pulp_block_3)(block);
+      break;
+    case 2:
+      (wide ? pulp_block_wide_2 : pulp_block_2)(block);
+      break;
+    default:
+      (wide ? pulp_block_wide_1 : pulp_block_1)(block);
   }
 }
 
@@ -25,34 +27,39 @@ static void last_pixels(pulp_block_t *block, uint32_t done, uint32_t pixels) {
 static uint32_t multiply_blocks(const pulp_filters_t *f, const pulp_segments_t *s, const uint8_t *x,
                                 const int8_t *w, uint8_t *out, uint32_t pixels) {
   const uint32_t channel = f->channels.begin, blocks = (f->channels.end - channel) / BLOCK_CHANNELS;
+  const int wide = f->wide_k != NULL;
   if (blocks == 0) {
     return channel;
   }
-  const int32_t segment = 4 * (int32_t)s->words + s->w_skip;
-  pulp_block_t block = {x,
-                        w + (int32_t)channel * s->w_stride,
-                        out + channel,
-                        f->output.k + channel,
-                        f->output.lambda + channel,
-                        blocks,
-                        pixels / BLOCK_PIXELS,
-                        s->x_stride,
-                        s->w_stride,
-                        4 - (BLOCK_PIXELS - 1) * s->x_stride,
-                        4 - (BLOCK_CHANNELS - 1) * s->w_stride,
-                        s->words,
-                        s->rows,
-                        s->x_skip,
-                        s->w_skip,
-                        BLOCK_CHANNELS * s->w_stride - (int32_t)s->rows * segment,
-                        (int32_t)f->out_stride,
-                        f->output.shift};
+  pulp_block_t block = {
+      .x = x,
+      .w = w + (int32_t)channel * s->w_stride,
+      .out = out + channel,
+      .k = wide ? (const void *)(f->wide_k + channel) : f->output.k + channel,
+      .lambda = wide ? (const void *)(f->wide_lambda + channel) : f->output.lambda + channel,
+      .blocks = blocks,
+      .groups = pixels / BLOCK_PIXELS,
+      .x_stride = s->x_stride,
+      .w_stride = s->w_stride,
+      .x_back = 4 - (BLOCK_PIXELS - 1) * s->x_stride,
+      .w_back = 4 - (BLOCK_CHANNELS - 1) * s->w_stride,
+      .words = s->words,
+      .rows = s->rows,
+      .x_skip = s->x_skip,
+      .w_skip = s->w_skip,
+      .w_step = BLOCK_CHANNELS * s->w_stride - (int32_t)s->rows * (4 * (int32_t)s->words + s->w_skip),
+      .out_stride = (int32_t)f->out_stride,
+      .shift = wide ? f->output.shift - 32 : f->output.shift};
   if (block.groups > 0) {
-    pulp_block_4(&block);
+    multiply_groups(&block, BLOCK_PIXELS, wide);
   }
-  const uint32_t done = BLOCK_PIXELS * block.groups;
-  if (done < pixels) {
-    last_pixels(&block, done, pixels - done);
+  const uint32_t done = BLOCK_PIXELS * block.groups, left = pixels - done;
+  if (left > 0) {
+    block.x += (int32_t)done * s->x_stride;
+    block.out += done * f->out_stride;
+    block.x_back = 4 - ((int32_t)left - 1) * s->x_stride;
+    block.groups = 1;
+    multiply_groups(&block, left, wide);
   }
   return channel + BLOCK_CHANNELS * blocks;
 }
@@ -175,7 +182,10 @@ static void multiply_channels(const pulp_filters_t *f, const pulp_segments_t *s,
 
 /* True if the blocks' output stage is what is asked for. */
 static int requantizes(const pulp_filters_t *f) {
-  return f->bias == NULL && f->wide_k == NULL && f->output.relu && f->output.batch_norm;
+  if (f->wide_k != NULL) {
+    return f->output.shift >= 32;
+  }
+  return f->bias == NULL && f->output.relu && f->output.batch_norm;
 }
 
 void pulp_multiply(const pulp_filters_t *f, const pulp_segments_t *s, const uint8_t *x, const int8_t *w,

@@ -27,7 +27,7 @@ static struct {
   pulp_dma_job_t last_job;
 } dma;
 
-static int is_early(void) {
+int pulp_dma_is_early(void) {
   const char *const mode = getenv("PULP_DMA");
   if (!mode || !strcmp(mode, "late")) {
     return 0;
@@ -74,7 +74,7 @@ static pulp_dma_job_t issue(transfer_t transfer) {
     pulp_layer_fault(transfer.command, "more than %d transfers under way", PULP_DMA_MAX_JOBS);
   }
   transfer.job = ++dma.last_job;
-  if (is_early()) {
+  if (pulp_dma_is_early()) {
     execute(&transfer);
   } else {
     poison(&transfer);
@@ -108,7 +108,7 @@ void pulp_dma_wait(pulp_dma_job_t job) {
   }
   for (unsigned i = 0; i < dma.n_pending; i++) {
     if (dma.pending[i].job == job) {
-      if (!is_early()) {
+      if (!pulp_dma_is_early()) {
         execute(&dma.pending[i]);
       }
       dma.pending[i] = dma.pending[--dma.n_pending];

@@ -11,6 +11,9 @@
 /* Transfers under way at once, as many as MCHAN has counters for. */
 #define PULP_DMA_MAX_JOBS 16
 
+/* Whether transfers happen at once. */
+int pulp_dma_is_early(void);
+
 /* Ends the program if a transfer was not waited for. */
 void pulp_dma_require_idle(void);
 

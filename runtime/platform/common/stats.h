@@ -7,12 +7,13 @@
 
 #include "pulp_runtime.h"
 
-typedef enum { PULP_DMA_L2_TO_L1, PULP_DMA_L1_TO_L2 } pulp_dma_direction_t;
+typedef enum { PULP_DMA_L2_TO_L1, PULP_DMA_L1_TO_L2, PULP_L3_TO_L2, PULP_L2_TO_L3 } pulp_dma_direction_t;
+#define PULP_DMA_DIRECTIONS 4
 
 typedef struct {
   const pulp_layer_info_t *layer;
-  uint64_t runs, commands[2], bytes[2]; /* by pulp_dma_direction_t */
-  uint64_t cycles, dma_wait_cycles;     /* all, and those in which core 0 waited for the DMA */
+  uint64_t runs, commands[PULP_DMA_DIRECTIONS], bytes[PULP_DMA_DIRECTIONS]; /* by pulp_dma_direction_t */
+  uint64_t cycles, dma_wait_cycles; /* all, and those in which core 0 waited for the DMA */
 } pulp_layer_stats_t;
 
 /* Following commands count for `layer`. A layer is known by its address; name and address must stay valid. */
@@ -33,7 +34,10 @@ void pulp_stats_end_inference(void);
  * Layers in the order of their first run; numbers are sums over all inferences. A platform that counts cycles
  * adds "cycles" and "dma_wait_cycles" to each layer and to the total, and the network's "inference_cycles"
  * and "cluster_cycles": from the call to the return of the network, and of its regions on the cluster. 0, or
- * not 0 if the file can't be written. */
+ * not 0 if the file can't be written.
+ *
+ * A layer during which L3 was used has also "l3_commands_in", "l3_commands_out", "l3_bytes_in" (to L2) and
+ * "l3_bytes_out". */
 int pulp_stats_write(const char *path, const char *network, uint32_t inferences);
 
 #endif

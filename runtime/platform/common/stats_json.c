@@ -23,12 +23,19 @@ static void write_counters(FILE *file, const pulp_layer_stats_t *c, int has_cycl
   if (has_cycles) {
     fprintf(file, ", \"cycles\": %" PRIu64 ", \"dma_wait_cycles\": %" PRIu64, c->cycles, c->dma_wait_cycles);
   }
+  if (c->commands[PULP_L3_TO_L2] || c->commands[PULP_L2_TO_L3]) {
+    fprintf(file,
+            ", \"l3_commands_in\": %" PRIu64 ", \"l3_commands_out\": %" PRIu64 ", \"l3_bytes_in\": %" PRIu64
+            ", \"l3_bytes_out\": %" PRIu64,
+            c->commands[PULP_L3_TO_L2], c->commands[PULP_L2_TO_L3], c->bytes[PULP_L3_TO_L2],
+            c->bytes[PULP_L2_TO_L3]);
+  }
   fputc('}', file);
 }
 
 static void add(pulp_layer_stats_t *total, const pulp_layer_stats_t *c) {
   total->runs += c->runs;
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < PULP_DMA_DIRECTIONS; i++) {
     total->commands[i] += c->commands[i];
     total->bytes[i] += c->bytes[i];
   }

@@ -1,0 +1,141 @@
+"""Cycles of the benchmark networks on GVSoC's pulp-open: this compiler against TVM as it is.
+
+Raw results go to `build/bench/cycles/<network>/<variant>/`, all figures to `build/bench/cycles.json`; from
+these `docs/benchmarks.md` is made. Without GVSoC it says so in one line and measures nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import networks
+import onnx
+import tvm
+from cycles_doc import DOCUMENT, read_networks, render, summary_row
+from measure import INPUT_SEED, Measurement, build_conditions, measure
+from rich.console import Console
+from rich.table import Table
+from tvm_pulp.errors import PulpError, ToolError
+from tvm_pulp.toolchain import Platform, check_tools
+from variants import VARIANTS, Variant
+
+FOLDER = Path("build/bench")
+TITLES = {
+    "kws": "DS-CNN, keyword spotting",
+    "vww": "MobileNetV1 0.25-96, visual wake words",
+    "ic": "ResNet-8, image classification",
+    "ad": "autoencoder, anomaly detection",
+}
+_COLUMNS = ("M MAC", "TVM", "ours", "regions", "TVM/ours", "TVM/regions", "1 → 8 cores")
+
+
+def measure_network(name: str, variants: Iterable[Variant], folder: Path, console: Console) -> dict[str, Any]:
+    """All variants of a network, as an entry of the results."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model = folder / f"{name}.onnx"
+    onnx.save(networks.quantized(name), model)
+    measurements = [_measured(name, variant, model, folder / variant.key, console) for variant in variants]
+    return {
+        "name": name,
+        "title": TITLES[name],
+        "macs": networks.macs(networks.build(name)),
+        "measurements": [asdict(measurement) for measurement in measurements],
+    }
+
+
+def _measured(name: str, variant: Variant, model: Path, folder: Path, console: Console) -> Measurement:
+    try:
+        found = measure(name, variant, model, folder)
+    except PulpError as error:
+        raise click.ClickException(f"{name}, {variant.title}: {error}") from error
+    console.print(
+        f"{name}, {found.title}: {found.cycles:,} cycles, regions {found.region_cycles:,}, "
+        f"{found.differing_bytes} of {found.output_bytes} output bytes differ",
+        soft_wrap=True,
+    )
+    return found
+
+
+def conditions(run: Path, gvsoc: str, source: str) -> dict[str, Any]:
+    """What the figures depend on; `run` is the folder of a finished run, `source` this repository's commit."""
+    return {
+        **build_conditions(run),
+        "gvsoc": gvsoc,
+        "tvm": f"TVM {tvm.__version__}",
+        "source": source,
+        "input_seed": INPUT_SEED,
+    }
+
+
+def source_revision() -> str:
+    """This repository's commit, marked if files differ from it."""
+    command = ["git", "describe", "--always", "--dirty"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
+    return done.stdout.strip() or "unknown"
+
+
+def table(results: dict[str, Any]) -> Table:
+    """The summary for the terminal."""
+    made = Table(title="cycles on GVSoC pulp-open, one inference", title_justify="left")
+    made.add_column("network")
+    for column in _COLUMNS:
+        made.add_column(column, justify="right")
+    for network in read_networks(results):
+        made.add_row(network.name, *summary_row(network)[1:])
+    return made
+
+
+def chosen_variants(keys: Sequence[str]) -> list[Variant]:
+    """The variants of these names in the usual order; all without names."""
+    return [variant for variant in VARIANTS if not keys or variant.key in keys]
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(networks.NETWORKS))
+@click.option(
+    "--variant",
+    "keys",
+    multiple=True,
+    type=click.Choice([variant.key for variant in VARIANTS]),
+    help="Measure only this one; may be given more than once.",
+)
+@click.option("--folder", type=click.Path(path_type=Path), default=FOLDER, show_default=True, help="Results.")
+@click.option(
+    "--gvsoc-revision", envvar="GVSOC_REVISION", default="revision not recorded", help="GVSoC's commits."
+)
+@click.option(
+    "--document", type=click.Path(path_type=Path), help=f"Write the page of the figures, {DOCUMENT}, here."
+)
+def main(
+    names: tuple[str, ...], keys: tuple[str, ...], folder: Path, gvsoc_revision: str, document: Path | None
+) -> None:
+    """Measure NAMES, by default all benchmark networks."""
+    console = Console()
+    try:
+        check_tools(Platform.PULP_OPEN)
+    except ToolError as error:
+        console.print(f"cycles on PULP-open are skipped: {error}", soft_wrap=True)
+        return
+    source, variants = source_revision(), chosen_variants(keys)
+    raw = folder / "cycles"
+    results: dict[str, Any] = {"networks": []}
+    for name in dict.fromkeys(names or networks.NETWORKS):
+        results["networks"].append(measure_network(name, variants, raw / name, console))
+        results["conditions"] = conditions(raw / name / variants[0].key, gvsoc_revision, source)
+        # After each network, so that a run that is stopped leaves what it has found.
+        (folder / "cycles.json").write_text(json.dumps(results, indent=2) + "\n")
+    console.print(table(results))
+    console.print(f"written to {folder / 'cycles.json'}")
+    if document is not None:
+        document.write_text(render(results))
+        console.print(f"written to {document}")
+
+
+if __name__ == "__main__":
+    main()

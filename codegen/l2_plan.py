@@ -1,0 +1,327 @@
+"""What lies in L2 and when: activations, parameters that stay, and what comes from L3 in time.
+
+If everything fits L2 it stays there. Otherwise parameters are kept in L3 and brought to L2 in chunks while
+earlier layers compute; if even so the activations don't fit, some lie in L3, and bands of their rows pass
+through L2. Several sizes of chunks are tried, then layer after layer, the smallest first, its parameters are
+left in L2 as long as that costs no cycle: it saves traffic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tvm_pulp.codegen.align import align
+from tvm_pulp.codegen.cost.layer import StepCosts
+from tvm_pulp.codegen.graph import LayerGraph
+from tvm_pulp.codegen.in_place import input_distance
+from tvm_pulp.codegen.l2_allocator import Distances, place
+from tvm_pulp.codegen.l2_errors import activations_error, l2_error, l3_error
+from tvm_pulp.codegen.l2_space import Rect, arena_bytes
+from tvm_pulp.codegen.l3_chunks import (
+    Chunk,
+    Flow,
+    bands,
+    joined,
+    loaded_chunks,
+    params_chunks,
+    step_groups,
+    stored_chunks,
+)
+from tvm_pulp.codegen.l3_schedule import Placed, bound, in_order, place_chunks, waits
+from tvm_pulp.codegen.machine import L3Model, Machine
+from tvm_pulp.codegen.marks import MarkTimes, mark_times
+from tvm_pulp.codegen.params import pack_size
+from tvm_pulp.codegen.plan import L2Buffer, L3Buffer, L3Transfer, LayerPlan, Prediction
+from tvm_pulp.codegen.spill import Life, Spill, Ways, choose_spill, may_overwrite
+from tvm_pulp.errors import PlanError
+
+CHUNK_BYTES = (65_536, 32_768, 16_384, 8_192, 2_048)
+SPILL_LIMITS = (1.0, 0.94, 0.86, 0.75, 0.6)
+"""Shares of L2 that what is there at once may take: room for more transfers ahead, and against fragments."""
+
+BANDS = (4, 2, 1)
+"""Rows of tiles in a band of an activation that lies in L3."""
+
+
+@dataclass(frozen=True)
+class L2Plan:
+    """The parts of a plan that are about L2 and L3; fields as in `plan.Plan`."""
+
+    layers: tuple[LayerPlan, ...]
+    buffers: tuple[L2Buffer, ...]
+    arena: int
+    used: int
+    prediction: Prediction
+    l3_arena: int = 0
+    l3_buffers: tuple[L3Buffer, ...] = ()
+    transfers: tuple[L3Transfer, ...] = ()
+
+
+@dataclass(frozen=True)
+class L2Task:
+    """A region whose layers have plans. `by_rows` makes plans of a layer that work row by row; `cost` is
+    what a layer's steps cost."""
+
+    graph: LayerGraph
+    best: tuple[LayerPlan, ...]
+    by_rows: Callable[[int], tuple[LayerPlan, ...]]
+    cost: Callable[[int, LayerPlan], StepCosts]
+    machine: Machine
+
+    @property
+    def lives(self) -> list[Life]:
+        """Every tensor between layers, with the first and the last layer that touches it or a view of it."""
+        outside = set(self.graph.inputs) | set(self.graph.outputs)
+        lives: dict[str, Life] = {}
+        for index, layer in enumerate(self.graph.layers):
+            for name in (layer.output, *layer.inputs):
+                base = self.graph.tensors[name].base
+                if base not in outside:
+                    first = lives[base].first if base in lives else index
+                    lives[base] = Life(base, first, index)
+        return list(lives.values())
+
+
+def plan_l2(task: L2Task) -> L2Plan:
+    """Places everything. Raises PlanError, naming the largest contributors, if it doesn't fit."""
+    params = [pack_size(plan) for plan in task.best]
+    l2_bytes = task.machine.l2_bytes
+    plain = _Layout.of(task, task.best, Spill())
+    if plain.arena + sum(params) <= l2_bytes:
+        return _all_in_l2(plain, params)
+    tight = _Layout.of(task, task.best, Spill(in_place=_dying_inputs(task)))
+    if tight.arena + sum(params) <= l2_bytes:
+        return _all_in_l2(tight, params)
+    if task.machine.l3 is None:
+        raise l2_error(task.graph, task.lives, params, plain.arena, task.machine)
+    options = [found for layout in (plain, tight) if (found := _stream(layout, task.machine)) is not None]
+    found = _keep_in_l2(min(options, key=_Streams.order, default=None) or _spilled(task), task.machine)
+    result = _result(task, found)
+    l3_used = result.l3_arena + sum(size for i, size in enumerate(params) if i not in found.resident)
+    if l3_used > task.machine.l3.size:
+        raise l3_error(task.graph, l3_used, task.machine)
+    return result
+
+
+def _dying_inputs(task: L2Task) -> frozenset[tuple[str, str]]:
+    """Outputs and the inputs that they may overwrite."""
+    last = {life.tensor: life.last for life in task.lives}
+    return frozenset(
+        (layer.output, layer.inputs[0])
+        for index, layer in enumerate(task.graph.layers)
+        if last.get(layer.inputs[0]) == index and may_overwrite(task.graph, layer, layer.inputs[0])
+    )
+
+
+def _all_in_l2(layout: _Layout, params: Sequence[int]) -> L2Plan:
+    arena, cycles = layout.arena, layout.marks.total
+    prediction = Prediction(layers=cycles, bound=cycles)
+    return L2Plan(layout.plans, layout.buffers(), arena, arena + sum(params), prediction)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Plans of all layers, and the places in L2 of what is there at fixed times: the activations `fixed`, and
+    the bands `stored` on their way to L3. `moves` are the transfers of activations."""
+
+    task: L2Task
+    plans: tuple[LayerPlan, ...]
+    spill: Spill
+    marks: MarkTimes
+    fixed: Sequence[Rect]
+    moves: Sequence[Chunk] = ()
+    stored: Mapping[Chunk, Rect] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, task: L2Task, plans: tuple[LayerPlan, ...], spill: Spill, groups: int = 1) -> _Layout:
+        """Places the activations; `groups` rows of tiles make a band."""
+        marks = mark_times([task.cost(index, plan) for index, plan in enumerate(plans)])
+        rects = [
+            Rect(
+                life.tensor,
+                marks.begins[life.first],
+                marks.begins[life.last + 1],
+                0,
+                task.graph.tensors[life.tensor].size_bytes,
+            )
+            for life in task.lives
+            if life.tensor not in spill.tensors
+        ]
+        stores, loads = _moves(task, plans, spill, marks, groups)
+        leaving = [
+            Rect(f"{chunk.tensor}@{chunk.l3_offset}", chunk.begin, chunk.need, 0, chunk.size)
+            for chunk in stores
+        ]
+        placed = place([*rects, *leaving], _distances(task, plans, spill))
+        places = dict(zip(stores, placed[len(rects) :], strict=True))
+        return cls(task, plans, spill, marks, placed[: len(rects)], [*stores, *loads], places)
+
+    @property
+    def arena(self) -> int:
+        """Bytes of L2 for all of it."""
+        return arena_bytes([*self.fixed, *self.stored.values()])
+
+    def buffers(self) -> tuple[L2Buffer, ...]:
+        """The activations in L2."""
+        lives = {life.tensor: life for life in self.task.lives}
+        return tuple(
+            L2Buffer(rect.name, rect.offset, rect.size, lives[rect.name].first, lives[rect.name].last)
+            for rect in self.fixed
+        )
+
+
+def _distances(task: L2Task, plans: Sequence[LayerPlan], spill: Spill) -> Distances:
+    producers = {layer.output: index for index, layer in enumerate(task.graph.layers)}
+    return {
+        (out, source): input_distance(task.graph, task.graph.layers[producers[out]], plans[producers[out]])
+        for out, source in sorted(spill.in_place)
+    }
+
+
+def _moves(
+    task: L2Task, plans: Sequence[LayerPlan], spill: Spill, marks: MarkTimes, groups: int
+) -> tuple[list[Chunk], list[Chunk]]:
+    """Transfers of activations to and from L3."""
+    stores: list[Chunk] = []
+    loads: list[Chunk] = []
+    for index, (layer, plan) in enumerate(zip(task.graph.layers, plans, strict=True)):
+        parts = joined(step_groups(plan), groups)
+        if layer.output in spill.tensors:
+            tensor = task.graph.tensors[layer.output]
+            stores += stored_chunks(tensor, plan, index, bands(plan, parts, of_input=False), marks)
+        for name in dict.fromkeys(layer.inputs):
+            if name in spill.tensors:
+                sources = [store for store in stores if store.tensor == name]
+                rows = bands(plan, parts, of_input=True)
+                loads += loaded_chunks(task.graph.tensors[name], plan, index, rows, Flow(marks, sources))
+    return stores, loads
+
+
+@dataclass(frozen=True)
+class _Streams:
+    """A choice: a layout, the layers whose parameters stay in L2, the transfers, the cycles that these make the
+    region wait, and how large chunks of parameters may be."""
+
+    layout: _Layout
+    resident: frozenset[int]
+    placed: Sequence[Placed]
+    waits: int
+    most_chunk_bytes: int
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of the region."""
+        return self.layout.marks.total + self.waits
+
+    def order(self) -> tuple[int, int]:
+        """Smaller is better: cycles, then traffic."""
+        return self.cycles, sum(one.chunk.size for one in self.placed)
+
+
+def _spilled(task: L2Task) -> _Streams:
+    """The best way found with activations in L3."""
+    l3 = _l3(task.machine)
+    ways = [Ways(best, task.by_rows(index)) for index, best in enumerate(task.best)]
+    found: list[_Streams] = []
+    tried: set[Spill] = set()
+    for share in SPILL_LIMITS:
+        limit = int(share * task.machine.l2_bytes)
+        spill = choose_spill(task.graph, ways, task.lives, l3, limit)
+        if spill is None or spill in tried:
+            continue
+        tried.add(spill)
+        plans = tuple(way.all[number] for way, number in zip(ways, spill.ways, strict=True))
+        for groups in BANDS:
+            streams = _stream(_Layout.of(task, plans, spill, groups), task.machine)
+            if streams is not None:
+                found.append(streams)
+    if not found:
+        raise activations_error(task.graph, task.lives, task.machine)
+    return min(found, key=_Streams.order)
+
+
+def _l3(machine: Machine) -> L3Model:
+    if machine.l3 is None:
+        raise PlanError("there is no L3", where=f"SoC {machine.soc}")
+    return machine.l3
+
+
+def _stream(layout: _Layout, machine: Machine) -> _Streams | None:
+    """The best way found to bring parameters to L2 beside these activations; None if there is none."""
+    options = [_try(layout, machine, frozenset(), most) for most in CHUNK_BYTES]
+    return min((option for option in options if option is not None), key=_Streams.order, default=None)
+
+
+def _keep_in_l2(best: _Streams, machine: Machine) -> _Streams:
+    """The same with parameters left in L2 as long as that costs no cycle."""
+    params = [pack_size(plan) for plan in best.layout.plans]
+    for index in sorted((i for i, size in enumerate(params) if size), key=lambda index: params[index]):
+        found = _try(best.layout, machine, best.resident | {index}, best.most_chunk_bytes)
+        if found is not None and found.waits <= best.waits:
+            best = found
+    return best
+
+
+def _try(layout: _Layout, machine: Machine, resident: frozenset[int], most: int) -> _Streams | None:
+    limit = machine.l2_bytes - sum(align(pack_size(layout.plans[index])) for index in resident)
+    if layout.arena > limit:
+        return None
+    chunks = list(layout.moves)
+    for index, plan in enumerate(layout.plans):
+        if index not in resident:
+            chunks += params_chunks(plan, index, layout.marks, most)
+    placed = place_chunks(in_order(chunks), layout.fixed, layout.stored, limit)
+    if placed is None:
+        return None
+    return _Streams(layout, resident, placed, waits(placed, layout.marks, _l3(machine)), most)
+
+
+def _result(task: L2Task, streams: _Streams) -> L2Plan:
+    layout, l3 = streams.layout, _l3(task.machine)
+    marks = layout.marks
+    tops = [one.offset + align(one.chunk.size) for one in streams.placed]
+    arena = max([layout.arena, *tops])
+    params = [pack_size(plan) for plan in layout.plans]
+    buffers, l3_buffers = layout.buffers(), _l3_buffers(layout)
+    kept = [sum(one.size for one in buffers if one.first < index <= one.last) for index in range(len(params))]
+    places = {buffer.tensor: buffer.offset for buffer in l3_buffers}
+    return L2Plan(
+        layers=layout.plans,
+        buffers=buffers,
+        arena=arena,
+        used=arena + sum(params[index] for index in streams.resident),
+        prediction=Prediction(
+            marks.total, streams.waits, bound(params, kept, marks, task.machine.l2_bytes, l3)
+        ),
+        l3_arena=max((buffer.offset + align(buffer.size) for buffer in l3_buffers), default=0),
+        l3_buffers=l3_buffers,
+        transfers=tuple(_transfer(one, marks, places.get(one.chunk.tensor, 0)) for one in streams.placed),
+    )
+
+
+def _l3_buffers(layout: _Layout) -> tuple[L3Buffer, ...]:
+    """The activations in L3."""
+    sizes = {name: layout.task.graph.tensors[name].size_bytes for name in layout.spill.tensors}
+    rects = [
+        Rect(life.tensor, life.first, life.last + 1, 0, sizes[life.tensor])
+        for life in layout.task.lives
+        if life.tensor in sizes
+    ]
+    return tuple(L3Buffer(rect.name, rect.offset, rect.size) for rect in place(rects))
+
+
+def _transfer(one: Placed, marks: MarkTimes, base: int) -> L3Transfer:
+    chunk = one.chunk
+    return L3Transfer(
+        kind=chunk.kind,
+        layer=chunk.layer,
+        tensor=chunk.tensor,
+        first=chunk.first,
+        last=chunk.last,
+        l3_offset=base + chunk.l3_offset,
+        l2_offset=one.offset,
+        size=chunk.size,
+        start=marks.mark(one.start),
+        wait=marks.mark(chunk.need),
+    )

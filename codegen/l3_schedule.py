@@ -1,0 +1,114 @@
+"""When and where to data come from L3 and go there: as early as there is room for them in L2.
+
+Transfers are done one after another, in the order in which they must be complete; starting each at the first
+mark at which its place is free is best for all later ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+
+from tvm_pulp.codegen.l2_space import Rect, find_room
+from tvm_pulp.codegen.l3_chunks import Chunk
+from tvm_pulp.codegen.machine import L3Model
+from tvm_pulp.codegen.marks import MarkTimes
+from tvm_pulp.codegen.plan import L3Kind
+
+MOST_JOBS = 64  # PULP_L3_MAX_JOBS of the runtime
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A chunk, the number of the mark at which its transfer starts, and its place in the L2 arena."""
+
+    chunk: Chunk
+    start: int
+    offset: int
+
+
+def in_order(chunks: Sequence[Chunk]) -> list[Chunk]:
+    """The order of transfers: as they must be complete, and of several the one that may start first."""
+    kinds = list(L3Kind)
+    return sorted(chunks, key=lambda c: (c.need, c.earliest, -kinds.index(c.kind), c.layer, c.l3_offset))
+
+
+def place_chunks(
+    chunks: Sequence[Chunk], fixed: Sequence[Rect], stored: Mapping[Chunk, Rect], limit: int
+) -> list[Placed] | None:
+    """The earliest start of each of the ordered chunks beside `fixed`; None if one has no place in the arena of
+    `limit` bytes even when it is needed. `stored` are the places of those that go to L3.
+
+    At the mark at which a chunk must have left for L3 its place is free for transfers that come after it.
+    """
+    placed: list[Placed] = []
+    leaving = {chunk: replace(rect, end=rect.end + 1) for chunk, rect in stored.items()}
+    rects = [*fixed, *leaving.values()]
+    start = 0
+    for index, chunk in enumerate(chunks):
+        start = max(start, chunk.earliest)
+        if index >= MOST_JOBS:
+            start = max(start, chunks[index - MOST_JOBS].need)
+        if chunk in stored:
+            found: Placed | None = Placed(chunk, start, stored[chunk].offset)
+            mine = stored[chunk]
+            rects.remove(leaving[chunk])
+        else:
+            found = _first_room(chunk, start, rects, limit)
+            mine = Rect("", start, chunk.free, 0 if found is None else found.offset, chunk.size)
+        if found is None or found.start > chunk.need:
+            return None
+        start = found.start
+        rects = [rect for rect in rects if rect.end > start or rect in leaving.values()]
+        rects.append(replace(mine, start=min(mine.start, start)))
+        placed.append(found)
+    return placed
+
+
+def _first_room(chunk: Chunk, start: int, rects: Sequence[Rect], limit: int) -> Placed | None:
+    moments = sorted({start, *(rect.end for rect in rects if start < rect.end <= chunk.need)})
+    for moment in moments:
+        offset = find_room(rects, moment, chunk.free, chunk.size, limit)
+        if offset is not None:
+            return Placed(chunk, moment, offset)
+    return None
+
+
+def waits(placed: Sequence[Placed], marks: MarkTimes, model: L3Model) -> int:
+    """Cycles that the region waits for the transfers."""
+    waited, channel_free = 0, 0
+    stalls: list[tuple[int, int]] = [(0, 0)]  # mark number, all waits up to it
+    for one in placed:
+        while len(stalls) > 1 and stalls[1][0] <= one.start:
+            del stalls[0]
+        waited_before = stalls[0][1] if stalls[0][0] <= one.start else 0
+        begin = max(channel_free, marks.cycles[one.start] + waited_before)
+        channel_free = begin + transfer_cycles(model, one.chunk.size)
+        waited += max(0, channel_free - (marks.cycles[one.chunk.need] + waited))
+        stalls.append((one.chunk.need, waited))
+    return waited
+
+
+def transfer_cycles(model: L3Model, size: int) -> int:
+    """Cycles of one transfer."""
+    return model.setup_cycles + ceil(size / model.bytes_per_cycle)
+
+
+def bound(params: Sequence[int], live: Sequence[int], marks: MarkTimes, limit: int, model: L3Model) -> int:
+    """Cycles that no choice of transfers and resident parameters can beat.
+
+    `params` are the bytes of each layer's packed parameters, `live` those of the activations in L2 at the begin
+    of each layer. From the begin of layer i to the begin of layer j > i pass at least the cycles of the layers
+    between, and as many as it takes to bring their parameters from L3, less what can have been in L2 already.
+    """
+    layers = len(params)
+    least = [0] * (layers + 1)
+    for j in range(1, layers + 1):
+        between = 0
+        for i in range(j - 1, -1, -1):
+            between += params[i]
+            compute = marks.begin(j) - marks.begin(i)
+            transfer = ceil((between - max(0, limit - live[i])) / model.bytes_per_cycle)
+            least[j] = max(least[j], least[i] + max(compute, transfer))
+    return least[layers]

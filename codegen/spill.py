@@ -1,0 +1,215 @@
+"""Which activations lie in L3, so that what is left fits L2: the choice that costs the fewest cycles.
+
+A layer that reads or writes such an activation works row by row, and two bands of its rows are in L2. A layer
+that works row by row can also let its output overwrite its input. Both may mean another, slower tile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ortools.sat.python import cp_model
+from tvm_pulp.codegen.align import align
+from tvm_pulp.codegen.graph import Layer, LayerGraph
+from tvm_pulp.codegen.in_place import input_distance
+from tvm_pulp.codegen.l2_allocator import shared_bytes
+from tvm_pulp.codegen.l3_chunks import WORD, band_bytes, bands, step_groups
+from tvm_pulp.codegen.machine import L3Model
+from tvm_pulp.codegen.plan import LayerPlan
+
+DETERMINISTIC_SECONDS = 2.0
+SEED = 1
+BANDS_AT_ONCE = 2
+LEAST_CHUNK = 8_192
+
+
+@dataclass(frozen=True)
+class Spill:
+    """Tensors that lie in L3, outputs that overwrite an input (output, input), and which of its plans each
+    layer follows."""
+
+    tensors: frozenset[str] = frozenset()
+    in_place: frozenset[tuple[str, str]] = frozenset()
+    ways: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ways:
+    """The plans of a layer: the best, and others that work row by row."""
+
+    best: LayerPlan
+    by_rows: tuple[LayerPlan, ...]
+
+    @property
+    def all(self) -> tuple[LayerPlan, ...]:
+        """The best one first."""
+        return (self.best, *self.by_rows)
+
+
+@dataclass(frozen=True)
+class Life:
+    """A tensor that the region keeps, with its first and last layer."""
+
+    tensor: str
+    first: int
+    last: int
+
+
+def has_views(graph: LayerGraph, name: str) -> bool:
+    """True if other tensors are parts of this one."""
+    return any(tensor.view is not None and tensor.base == name for tensor in graph.tensors.values())
+
+
+def same_shape(graph: LayerGraph, one: str, other: str) -> bool:
+    """True if two tensors have equal heights, widths and channels."""
+    a, b = graph.tensors[one], graph.tensors[other]
+    return (a.height, a.width, a.channels) == (b.height, b.width, b.channels)
+
+
+def may_overwrite(graph: LayerGraph, layer: Layer, source: str) -> bool:
+    """True if a layer's output may share bytes with an input that the layer is the last to read."""
+    if source not in layer.inputs or layer.output in graph.outputs:
+        return False
+    plain = all(
+        graph.tensors[name].view is None and not has_views(graph, name) for name in (layer.output, source)
+    )
+    return plain and same_shape(graph, layer.inputs[0], source)
+
+
+def choose_spill(
+    graph: LayerGraph, ways: Sequence[Ways], lives: Sequence[Life], model: L3Model, limit: int
+) -> Spill | None:
+    """The choice for activations (and the parameters on their way) in `limit` bytes; None if there is none."""
+    return _SpillModel(graph, ways, lives, model, limit).solve()
+
+
+def band_room(graph: LayerGraph, plan: LayerPlan, tensor: str, *, of_input: bool) -> int:
+    """Bytes of L2 that bands of one row of tiles take, as many as are there at once."""
+    parts = bands(plan, step_groups(plan), of_input=of_input)
+    at_once = min(BANDS_AT_ONCE, len(parts))
+    return at_once * align(max(band_bytes(graph.tensors[tensor], part) for part in parts))
+
+
+def params_room(plan: LayerPlan) -> int:
+    """Bytes of L2 that a layer's parameters take at least while it runs: all of them where blocks are fetched
+    more than once, else a chunk."""
+    sizes = {step.params_offset: step.params_size for step in plan.steps}
+    loads = sum(step.load_params for step in plan.steps)
+    total = sum(sizes.values())
+    return total if loads > len(sizes) else min(total, max(LEAST_CHUNK, *sizes.values()))
+
+
+class _SpillModel:
+    def __init__(
+        self, graph: LayerGraph, ways: Sequence[Ways], lives: Sequence[Life], l3: L3Model, limit: int
+    ) -> None:
+        self._graph = graph
+        self._ways = ways
+        self._lives = lives
+        self._l3 = l3
+        self._limit = limit
+        self._model = cp_model.CpModel()
+        self._spilled = {life.tensor: self._spill_variable(life.tensor) for life in lives}
+        self._chosen = [
+            [self._model.new_bool_var(f"{layer.name} {number}") for number in range(len(way.all))]
+            for layer, way in zip(graph.layers, ways, strict=True)
+        ]
+        self._in_place: dict[tuple[str, str], list[cp_model.IntVar]] = {}
+
+    def _spill_variable(self, name: str) -> cp_model.IntVar:
+        tensor = self._graph.tensors[name]
+        variable = self._model.new_bool_var(name)
+        whole_words = tensor.width * tensor.channels % WORD == 0
+        if not (whole_words and self._moves_by_rows(name)):
+            self._model.add(variable == 0)
+        return variable
+
+    def _moves_by_rows(self, name: str) -> bool:
+        """True if every layer that touches a tensor reads or writes boxes of its rows."""
+        readers = [layer for layer in self._graph.layers if name in layer.inputs]
+        return not has_views(self._graph, name) and all(
+            same_shape(self._graph, layer.inputs[0], name) for layer in readers
+        )
+
+    def solve(self) -> Spill | None:
+        for index, chosen in enumerate(self._chosen):
+            self._model.add_exactly_one(chosen)
+            self._add_layer(index)
+        self._model.minimize(self._cost())
+        solver = cp_model.CpSolver()
+        solver.parameters.num_workers = 1
+        solver.parameters.random_seed = SEED
+        solver.parameters.max_deterministic_time = DETERMINISTIC_SECONDS
+        if solver.solve(self._model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+            return None
+        pairs = self._in_place.items()
+        return Spill(
+            tensors=frozenset(name for name, one in self._spilled.items() if solver.value(one)),
+            in_place=frozenset(pair for pair, some in pairs if any(map(solver.value, some))),
+            ways=tuple([solver.value(one) for one in chosen].index(1) for chosen in self._chosen),
+        )
+
+    def _cost(self) -> cp_model.LinearExprT:
+        """Cycles of transfers, and what working row by row costs more."""
+        moves = {life.tensor: 1 for life in self._lives}
+        for layer in self._graph.layers:
+            for name in layer.inputs:
+                if name in moves:
+                    moves[name] += 1
+        transfers = sum(
+            int(count * self._graph.tensors[name].size_bytes / self._l3.bytes_per_cycle) * self._spilled[name]
+            for name, count in moves.items()
+        )
+        slower = sum(
+            (max(0, plan.cycles - ways.best.cycles) + number) * chosen
+            for ways, variables in zip(self._ways, self._chosen, strict=True)
+            for number, (plan, chosen) in enumerate(zip(ways.all, variables, strict=True))
+        )
+        return transfers + slower
+
+    def _add_layer(self, index: int) -> None:
+        """What is in L2 during the layer fits."""
+        layer = self._graph.layers[index]
+        used: cp_model.LinearExprT = sum(
+            params_room(plan) * chosen
+            for plan, chosen in zip(self._ways[index].all, self._chosen[index], strict=True)
+        )
+        for life in self._lives:
+            if life.first <= index <= life.last:
+                size = align(self._graph.tensors[life.tensor].size_bytes)
+                used += size * (1 - self._spilled[life.tensor])
+                if life.tensor == layer.output or life.tensor in layer.inputs:
+                    used += self._bands(index, life.tensor)
+                if life.last == index and may_overwrite(self._graph, layer, life.tensor):
+                    used -= self._shared(index, life.tensor)
+        self._model.add(used <= self._limit)
+
+    def _bands(self, index: int, tensor: str) -> cp_model.LinearExprT:
+        """Bytes of the bands of a tensor that the layer touches, if it lies in L3."""
+        spilled, (best, *by_rows) = self._spilled[tensor], self._chosen[index]
+        self._model.add_implication(spilled, ~best)
+        of_input = tensor in self._graph.layers[index].inputs
+        used: cp_model.LinearExprT = 0
+        for plan, chosen in zip(self._ways[index].by_rows, by_rows, strict=True):
+            both = self._model.new_bool_var("bands")
+            self._model.add_bool_or(both, ~spilled, ~chosen)
+            used += band_room(self._graph, plan, tensor, of_input=of_input) * both
+        return used
+
+    def _shared(self, index: int, source: str) -> cp_model.LinearExprT:
+        """Bytes that the layer's output shares with an input that dies, if it overwrites it."""
+        layer, out = self._graph.layers[index], self._graph.layers[index].output
+        if any(pair[0] == out for pair in self._in_place):
+            return 0  # an output overwrites one input
+        sizes = (self._graph.tensors[out].size_bytes, self._graph.tensors[source].size_bytes)
+        shared: cp_model.LinearExprT = 0
+        self._in_place[out, source] = []
+        for plan, chosen in zip(self._ways[index].by_rows, self._chosen[index][1:], strict=True):
+            over = self._model.new_bool_var(f"{out} over {source}")
+            self._model.add_implication(over, chosen)
+            self._model.add_implication(over, ~self._spilled[source])
+            self._model.add_implication(over, ~self._spilled[out])
+            self._in_place[out, source].append(over)
+            shared += shared_bytes(*sizes, input_distance(self._graph, layer, plan)) * over
+        return shared

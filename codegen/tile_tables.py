@@ -1,0 +1,185 @@
+"""The tile sizes that a search chooses from: how each cuts the map, and what it means for L1.
+
+Rows of the two tables are independent: the memory of a tile is made of sums and products of a space row's and
+a channel row's numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from tvm_pulp.codegen.align import ALIGNMENT
+from tvm_pulp.codegen.cost.arrays import IntArray
+from tvm_pulp.codegen.graph import Layer, LayerGraph
+from tvm_pulp.codegen.kernels import KernelChoice, choose_kernel, input_slack_bytes, scratch_bytes
+from tvm_pulp.codegen.params import block_bytes
+from tvm_pulp.codegen.plan import Box
+from tvm_pulp.codegen.tiling import PER_CHANNEL_KINDS, Span, channel_ranges, columns, rows, spans
+
+ROW_STEP, COLUMN_STEP, CHANNEL_STEP = 8, 2, 4
+"""Tile sizes that keep eight cores, pixel pairs and groups of four channels busy."""
+
+MOST_WIDTHS = 3
+"""So many tile widths are tried where whole rows fit L1."""
+
+CHANNEL_GROUP = 16
+"""Channels with which per-channel kernels keep all cores busy."""
+
+
+@dataclass(frozen=True)
+class SpaceRow:
+    """A choice of tile height and width.
+
+    `nh` x `nw` tiles, the last ones of each axis `last_h` and `last_w` large; `x_…` the rows and columns that
+    these read, inside the tensor. Areas count elements of one channel: `x_area` of the largest input tile with
+    what is padded in L1. `scratch` and `slack` are bytes, `beside` columns of
+    explicit padding.
+    """
+
+    h: int
+    w: int
+    nh: int
+    nw: int
+    last_h: int
+    last_w: int
+    x_h: int
+    x_w: int
+    x_last_h: int
+    x_last_w: int
+    x_area: int
+    scratch: int
+    slack: int
+    beside: int
+
+
+@dataclass(frozen=True)
+class ChannelRow:
+    """A choice of output channels per tile: `ranges` of `c`, the last one of `last_c`; bytes of the largest and
+    of the last parameter block."""
+
+    c: int
+    ranges: int
+    last_c: int
+    block: int
+    last_block: int
+
+
+@dataclass(frozen=True)
+class TileTables:
+    """All tile sizes of a layer. `in_channels` is what a tile reads; None: its own
+    channels."""
+
+    space: dict[str, IntArray]
+    channels: dict[str, IntArray]
+    in_channels: int | None
+    inputs: int
+    channels_first: bool
+
+    def l1_bytes(self) -> IntArray:
+        """L1 bytes by space and channel row: every buffer aligned, twice for what is transferred more than
+        once."""
+        space = {name: column[:, None] for name, column in self.space.items()}
+        channel = {name: column[None, :] for name, column in self.channels.items()}
+        tiles = space["nh"] * space["nw"]
+        many = np.where(tiles * channel["ranges"] > 1, 2, 1)
+        own = self.in_channels is None
+        in_channels = channel["c"] if self.in_channels is None else np.array(self.in_channels)
+        size: IntArray = (
+            self.inputs
+            * (many if own else np.where(tiles > 1, 2, 1))
+            * _aligned(space["x_area"] * in_channels + space["slack"])
+            + np.where(channel["ranges"] > 1, 2, 1) * _aligned(channel["block"])
+            + many * _aligned(space["h"] * space["w"] * channel["c"])
+            + _aligned(space["scratch"])
+        ).astype(np.int64)
+        return size
+
+
+def tile_tables(graph: LayerGraph, layer: Layer, cores: int, l1_limit: int) -> TileTables:
+    """The tile sizes of a layer: for each number of tiles on an axis the most even cut, and the same rounded
+    up to what the kernels like; the whole axis and 1 are always among them, but where whole rows fit L1 few
+    narrower tiles are tried, for they add halo and transfers."""
+    out = graph.tensors[layer.output]
+    heights = [spans(rows(graph, layer), size) for size in _cuts(out.height, ROW_STEP)]
+    widths = [spans(columns(graph, layer), size) for size in reversed(_cuts(out.width, COLUMN_STEP))]
+    channels = [_channel_row(layer, out.channels, c) for c in _cuts(out.channels, CHANNEL_STEP)]
+    few = _tables(graph, layer, cores, (heights, widths[:MOST_WIDTHS], channels))
+    enough = min(out.channels, CHANNEL_GROUP) if few.in_channels is None else out.channels
+    whole_rows = few.space["w"] == out.width
+    if (few.l1_bytes()[whole_rows][:, few.channels["c"] >= enough] <= l1_limit).any():
+        return few
+    return _tables(graph, layer, cores, (heights, widths, channels))
+
+
+def _tables(
+    graph: LayerGraph,
+    layer: Layer,
+    cores: int,
+    cuts: tuple[list[list[Span]], list[list[Span]], list[ChannelRow]],
+) -> TileTables:
+    heights, widths, channels = cuts
+    out_channels = graph.tensors[layer.output].channels
+    space = []
+    for vertical in heights:
+        for horizontal in widths:
+            tile = Box(0, vertical[0].size, 0, horizontal[0].size, 0, out_channels)
+            choice = choose_kernel(graph, layer, tile, cores)
+            space.append(_space_row(graph, layer, choice, (vertical, horizontal), cores))
+    choice = choose_kernel(graph, layer, None, cores)
+    in_channels = graph.tensors[layer.inputs[0]].channels
+    return TileTables(
+        space=_table(space),
+        channels=_table(channels),
+        in_channels=None if layer.kind in PER_CHANNEL_KINDS else in_channels,
+        inputs=len(layer.inputs),
+        channels_first=choice.channels_first,
+    )
+
+
+def _table(table: list[SpaceRow] | list[ChannelRow]) -> dict[str, IntArray]:
+    names = [field.name for field in fields(table[0])]
+    return {name: np.array([getattr(row, name) for row in table], np.int64) for name in names}
+
+
+def _aligned(size: IntArray) -> IntArray:
+    return size + -size % ALIGNMENT
+
+
+def _cuts(size: int, step: int) -> list[int]:
+    """Tile sizes of an axis of `size` elements, ascending."""
+    even = {-(-size // count) for count in range(1, size + 1)}
+    rounded = {min(size, cut + -cut % step) for cut in even}
+    return sorted(even | rounded)
+
+
+def _space_row(
+    graph: LayerGraph, layer: Layer, choice: KernelChoice, cut: tuple[list[Span], list[Span]], cores: int
+) -> SpaceRow:
+    vertical, horizontal = cut
+    padded_h = max(part.padded_size for part in vertical)
+    in_h, in_w = max(part.in_size for part in vertical), max(part.in_size for part in horizontal)
+    tall = padded_h if choice.pad_in_l1 else in_h
+    wide = max(part.padded_size for part in horizontal) if choice.pad_in_l1 else in_w
+    return SpaceRow(
+        h=vertical[0].size,
+        w=horizontal[0].size,
+        nh=len(vertical),
+        nw=len(horizontal),
+        last_h=vertical[-1].size,
+        last_w=horizontal[-1].size,
+        x_h=in_h,
+        x_w=in_w,
+        x_last_h=vertical[-1].in_size,
+        x_last_w=horizontal[-1].in_size,
+        x_area=tall * wide,
+        scratch=scratch_bytes(choice, layer, padded_h, graph.tensors[layer.inputs[0]].channels, cores),
+        slack=input_slack_bytes(choice, layer),
+        beside=wide - in_w,
+    )
+
+
+def _channel_row(layer: Layer, channels: int, c: int) -> ChannelRow:
+    ranges = channel_ranges(channels, c)
+    sizes = [block_bytes(layer, count) for _, count in (ranges[0], ranges[-1])]
+    return ChannelRow(c, len(ranges), ranges[-1][1], sizes[0], sizes[-1])

@@ -1,0 +1,272 @@
+"""Regions that don't fit L2: plans with transfers to and from L3, checked, and executed as C."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from chains import networks
+from harness import Dma, HostRuntime, build_runtime, c_compiler, compile_graph, random_inputs, run_program
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from layer_model import run_model
+from layers import NetworkBuilder, resnet8, window3
+from machines import machine
+from tvm_pulp.codegen.checker import check_plan
+from tvm_pulp.codegen.cost.layer import step_costs
+from tvm_pulp.codegen.graph import LayerGraph, LayerKind, Window
+from tvm_pulp.codegen.machine import L3Model, Machine
+from tvm_pulp.codegen.params import pack_size
+from tvm_pulp.codegen.plan import L3Kind, L3Transfer, Mark, Plan
+from tvm_pulp.codegen.planner import plan_region
+from tvm_pulp.errors import PlanError
+
+needs_compiler = pytest.mark.skipif(c_compiler() is None, reason="no C compiler on PATH")
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+
+def with_l3(l1_bytes: int, l2_bytes: int, cores: int = 8) -> Machine:
+    return replace(machine(l1_bytes, l2_bytes, cores), l3=L3Model(1 << 23))
+
+
+def wide_network() -> LayerGraph:
+    """Depthwise separable layers on a map of 16x16x32, and a residual sum around two of them."""
+    net = NetworkBuilder(16, 16, 8)
+    start = net.add(LayerKind.POINTWISE, 32)
+    net.add(LayerKind.DEPTHWISE, window=window3())
+    branch = net.add(LayerKind.POINTWISE, 32)
+    net.add(LayerKind.ADD, inputs=(branch, start))
+    net.add(LayerKind.DEPTHWISE, window=window3(2))
+    net.add(LayerKind.POINTWISE, 64)
+    net.add(LayerKind.AVGPOOL, window=Window(8, 8))
+    net.add(LayerKind.LINEAR, 10)
+    return net.graph()
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> HostRuntime:
+    return build_runtime(tmp_path_factory.mktemp("runtime"))
+
+
+def assert_exact(runtime: HostRuntime, graph: LayerGraph, plan: Plan, cores: int = 8) -> None:
+    """Every output byte, whenever transfers happen; and the traffic is the plan's."""
+    inputs = random_inputs(graph, 1)
+    model = run_model(graph, {name: data[0] for name, data in inputs.items()})
+    costs = [
+        step_costs(graph, layer, one, machine(cores=cores))
+        for layer, one in zip(graph.layers, plan.layers, strict=True)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        program = compile_graph(runtime, graph, plan, Path(folder))
+        for dma in Dma:
+            run = run_program(program, graph, inputs, dma)
+            for name in graph.outputs:
+                assert (run.outputs[name][0] == model[name]).all(), f"{name}, DMA {dma.value}"
+            total = run.stats["total"]
+            assert total["commands_in"] == sum(int(cost.load_commands.sum()) for cost in costs)
+            assert total["commands_out"] == sum(int(cost.store_commands.sum()) for cost in costs)
+            stored = [one for one in plan.transfers if one.kind is L3Kind.STORE]
+            assert total.get("l3_commands_out", 0) == len(stored)
+            assert total.get("l3_bytes_out", 0) == sum(one.size for one in stored)
+            assert total.get("l3_commands_in", 0) == len(plan.transfers) - len(stored)
+
+
+@needs_compiler
+@pytest.mark.parametrize("l2_bytes", [26_000, 20_000, 12_000])
+def test_large_network(runtime: HostRuntime, l2_bytes: int) -> None:
+    """Parameters from L3; with activations that overwrite each other; with activations in L3."""
+    graph, target = wide_network(), with_l3(6_000, l2_bytes)
+    plan = plan_region(graph, target)
+    check_plan(graph, target, plan)
+    assert plan.l2_used <= l2_bytes
+    assert bool(plan.l3_buffers) == (l2_bytes == 12_000)
+    assert plan.prediction.bound <= plan.prediction.cycles
+    assert_exact(runtime, graph, plan)
+
+
+@needs_compiler
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=SLOW)
+@given(data=st.data())
+def test_any_network(runtime: HostRuntime, data: st.DataObject) -> None:
+    graph = data.draw(networks(max_layers=7))
+    cores = data.draw(st.sampled_from([1, 4, 8]))
+    l1_bytes, l2_bytes = data.draw(st.integers(600, 3000)), data.draw(st.integers(300, 2500))
+    plan = None
+    while plan is None:
+        target = with_l3(l1_bytes, l2_bytes, cores)
+        try:
+            plan = plan_region(graph, target)
+        except PlanError as error:
+            if "of L1" in str(error):
+                l1_bytes += l1_bytes // 2
+            else:
+                l2_bytes += l2_bytes // 4
+    check_plan(graph, target, plan)
+    assert_exact(runtime, graph, plan, cores)
+
+
+def test_without_l3_it_says_how_much_is_missing() -> None:
+    with pytest.raises(PlanError, match=r"activations and parameters need \d+ bytes of L2 memory"):
+        plan_region(resnet8(), machine(64_000, 100_000))
+
+
+def test_what_fits_stays_in_l2() -> None:
+    plan = plan_region(resnet8(), with_l3(64_000, 130_000))
+    assert plan.transfers == ()
+    assert plan.prediction.l3_waits == 0
+    assert plan.prediction.gap == 0
+
+
+def test_l3_too_small() -> None:
+    target = replace(machine(64_000, 60_000), l3=L3Model(20_000))
+    with pytest.raises(PlanError, match="bytes are to lie in L3 memory, there are 20000"):
+        plan_region(resnet8(), target)
+
+
+def test_plan_is_deterministic() -> None:
+    target = with_l3(6_000, 12_000)
+    assert plan_region(wide_network(), target) == plan_region(wide_network(), target)
+
+
+def test_parameters_stay_in_l2_where_that_costs_nothing() -> None:
+    graph = resnet8()
+    plan = plan_region(graph, with_l3(64_000, 100_000))
+    streamed = {one.layer for one in plan.transfers}
+    kept = [pack_size(one) for index, one in enumerate(plan.layers) if index not in streamed]
+    assert sum(kept) > 0
+    assert plan.l2_used == plan.l2_arena + sum(kept)
+
+
+# ---- Broken plans --------------------------------------------------------------------------------------------
+
+GRAPH, TARGET = wide_network(), with_l3(6_000, 12_000)
+Change = Callable[[L3Transfer], L3Transfer]
+
+
+@pytest.fixture(scope="module")
+def right() -> Plan:
+    plan = plan_region(GRAPH, TARGET)
+    check_plan(GRAPH, TARGET, plan)
+    return plan
+
+
+def first(plan: Plan, kind: L3Kind) -> int:
+    return next(index for index, one in enumerate(plan.transfers) if one.kind is kind)
+
+
+def changed(plan: Plan, index: int, change: Change) -> Plan:
+    transfers = list(plan.transfers)
+    transfers[index] = change(transfers[index])
+    return replace(plan, transfers=tuple(transfers))
+
+
+DEFECTS: list[tuple[L3Kind, Change, str]] = [
+    (L3Kind.PARAMS, lambda t: replace(t, wait=Mark(t.layer + 1, -1)), "started or awaited before L3 transfer"),
+    (L3Kind.PARAMS, lambda t: replace(t, start=Mark(99, 0)), "at a step that isn't there"),
+    (L3Kind.PARAMS, lambda t: replace(t, start=Mark(t.layer + 1, -1)), "is awaited before it is started"),
+    (L3Kind.PARAMS, lambda t: replace(t, size=t.size - 4), "0 transfers bring the parameters at"),
+    (L3Kind.PARAMS, lambda t: replace(t, l3_offset=4096), "bring the parameters at|beyond the layer's"),
+    (L3Kind.PARAMS, lambda t: replace(t, l2_offset=1 << 20), "leaves the arena"),
+    (L3Kind.PARAMS, lambda t: replace(t, size=t.size - 1), "aren't whole words"),
+    (L3Kind.PARAMS, lambda t: replace(t, layer=99), "serves a layer that isn't there"),
+    (L3Kind.LOAD, lambda t: replace(t, tensor="t99"), "transfers serve it with"),
+    (L3Kind.LOAD, lambda t: replace(t, size=t.size - 4), "aren't in the transfer that serves it"),
+    (L3Kind.LOAD, lambda t: replace(t, l3_offset=t.l3_offset + 4), "aren't in the transfer that serves it"),
+    (L3Kind.LOAD, lambda t: replace(t, first=t.first + 1), "0 transfers serve it with"),
+    (L3Kind.STORE, lambda t: replace(t, size=t.size - 4), "aren't in the transfer that serves it"),
+    (L3Kind.STORE, lambda t: replace(t, start=Mark(t.layer, 0)), "before it is stored in L2"),
+    (L3Kind.STORE, lambda t: replace(t, last=99), r"leaves for L3 before|serve it with"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "change", "message"), DEFECTS)
+def test_broken_transfer(right: Plan, kind: L3Kind, change: Change, message: str) -> None:
+    with pytest.raises(PlanError, match=message):
+        check_plan(GRAPH, TARGET, changed(right, first(right, kind), change))
+
+
+def test_transfers_that_share_bytes(right: Plan) -> None:
+    index, one, buffer = next(
+        (index, one, buffer)
+        for index, one in enumerate(right.transfers)
+        for buffer in right.l2_buffers
+        if one.kind is L3Kind.PARAMS and buffer.first <= one.layer <= buffer.last
+    )
+    broken = changed(right, index, lambda t: replace(t, l2_offset=buffer.offset, start=Mark(one.layer, -1)))
+    with pytest.raises(PlanError, match=r"shares bytes with|is started or awaited before"):
+        check_plan(GRAPH, TARGET, broken)
+
+
+def test_a_load_before_its_place_is_free(right: Plan) -> None:
+    """Every transfer that waits for its place, started at the mark before."""
+    checked = 0
+    for index, one in enumerate(right.transfers):
+        before = right.transfers[index - 1].start if index else Mark(0, -1)
+        if one.kind is L3Kind.STORE or one.start.step <= 0 or before == one.start:
+            continue
+        earlier = Mark(one.start.layer, one.start.step - 1)
+        with pytest.raises(PlanError, match=r"shares bytes with|more than 64|aren't in L3 yet|before it"):
+            check_plan(GRAPH, TARGET, changed(right, index, lambda t, to=earlier: replace(t, start=to)))
+        checked += 1
+    assert checked > 0
+
+
+def test_transfers_out_of_order(right: Plan) -> None:
+    index = next(
+        i for i, (a, b) in enumerate(zip(right.transfers, right.transfers[1:], strict=False)) if a.wait < b.wait
+    )
+    transfers = list(right.transfers)
+    transfers[index], transfers[index + 1] = transfers[index + 1], transfers[index]
+    with pytest.raises(PlanError, match="is started or awaited before L3 transfer"):
+        check_plan(GRAPH, TARGET, replace(right, transfers=tuple(transfers)))
+
+
+def test_rows_that_never_went_to_l3(right: Plan) -> None:
+    store = first(right, L3Kind.STORE)
+    transfers = (*right.transfers[:store], *right.transfers[store + 1 :])
+    with pytest.raises(PlanError, match=r"transfers serve it with|aren't in L3 yet"):
+        check_plan(GRAPH, TARGET, replace(right, transfers=transfers))
+
+
+def test_tensor_without_a_home(right: Plan) -> None:
+    with pytest.raises(PlanError, match="the tensors in L2 and L3 aren't those between layers"):
+        check_plan(GRAPH, TARGET, replace(right, l3_buffers=right.l3_buffers[1:]))
+
+
+def test_l3_buffers_that_overlap(right: Plan) -> None:
+    lives = {layer.output: index for index, layer in enumerate(GRAPH.layers)}
+    neighbours = sorted(right.l3_buffers, key=lambda buffer: lives[buffer.tensor])[:2]
+    buffers = tuple(
+        replace(buffer, offset=neighbours[0].offset) if buffer == neighbours[1] else buffer
+        for buffer in right.l3_buffers
+    )
+    with pytest.raises(PlanError, match=r"L3 buffer .* shares bytes with"):
+        check_plan(GRAPH, TARGET, replace(right, l3_buffers=buffers))
+
+
+def test_no_l3(right: Plan) -> None:
+    with pytest.raises(PlanError, match="there is no L3"):
+        check_plan(GRAPH, replace(TARGET, l3=None), right)
+
+
+def test_l3_of_the_machine_is_too_small(right: Plan) -> None:
+    with pytest.raises(PlanError, match="bytes of L3, there are 64"):
+        check_plan(GRAPH, replace(TARGET, l3=L3Model(64)), right)
+
+
+def test_output_that_overwrites_what_is_still_read() -> None:
+    graph, target = wide_network(), with_l3(6_000, 20_000)
+    plan = plan_region(graph, target)
+    check_plan(graph, target, plan)
+    above = next(
+        source
+        for out in plan.l2_buffers
+        for source in plan.l2_buffers
+        if out.first == source.last and out.offset < source.offset < out.offset + out.size
+    )
+    closer = tuple(replace(b, offset=b.offset - 8) if b == above else b for b in plan.l2_buffers)
+    with pytest.raises(PlanError, match="shares bytes with"):
+        check_plan(graph, target, replace(plan, l2_buffers=closer))
