@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import tvm
 from tvm import relay
-from tvm_pulp.codegen.checker import check_plan
 from tvm_pulp.codegen.emit import emit_region
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Plan
 from tvm_pulp.codegen.plan_json import plan_to_json
-from tvm_pulp.codegen.planner import plan_region
 from tvm_pulp.codegen.relay_reader import read_region
 from tvm_pulp.codegen.timeline import simulate
 from tvm_pulp.codegen.timeline_json import timeline_to_json
@@ -30,6 +29,7 @@ from .errors import PlanError
 from .given_plans import GivenPlan, accept_plan, check_regions, read_given_plans
 from .operators import report_operators
 from .options import PulpOptions
+from .plan_cache import cache_folder, checked_plan
 from .relay_ext import FILES_ATTR, LEGALIZED_ATTR, PLAN_ATTR, REPORT_ATTR, TIMELINE_ATTR, is_region
 from .report import CompilationReport, peak_macs_per_cycle, region_report
 from .soc import load_machine
@@ -101,9 +101,7 @@ def _regions(mod: tvm.IRModule) -> list[tuple[relay.GlobalVar, relay.Function]]:
 def _planned(graph: LayerGraph, machine: Machine, given: GivenPlan | None) -> Plan:
     if given is not None:
         return accept_plan(given, graph, machine)
-    plan = plan_region(graph, machine)
-    check_plan(graph, machine, plan)
-    return plan
+    return checked_plan(graph, machine, cache_folder(os.environ))
 
 
 def _check_total(plans: Mapping[Any, Plan], machine: Machine) -> None:

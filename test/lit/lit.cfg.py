@@ -22,6 +22,7 @@ config.test_exec_root = str(ROOT / "build" / "lit")  # noqa: F821
 path = os.pathsep.join([str(SCRIPTS), str(LLVM), os.environ["PATH"]])
 config.environment["PATH"] = path  # noqa: F821
 config.environment["TOPHUB_LOCATION"] = "NONE"  # noqa: F821 (TVM would look for schedules on the net)
+config.environment["TVM_PULP_CACHE"] = "off"  # noqa: F821 (an earlier version's plans must not decide tests)
 config.substitutions.append(("%python", sys.executable))  # noqa: F821
 config.substitutions.append(("%scripts", str(SCRIPTS)))  # noqa: F821 (for tests that empty PATH)
 config.substitutions.append(("%root", str(ROOT)))  # noqa: F821
