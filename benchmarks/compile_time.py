@@ -47,7 +47,13 @@ def compile_once(tvmc: Path, model: Path, package: Path, *, verbose: bool = Fals
     command = [str(tvmc), *(["-v"] if verbose else []), "compile", "--target", "pulp", str(model)]
     start = time.perf_counter()
     try:
-        done = subprocess.run([*command, "-o", str(package)], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*command, "-o", str(package)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "TVM_PULP_CACHE": "off"},  # plans are made anew each time
+        )
     except OSError as error:
         raise click.ClickException(f"{tvmc}: {error.strerror}; install the package or use --tvmc") from error
     seconds = time.perf_counter() - start
