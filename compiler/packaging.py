@@ -263,7 +263,8 @@ def _main_memory(factory: Any, inputs: list[TensorInfo], outputs: list[TensorInf
 def _region_metadata(symbol: str, region: Any) -> dict[str, Any]:
     plan = json.loads(str(region.attrs[PLAN_ATTR]))
     memory = {key: plan[key] for key in ("soc", "cores", "l1_bytes", "l2_bytes", "l1_used", "l2_used")}
-    return {"symbol": symbol, "files": sorted(region_files(region)), "plan": plan_file(symbol), **memory}
+    files = {"symbol": symbol, "files": sorted(region_files(region)), "plan": plan_file(symbol)}
+    return {**files, **memory, "uses_l3": bool(plan.get("transfers") or plan.get("l3_buffers"))}
 
 
 def _template(file: str, name: str) -> str:
