@@ -54,8 +54,8 @@ def test_l3_is_refused_where_there_is_none(package, workdir):
     with pytest.raises(ToolError) as error:
         build_package(replace(package, metadata=metadata), Platform.PULP_OPEN, workdir)
     assert str(error.value) == (
-        "platform pulp-open: the network keeps parameters or activations in L3, which this platform doesn't have"
-        "; run it on host or rv32, or compile it for more L2 (-l2=)"
+        "platform pulp-open: the network keeps parameters or activations in L3, "
+        "which this platform doesn't have; run it on host or rv32, or compile it for more L2 (-l2=)"
     )
 
 
