@@ -16,6 +16,9 @@ from .build import quiet_offline_build
 # Passes that rewrite constants, for speed at run time; without them the build takes half as long.
 _SKIPPED = ["AlterOpLayout", "FoldConstant", "FoldScaleAxis"]
 
+# TVM 0.19 describes vectors of indices to debuggers in a way that LLVM 22 refuses.
+_CONFIG = {"tir.disable_vectorize": True}
+
 Array = npt.NDArray[Any]
 
 
@@ -39,7 +42,8 @@ def run_reference(
     or not, the C multiplies by the reciprocal of a constant divisor, but llvm code only if fused.
     """
     mod = load_legalized(legalized) if isinstance(legalized, str) else legalized
-    with quiet_offline_build(), tvm.transform.PassContext(opt_level=3, disabled_pass=_SKIPPED):
+    context = tvm.transform.PassContext(opt_level=3, config=_CONFIG, disabled_pass=_SKIPPED)
+    with quiet_offline_build(), context:
         library = relay.build(mod, target="llvm")
     executor = graph_executor.GraphModule(library["default"](tvm.cpu()))
     return [_run(executor, sample) for sample in samples]
