@@ -59,6 +59,12 @@ def test_small_range_takes_32_bits_and_large_spread_64():
     assert choose_multipliers(np.array([1e-3, 1e-6]), acc, 0).wide is True
 
 
+def test_channel_of_small_sums_needs_no_64_bits():
+    """Its multiplier is coarse, but times at most ten that costs nothing."""
+    acc = Accumulator(np.array([-(10**7), -10]), np.array([10**7, 10]), np.zeros(2, np.int64))
+    assert choose_multipliers(np.array([1e-3, 1e-6]), acc, 0).wide is False
+
+
 def test_known_multipliers():
     """A sum of 255 * 4 at scale 1/4: 2^21 keeps 255 * 4 * k + 2^22 inside 31 bits."""
     acc = Accumulator(np.array([0]), np.array([1020]), np.array([0]))
