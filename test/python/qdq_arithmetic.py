@@ -8,8 +8,10 @@ zero point. With real scales taken as float64 and `r` the rounding constant `2^(
   the map x = zero point, `y = clip((k * acc + offset) >> s)`, `k = rint(scale * 2^s)`,
   `offset = k * (bias - z_in * sum(w)) + (z_out << s) + r`. `s` is the largest of 0..31 for which `k`, `k * acc`
   and `k * acc + offset` stay inside int32 in every channel, with acc between `255 * sum(min(w, 0))` and
-  `255 * sum(max(w, 0))`. If there is none, or `|k / 2^s - scale| * reach > 0.5` in some channel, where reach is
-  the largest |acc + bias - z_in * sum(w)|, or 255 / scale if that is less, the layer is wide: `s` is the largest of 0..62 with every `k < 2^31` and products and sums inside int64.
+  `255 * sum(max(w, 0))`. If there is none, or
+  `|k / 2^s - scale| * reach > 0.5` in some channel, the layer is wide: `s` is the largest of 0..62 with every
+  `k < 2^31` and products and sums inside int64. Reach is the largest `|acc + bias - z_in * sum(w)|`, or
+  `255 / scale` if that is less.
 - Add: `k_i = rint(s_i / s_out * 2^s)`, `offset = -k1 * z1 - k2 * z2 + (z_out << s) + r`.
 - AveragePool over N elements: `k = rint(s_in / (s_out * N) * 2^s)` on the sum, `offset = -k * N * z_in + …`.
   Where only the elements inside the map count, N and offset are those of each pixel, `s` is one for all.
@@ -196,7 +198,7 @@ class Accumulation:
         return replace(wide, wide=True)
 
     def _too_coarse(self, requant: Requant, scale: Float64Array) -> bool:
-        """Say whether int32 costs more than half a unit in the last place for sums that some channel can reach."""
+        """Say whether int32 costs more than half a unit in the last place for sums that occur."""
         k = np.ldexp(requant.multiplier.astype(np.float64), -requant.shift)
         bounds = zip(self.low, self.high, self.correction, strict=True)
         reach = np.array([float(max(abs(low + c), abs(high + c))) for low, high, c in bounds])
