@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from tvm import relay
 
-from ..passes.legalize.read import operator_name
+from ..passes.expressions import operator_name, post_order, shape_of
 from ..passes.legalize.spans import SEPARATOR
-from ..passes.patterns.operator import Moves, Operands, Place, shape_of
+from ..passes.patterns.operator import Moves, Operands, Place
 from ..passes.patterns.table import find_operator
 from .graph import Layer, LayerGraph, LayerKind, Tensor, View
 from .groups import group_layers, splits_into_groups
@@ -59,9 +59,7 @@ def _table(operands: Operands) -> npt.NDArray[np.uint8] | None:
 def _sources(body: relay.Call) -> tuple[str, ...]:
     """The user's operators that a composite stands for, its main one first."""
     found = dict.fromkeys(operator_name(body).split(SEPARATOR))
-    order: list[relay.Expr] = []
-    relay.analysis.post_order_visit(body, order.append)
-    for expr in order:
+    for expr in post_order(body):
         if isinstance(expr, relay.Call):
             found.update(dict.fromkeys(operator_name(expr).split(SEPARATOR)))
     return tuple(name for name in found if name)
@@ -85,9 +83,7 @@ class _Reader:
     def read(self) -> LayerGraph:
         for index, param in enumerate(self._func.params):
             self._add_tensor(param, f"in{index}")
-        order: list[relay.Expr] = []
-        relay.analysis.post_order_visit(self._func.body, order.append)
-        for expr in order:
+        for expr in post_order(self._func.body):
             if isinstance(expr, relay.Call) and isinstance(expr.op, relay.Function):
                 self._add_layer(expr)
         outputs = tuple(self._names[expr] for expr in self._results())

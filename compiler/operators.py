@@ -9,7 +9,8 @@ import numpy as np
 import tvm
 from tvm import relay
 from tvm_pulp.codegen.graph import LayerGraph, macs
-from tvm_pulp.passes.legalize.read import as_call, operator_name, shape_of
+from tvm_pulp.passes.attributes import attribute
+from tvm_pulp.passes.expressions import as_call, operator_name, post_order, shape_of
 from tvm_pulp.passes.legalize.spans import SEPARATOR
 from tvm_pulp.passes.patterns.table import served_operators
 from tvm_pulp.passes.refusals import refusals_of
@@ -56,9 +57,9 @@ def report_operators(
 
 def _operators(imported: tvm.IRModule) -> list[tuple[str, str]]:
     """Name and type of the user's operators: as the front end left them, else read off the Relay."""
-    attrs = imported.attrs
-    if attrs is not None and OPERATORS_ATTR in attrs.keys():  # noqa: SIM118 (TVM's attributes only have keys())
-        return [(name, kind) for name, kind in json.loads(str(attrs[OPERATORS_ATTR]))]
+    recorded = attribute(imported, OPERATORS_ATTR)
+    if recorded is not None:
+        return [(name, kind) for name, kind in json.loads(recorded)]
     found: dict[str, str] = {}
     for call in _calls(imported["main"].body):
         if not call.op.name.startswith("qnn."):
@@ -67,9 +68,9 @@ def _operators(imported: tvm.IRModule) -> list[tuple[str, str]]:
 
 
 def _calls(body: relay.Expr) -> Iterator[relay.Call]:
-    order: list[relay.Expr] = []
-    relay.analysis.post_order_visit(body, order.append)
-    return (expr for expr in order if isinstance(expr, relay.Call) and isinstance(expr.op, tvm.ir.Op))
+    return (
+        expr for expr in post_order(body) if isinstance(expr, relay.Call) and isinstance(expr.op, tvm.ir.Op)
+    )
 
 
 def _names(body: relay.Expr) -> Iterator[str]:

@@ -24,6 +24,7 @@ import tvm_pulp.runtime
 from tvm import relay
 from tvm_pulp.codegen.emit_io import emit_io
 from tvm_pulp.codegen.timeline_json import timeline_from_json
+from tvm_pulp.passes.attributes import attribute
 from tvm_pulp.passes.refusals import refusals_of
 
 from .archive import write_archive
@@ -168,20 +169,16 @@ def _module_tree(module: Any) -> Iterator[Any]:
 
 
 def _legalized(mod: tvm.IRModule) -> dict[str, str]:
-    legalized = _attribute(mod, LEGALIZED_ATTR)
+    legalized = attribute(mod, LEGALIZED_ATTR)
     if legalized is None:
         return {}
-    if isinstance(legalized, str):
-        legalized = tvm.ir.load_json(legalized)
-    return {
-        LEGALIZED_FILE: tvm.ir.save_json(legalized),
-        "src/legalized.relay": legalized.astext(show_meta_data=False),
-    }
+    readable = tvm.ir.load_json(legalized).astext(show_meta_data=False)
+    return {LEGALIZED_FILE: legalized, "src/legalized.relay": readable}
 
 
 def _report(mod: tvm.IRModule, regions: dict[str, Any], about: dict[str, Any]) -> dict[str, str]:
     """The report as data and as a page, and the regions' timelines; `about` is the metadata's section."""
-    text = _attribute(mod, REPORT_ATTR)
+    text = attribute(mod, REPORT_ATTR)
     if text is None:
         return {}
     timelines = {symbol: str(region.attrs[TIMELINE_ATTR]) for symbol, region in regions.items()}
@@ -192,14 +189,6 @@ def _report(mod: tvm.IRModule, regions: dict[str, Any], about: dict[str, Any]) -
     )
     files = {timeline_file(symbol): timeline for symbol, timeline in timelines.items()}
     return {REPORT_FILE: text, HTML_REPORT_FILE: page, **files}
-
-
-def _attribute(mod: tvm.IRModule, name: str) -> Any:
-    """An attribute of the module; None if it has none of that name."""
-    if mod.attrs is None or name not in mod.attrs.keys():  # noqa: SIM118 (TVM's attributes only have keys())
-        return None
-    value = mod.attrs[name]
-    return str(value) if isinstance(value, str) else value
 
 
 def _tvm_parameters(factory: Any, regions: set[str]) -> dict[str, Any]:

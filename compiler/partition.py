@@ -17,6 +17,7 @@ from tvm_pulp.codegen.plan_json import plan_to_json
 from tvm_pulp.codegen.relay_reader import read_region
 from tvm_pulp.codegen.timeline import simulate
 from tvm_pulp.codegen.timeline_json import timeline_to_json
+from tvm_pulp.passes.expressions import with_main
 from tvm_pulp.passes.infer_type import InferType
 from tvm_pulp.passes.legalize_qdq import LegalizeQdq
 from tvm_pulp.passes.lower_leftovers import LowerLeftovers
@@ -53,8 +54,8 @@ def partition_for_pulp(
     given = read_given_plans(options.plan)
     imported = prepare(mod, params)
     legalized = legalize(imported)
-    partitioned = PartitionRegions(mod_name)(MergePatterns()(legalized))
-    graphs = {var: read_region(var.name_hint, func) for var, func in _regions(partitioned)}
+    partitioned = _partitioned(legalized, mod_name)
+    graphs = _graphs(partitioned)
     check_regions(given, list(graphs.values()))
     plans = {var: _planned(graph, machine, given.get(graph.name)) for var, graph in graphs.items()}
     _check_total(plans, machine)
@@ -78,7 +79,7 @@ def prepare(mod: tvm.IRModule, params: Mapping[str, Any] | None = None) -> tvm.I
     """The module with its constants inlined, batch norms folded and types inferred; what passes expect."""
     if params:
         bound = relay.build_module.bind_params_by_name(mod["main"], dict(params))
-        mod = tvm.IRModule({**dict(mod.functions.items()), mod.get_global_var("main"): bound}, attrs=mod.attrs)
+        mod = with_main(mod, bound)
     return InferType()(SimplifyInference()(mod))
 
 
@@ -89,13 +90,18 @@ def legalize(mod: tvm.IRModule) -> tvm.IRModule:
 
 def region_graphs(legalized: tvm.IRModule, mod_name: str) -> list[LayerGraph]:
     """The layer graphs of a legalized module's regions."""
-    partitioned = PartitionRegions(mod_name)(MergePatterns()(legalized))
-    return [read_region(var.name_hint, func) for var, func in _regions(partitioned)]
+    return list(_graphs(_partitioned(legalized, mod_name)).values())
 
 
-def _regions(mod: tvm.IRModule) -> list[tuple[relay.GlobalVar, relay.Function]]:
-    found = [(var, func) for var, func in mod.functions.items() if is_region(func)]
-    return sorted(found, key=lambda item: str(item[0].name_hint))
+def _partitioned(legalized: tvm.IRModule, mod_name: str) -> tvm.IRModule:
+    return PartitionRegions(mod_name)(MergePatterns()(legalized))
+
+
+def _graphs(partitioned: tvm.IRModule) -> dict[relay.GlobalVar, LayerGraph]:
+    """The layer graph of each region, by its variable, in the order of their names."""
+    found = [(var, func) for var, func in partitioned.functions.items() if is_region(func)]
+    ordered = sorted(found, key=lambda item: str(item[0].name_hint))
+    return {var: read_region(var.name_hint, func) for var, func in ordered}
 
 
 def _planned(graph: LayerGraph, machine: Machine, given: GivenPlan | None) -> Plan:

@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 import tvm
+from tvm_pulp.passes.attributes import attribute
 
 from .errors import ModelError
 
@@ -21,19 +22,18 @@ REPORT_ATTR = "pulp_report"  # on the module: text of report.json
 
 def is_region(function: tvm.relay.Function) -> bool:
     """Whether a function of a partitioned module is one of ours."""
-    attrs = function.attrs
-    return attrs is not None and "Compiler" in attrs.keys() and attrs["Compiler"] == "pulp"  # noqa: SIM118
+    return attribute(function, "Compiler") == "pulp"
 
 
 def region_files(function: tvm.relay.Function) -> dict[str, str]:
     """The generated files of an external function: file name -> text."""
-    attrs = function.attrs
-    if attrs is None or FILES_ATTR not in attrs.keys():  # noqa: SIM118 (TVM's attributes only have keys())
+    text = attribute(function, FILES_ATTR)
+    if text is None:
         raise ModelError(
             "a function annotated for pulp has no generated code",
             fix="partition the module with tvm_pulp.partition_for_pulp",
         )
-    files: dict[str, str] = json.loads(str(attrs[FILES_ATTR]))
+    files: dict[str, str] = json.loads(text)
     return files
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import tvm
 from tvm import relay
 
+from .expressions import as_call, dtype_of, operator_name, post_order, shape_of, with_main
 from .legalize.add import legalize_add, legalize_subtract
 from .legalize.build import flip_to_uint8
 from .legalize.concatenate import legalize_concatenate, legalize_slice, legalize_split
@@ -22,15 +23,7 @@ from .legalize.pool import (
     legalize_max_pool,
     legalize_mean,
 )
-from .legalize.read import (
-    activation_quantization,
-    as_call,
-    behind_item,
-    dtype_of,
-    operands_of,
-    operator_name,
-    shape_of,
-)
+from .legalize.read import activation_quantization, behind_item, operands_of
 from .legalize.requantize import legalize_requantize
 from .legalize.reshape import legalize_reshape
 from .legalize.resize import legalize_resize
@@ -93,9 +86,7 @@ class _Rewriter:
         self._exprs: dict[relay.Expr, relay.Expr] = {}
 
     def function(self, func: relay.Function) -> relay.Function:
-        order: list[relay.Expr] = []
-        relay.analysis.post_order_visit(func.body, order.append)
-        for expr in order:  # operands first, so that no recursion is deeper than an island
+        for expr in post_order(func.body):  # operands first, so that no recursion is deeper than an island
             if as_call(expr, "qnn.quantize") is not None:
                 self._quantized(expr)
         body = self._rewritten(func.body)
@@ -266,6 +257,5 @@ class LegalizeQdq(RelayPass):
 
     def __call__(self, mod: tvm.IRModule) -> tvm.IRModule:
         rewriter = _Rewriter()
-        main = rewriter.function(mod["main"])
-        mod = tvm.IRModule({**dict(mod.functions.items()), mod.get_global_var("main"): main}, attrs=mod.attrs)
-        return add_refusals(relay.transform.InferType()(mod), rewriter.refusals)
+        legalized = with_main(mod, rewriter.function(mod["main"]))
+        return add_refusals(relay.transform.InferType()(legalized), rewriter.refusals)

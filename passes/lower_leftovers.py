@@ -5,21 +5,14 @@ from __future__ import annotations
 import tvm
 from tvm import relay
 
-from .legalize.read import as_call
+from .expressions import as_call, post_order
 from .relay_pass import RelayPass, run
 
 
 def _has_islands(func: relay.Function) -> bool:
     """Whether some float operator still stands in front of a quantization."""
-    found: list[relay.Expr] = []
-
-    def visit(expr: relay.Expr) -> None:
-        call = as_call(expr, "qnn.quantize")
-        if call is not None and not isinstance(call.args[0], relay.Var):
-            found.append(call)
-
-    relay.analysis.post_order_visit(func.body, visit)
-    return bool(found)
+    quantizes = (call for expr in post_order(func.body) if (call := as_call(expr, "qnn.quantize")) is not None)
+    return any(not isinstance(call.args[0], relay.Var) for call in quantizes)
 
 
 class LowerLeftovers(RelayPass):

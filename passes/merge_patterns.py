@@ -5,7 +5,7 @@ from __future__ import annotations
 import tvm
 from tvm import relay
 
-from .legalize.read import operator_name
+from .expressions import operator_name
 from .patterns.table import pattern_table
 from .refusals import add_refusals
 from .relay_pass import RelayPass

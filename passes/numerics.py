@@ -172,6 +172,12 @@ def _centred_ends(x: Quantization) -> tuple[int, int]:
     return -x.zero_point, MAX_BYTE - x.zero_point
 
 
+def elements_inside(size: int, outputs: int, kernel: int, stride: int, before: int) -> Ints:
+    """How many elements of each window along an axis of `size` elements are no padding: (outputs,)."""
+    start = np.arange(outputs) * stride - before
+    return np.minimum(start + kernel, size) - np.maximum(start, 0)
+
+
 def choose_pool_multipliers(x: Quantization, out: Quantization, counts: Ints) -> Multipliers | None:
     """Multipliers of averages over `counts` elements, from their sums; None if int32 is too narrow."""
     acc = Accumulator(low=np.zeros_like(counts), high=MAX_BYTE * counts, constant=-x.zero_point * counts)

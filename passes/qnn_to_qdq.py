@@ -10,7 +10,7 @@ import numpy.typing as npt
 import tvm
 from tvm import relay
 
-from .legalize.read import as_call, dtype_of, operator_name, shape_of
+from .expressions import as_call, dtype_of, operator_name, shape_of, with_main
 from .legalize.spans import named
 from .relay_pass import RelayPass
 
@@ -199,6 +199,4 @@ class QnnToQdq(RelayPass):
     description = "write qnn operators as float operators between dequantize and quantize"
 
     def __call__(self, mod: tvm.IRModule) -> tvm.IRModule:
-        main = _Rewriter().visit(mod["main"])
-        mod = tvm.IRModule({**dict(mod.functions.items()), mod.get_global_var("main"): main}, attrs=mod.attrs)
-        return relay.transform.InferType()(mod)
+        return relay.transform.InferType()(with_main(mod, _Rewriter().visit(mod["main"])))

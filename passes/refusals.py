@@ -7,14 +7,14 @@ from collections.abc import Mapping
 
 import tvm
 
+from .attributes import attribute
+
 ATTRIBUTE = "pulp_refusals"
 
 
 def refusals_of(mod: tvm.IRModule) -> dict[str, str]:
     """What has been recorded so far: the user's operator name → the reason."""
-    attrs = mod.attrs
-    text = attrs[ATTRIBUTE] if attrs is not None and ATTRIBUTE in attrs else "{}"
-    return dict(json.loads(str(text)))
+    return dict(json.loads(attribute(mod, ATTRIBUTE) or "{}"))
 
 
 def add_refusals(mod: tvm.IRModule, refusals: Mapping[str, str]) -> tvm.IRModule:

@@ -32,11 +32,6 @@ class Tiles:
         """Bytes of the output boxes."""
         return self.y_h * self.y_w * self.y_c
 
-    @property
-    def x_bytes(self) -> IntArray:
-        """Bytes of the input boxes (of one input)."""
-        return self.x_h * self.x_w * self.x_c
-
 
 def tiles_of(plan: LayerPlan) -> Tiles:
     """The steps of a plan."""

@@ -14,7 +14,7 @@ from typing import Any
 import tvm
 from tvm import relay
 from tvm.relay.frontend import onnx as importer
-from tvm_pulp.passes.legalize.read import as_call
+from tvm_pulp.passes.expressions import as_call
 
 
 def _cast_constant(expr: relay.Expr) -> relay.Expr:

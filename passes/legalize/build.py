@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tvm
 from tvm import relay
 
+from ..expressions import as_call
 from ..numerics import AddMultipliers, Multipliers, Range
 
 Padding = tuple[int, int, int, int]  # top, left, bottom, right, as Relay orders them
@@ -57,8 +57,8 @@ def transpose(expr: relay.Expr, axes: Sequence[int]) -> relay.Expr:
 
 
 def _operand_of(expr: relay.Expr, name: str) -> relay.Expr | None:
-    is_it = isinstance(expr, relay.Call) and isinstance(expr.op, tvm.ir.Op) and expr.op.name == name
-    return expr.args[0] if is_it else None
+    call = as_call(expr, name)
+    return None if call is None else call.args[0]
 
 
 def table(expr: relay.Expr, values: npt.NDArray[np.uint8]) -> relay.Expr:

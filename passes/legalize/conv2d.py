@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..expressions import as_call
 from . import build
 from .island import Island, Refusal
-from .read import as_call
 from .values import Layout, Quantized, as_feature_map, map_shape
 from .weighted import multipliers_of, peel_bias, read_weights
 

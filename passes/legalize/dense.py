@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from tvm import relay
 
+from ..expressions import as_call
 from . import build
 from .island import Island, Refusal
-from .read import as_call
 from .values import Layout, Quantized
 from .weighted import Weights, multipliers_of, peel_bias, read_weights
 

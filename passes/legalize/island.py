@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from tvm import relay
 
+from ..expressions import as_call
 from ..numerics import MAX_BYTE, Quantization, Range
-from .read import as_call, scalar
+from .read import scalar
 from .values import Quantized
 
 

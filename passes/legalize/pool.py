@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 from tvm import relay
 
-from ..numerics import Quantization, choose_pool_multipliers
+from ..numerics import Ints, Quantization, choose_pool_multipliers, elements_inside
 from . import build
 from .island import Island, Refusal
 from .requantize import rescaled
@@ -72,21 +71,14 @@ def legalize_max_pool(island: Island) -> Quantized | Refusal:
     return rescaled(_result(island, x, expr, x.quantization), island)
 
 
-def _counts(
-    x: Quantized, out: tuple[int, int], pool: build.Pool, include_padding: bool
-) -> npt.NDArray[np.int64]:
+def _counts(x: Quantized, out: tuple[int, int], pool: build.Pool, include_padding: bool) -> Ints:
     """How many elements each window divides by: (OH, OW)."""
     if include_padding:
         return np.full(out, pool.window[0] * pool.window[1], np.int64)
     _, height, width = x.feature_map
     top, left, _, _ = pool.padding
-
-    def inside(outputs: int, stride: int, before: int, kernel: int, size: int) -> npt.NDArray[np.int64]:
-        start = np.arange(outputs) * stride - before
-        return np.minimum(start + kernel, size) - np.maximum(start, 0)
-
-    rows = inside(out[0], pool.strides[0], top, pool.window[0], height)
-    cols = inside(out[1], pool.strides[1], left, pool.window[1], width)
+    rows = elements_inside(height, out[0], pool.window[0], pool.strides[0], top)
+    cols = elements_inside(width, out[1], pool.window[1], pool.strides[1], left)
     return np.outer(rows, cols)
 
 

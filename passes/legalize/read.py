@@ -1,4 +1,4 @@
-"""Looking into imported Relay: operators by name, constants as NumPy arrays, quantization parameters."""
+"""Looking into imported Relay: operands, constants as NumPy arrays, quantization parameters."""
 
 from __future__ import annotations
 
@@ -10,17 +10,11 @@ import numpy.typing as npt
 import tvm
 from tvm import relay
 
+from ..expressions import as_call, shape_of
 from ..numerics import Quantization
 from .values import flipped_zero_point
 
 Array = npt.NDArray[np.generic]
-
-
-def as_call(expr: relay.Expr, *names: str) -> relay.Call | None:
-    """`expr` if it is a call of one of these operators."""
-    if isinstance(expr, relay.Call) and isinstance(expr.op, tvm.ir.Op) and expr.op.name in names:
-        return expr
-    return None
 
 
 def behind_item(expr: relay.Expr) -> relay.Expr:
@@ -32,21 +26,6 @@ def operands_of(expr: relay.Expr) -> list[relay.Expr]:
     """The operands of an operator, those in tuples one by one."""
     call = behind_item(expr)
     return [x for arg in call.args for x in (arg.fields if isinstance(arg, relay.Tuple) else (arg,))]
-
-
-def shape_of(expr: relay.Expr) -> tuple[int, ...]:
-    """The static shape of a typed expression."""
-    return tuple(int(size) for size in expr.checked_type.shape)
-
-
-def dtype_of(expr: relay.Expr) -> str:
-    """The dtype of a typed expression."""
-    return str(expr.checked_type.dtype)
-
-
-def operator_name(expr: relay.Expr) -> str:
-    """The user's name of the operator that `expr` came from; empty if unknown."""
-    return str(expr.span.source_name.name) if expr.span is not None else ""
 
 
 def scalar(expr: relay.Expr) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from tvm import relay
 
-from .read import operator_name
+from ..expressions import operator_name
 
 SEPARATOR = " + "
 

@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from tvm import relay
 
+from ..expressions import as_call
 from ..numerics import MAX_BYTE, Quantization
 from . import build
 from .island import Island, Refusal
-from .read import as_call, scalar
+from .read import scalar
 from .values import Quantized
 
 Reals = npt.NDArray[np.float64]

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from tvm import relay
 
+from ..expressions import as_call, shape_of
 from ..numerics import Multipliers, Quantization, accumulator_of, choose_multipliers
 from .island import Refusal
-from .read import QuantizedConstant, as_call, evaluate, quantized_constant, shape_of
+from .read import QuantizedConstant, evaluate, quantized_constant
 
 INT8 = np.iinfo(np.int8)
 _WEIGHTED = ("nn.conv2d", "nn.conv1d", "nn.dense", "nn.matmul")

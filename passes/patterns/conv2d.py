@@ -5,8 +5,9 @@ from __future__ import annotations
 from tvm import relay
 from tvm.relay.dataflow_pattern import DFPattern, is_constant, is_op
 
-from ...codegen.graph import LayerKind, Window
-from .operator import Operands, OperatorPattern, check_map, check_window, shape_of
+from ...codegen.graph import LayerKind
+from ..expressions import shape_of
+from .operator import Operands, OperatorPattern, check_map, check_window, window_of
 from .padding import maybe_padded, read_border
 from .requantization import read_requant, requantized
 
@@ -49,21 +50,9 @@ def read_conv2d(cast: relay.Call) -> Operands:
     conv, requant = read_requant(cast)
     attrs = conv.attrs
     border = read_border(conv.args[0].args[0])
-    top, left, bottom, right = (int(p) + b for p, b in zip(attrs.padding, border.padding, strict=True))
-    window = Window(
-        kernel_h=int(attrs.kernel_size[0]),
-        kernel_w=int(attrs.kernel_size[1]),
-        stride_h=int(attrs.strides[0]),
-        stride_w=int(attrs.strides[1]),
-        pad_top=top,
-        pad_bottom=bottom,
-        pad_left=left,
-        pad_right=right,
-        dilation_h=int(attrs.dilation[0]),
-        dilation_w=int(attrs.dilation[1]),
-    )
-    padded = any((top, left, bottom, right))
-    pad_value = border.value if border.value is not None else (0 if padded else None)
+    padding = [int(p) + b for p, b in zip(attrs.padding, border.padding, strict=True)]
+    window = window_of(attrs.kernel_size, attrs.strides, padding, attrs.dilation)
+    pad_value = border.value if border.value is not None else (0 if any(padding) else None)
     weights = conv.args[1].args[0]
     groups = int(attrs.groups)
     return Operands(

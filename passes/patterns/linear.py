@@ -6,8 +6,9 @@ from tvm import relay
 from tvm.relay.dataflow_pattern import DFPattern, is_constant, is_op, wildcard
 
 from ...codegen.graph import LayerKind, Window
+from ..expressions import as_call, shape_of
 from .conv2d import check_weights
-from .operator import Operands, OperatorPattern, check_map, shape_of
+from .operator import Operands, OperatorPattern, check_map
 from .requantization import read_requant, requantized
 
 
@@ -22,7 +23,7 @@ def read_linear(cast: relay.Call) -> Operands:
     """Takes a match apart; the input is the map before the reshape."""
     dense, requant = read_requant(cast)
     data = dense.args[0].args[0]
-    if isinstance(data, relay.Call) and getattr(data.op, "name", "") == "reshape":
+    if as_call(data, "reshape") is not None:
         data = data.args[0]
     kind = LayerKind.LINEAR if shape_of(cast)[0] == 1 else LayerKind.POINTWISE
     return Operands(kind, (data,), Window(), None, requant, dense.args[1].args[0])

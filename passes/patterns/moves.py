@@ -6,7 +6,8 @@ from tvm import relay
 from tvm.relay.dataflow_pattern import DFPattern, is_op, is_tuple, wildcard
 
 from ...codegen.graph import LayerKind, Window
-from .operator import Exactness, Moves, Operands, OperatorPattern, Place, check_map, check_rank, shape_of
+from ..expressions import shape_of
+from .operator import Exactness, Moves, Operands, OperatorPattern, Place, check_map, check_rank
 
 _HEIGHT, _WIDTH = 1, 2  # axes of NHWC
 

@@ -6,7 +6,8 @@ from tvm import relay
 from tvm.relay.dataflow_pattern import DFPattern, is_constant, is_op, wildcard
 
 from ...codegen.graph import LayerKind, Requant, Window
-from .operator import Exactness, Operands, OperatorPattern, check_map, check_rank, shape_of
+from ..expressions import shape_of
+from .operator import Exactness, Operands, OperatorPattern, check_map, check_rank
 from .requantization import integers, read_requant, requantized
 
 

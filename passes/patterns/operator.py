@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -10,6 +10,7 @@ from tvm import relay
 from tvm.relay.dataflow_pattern import DFPattern
 
 from ...codegen.graph import LayerKind, Requant, Window
+from ..expressions import dtype_of, shape_of
 
 Check = Callable[[relay.Call], "str | None"]
 LARGEST_SIZE = 2**16 - 1  # the kernels take sizes as uint16
@@ -86,14 +87,19 @@ class OperatorPattern:
     exactness: Exactness = Exactness.CONTRACT
 
 
-def shape_of(expr: relay.Expr) -> tuple[int, ...]:
-    """The static shape of a typed expression."""
-    return tuple(int(size) for size in expr.checked_type.shape)
+def window_of(
+    kernel: Iterable[int], strides: Iterable[int], padding: Iterable[int], dilation: Iterable[int] = (1, 1)
+) -> Window:
+    """A window from attributes of Relay: height before width; padding top, left, bottom, right."""
+    (kernel_h, kernel_w), (stride_h, stride_w) = map(int, kernel), map(int, strides)
+    top, left, bottom, right = map(int, padding)
+    dilation_h, dilation_w = map(int, dilation)
+    return Window(kernel_h, kernel_w, stride_h, stride_w, top, bottom, left, right, dilation_h, dilation_w)
 
 
 def check_map(expr: relay.Expr) -> str | None:
     """A map that the kernels can address: uint8 NHWC of batch 1 with sizes in 16 bits."""
-    shape, dtype = shape_of(expr), str(expr.checked_type.dtype)
+    shape, dtype = shape_of(expr), dtype_of(expr)
     if dtype != "uint8":
         return f"it works on {dtype}, the kernels on uint8"
     if shape[0] != 1 and len(shape) != 2:

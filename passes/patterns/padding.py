@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from tvm import relay
 from tvm.relay.dataflow_pattern import DFPattern, is_constant, is_op, wildcard
 
+from ..expressions import as_call
+
 
 def border_pattern() -> DFPattern:
     """Pattern of a constant border."""
@@ -29,7 +31,7 @@ class Border:
 
 def read_border(expr: relay.Expr) -> Border:
     """Takes a match of `maybe_padded` apart; only heights and widths are padded in canonical form."""
-    if not (isinstance(expr, relay.Call) and getattr(expr.op, "name", "") == "nn.pad"):
+    if as_call(expr, "nn.pad") is None:
         return Border(expr, (0, 0, 0, 0), None)
     (top, bottom), (left, right) = ([int(p) for p in expr.attrs.pad_width[axis]] for axis in (1, 2))
     return Border(expr.args[0], (top, left, bottom, right), int(expr.args[1].data.numpy()))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 from tvm import relay
 from tvm.relay.dataflow_pattern import DFPattern, is_constant, is_op, wildcard
 
 from ...codegen.graph import LayerKind, Requant, Window
-from .operator import Exactness, Operands, OperatorPattern, check_map, check_window, shape_of
+from ..expressions import shape_of
+from ..numerics import Ints, elements_inside
+from .operator import Exactness, Operands, OperatorPattern, check_map, check_window, window_of
 from .padding import Border, maybe_padded, read_border
 from .requantization import read_requant, requantized
 
@@ -23,17 +24,7 @@ def max_pool_pattern() -> DFPattern:
 def read_max_pool(call: relay.Call) -> Operands:
     """Takes a match apart."""
     attrs = call.attrs
-    top, left, bottom, right = (int(p) for p in attrs.padding)
-    window = Window(
-        kernel_h=int(attrs.pool_size[0]),
-        kernel_w=int(attrs.pool_size[1]),
-        stride_h=int(attrs.strides[0]),
-        stride_w=int(attrs.strides[1]),
-        pad_top=top,
-        pad_bottom=bottom,
-        pad_left=left,
-        pad_right=right,
-    )
+    window = window_of(attrs.pool_size, attrs.strides, attrs.padding)
     return Operands(LayerKind.MAXPOOL, (call.args[0],), window, None, None)
 
 
@@ -57,9 +48,7 @@ def _average_window(total: relay.Call, border: Border) -> Window:
     if total.op.name == "sum":
         _, height, width, _ = shape_of(border.data)
         return Window(height, width)
-    top, left, bottom, right = border.padding
-    (kernel_h, kernel_w), (stride_h, stride_w) = total.attrs.kernel_size, total.attrs.strides
-    return Window(int(kernel_h), int(kernel_w), int(stride_h), int(stride_w), top, bottom, left, right)
+    return window_of(total.attrs.kernel_size, total.attrs.strides, border.padding)
 
 
 def read_average_pool(cast: relay.Call) -> Operands:
@@ -74,19 +63,16 @@ def read_average_pool(cast: relay.Call) -> Operands:
     return Operands(LayerKind.AVGPOOL, (border.data,), window, pad_value, flat)
 
 
-def _elements_inside(shape: tuple[int, ...], window: Window) -> npt.NDArray[np.int64]:
+def _elements_inside(shape: tuple[int, ...], window: Window) -> Ints:
     """How many elements of each window lie inside the map: (OH, OW)."""
-    vertical = (shape[1], window.kernel_h, window.stride_h, window.pad_top, window.pad_bottom)
-    horizontal = (shape[2], window.kernel_w, window.stride_w, window.pad_left, window.pad_right)
-    return np.outer(_inside(*vertical), _inside(*horizontal))
+    out_h = (shape[1] + window.pad_top + window.pad_bottom - window.kernel_h) // window.stride_h + 1
+    out_w = (shape[2] + window.pad_left + window.pad_right - window.kernel_w) // window.stride_w + 1
+    rows = elements_inside(shape[1], out_h, window.kernel_h, window.stride_h, window.pad_top)
+    cols = elements_inside(shape[2], out_w, window.kernel_w, window.stride_w, window.pad_left)
+    return np.outer(rows, cols)
 
 
-def _inside(size: int, kernel: int, stride: int, before: int, after: int) -> npt.NDArray[np.int64]:
-    start = np.arange((size + before + after - kernel) // stride + 1) * stride - before
-    return np.minimum(start + kernel, size) - np.maximum(start, 0)
-
-
-def _by_count(requant: Requant, counts: npt.NDArray[np.int64], window: Window) -> Requant:
+def _by_count(requant: Requant, counts: Ints, window: Window) -> Requant:
     """Multipliers of each pixel as multipliers of each number of elements."""
     k, offset = np.zeros((2, window.kernel_h * window.kernel_w), np.int64)
     k[counts - 1] = requant.multiplier.reshape(counts.shape)

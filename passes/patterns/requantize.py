@@ -8,7 +8,8 @@ from tvm import relay
 from tvm.relay.dataflow_pattern import DFPattern, is_op, wildcard
 
 from ...codegen.graph import LayerKind, Requant, Window
-from .operator import Operands, OperatorPattern, check_map, shape_of
+from ..expressions import shape_of
+from .operator import Operands, OperatorPattern, check_map
 from .requantization import read_requant, requantized
 
 

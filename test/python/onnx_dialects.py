@@ -136,13 +136,6 @@ def dequantize_for_each(model: ModelProto) -> None:
     model.graph.node.extend(copies)
 
 
-def zero_biases(model: ModelProto) -> None:
-    """Biases of convolutions are left out: only for models whose biases are 0."""
-    for node in model.graph.node:
-        if node.op_type == "Conv" and len(node.input) > 2:
-            del node.input[2]
-
-
 def negative_axes(model: ModelProto) -> None:
     """Per-channel axes counted from the end."""
     ranks = {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}

@@ -10,7 +10,7 @@ from onnx_layers import QdqModel, chain
 from tvm_pulp.errors import ModelError
 from tvm_pulp.frontend.onnx import OUTPUT_NAMES_ATTR, load_onnx
 from tvm_pulp.frontend.quick_fold import quick_constant_folding
-from tvm_pulp.passes.legalize.read import as_call
+from tvm_pulp.passes.expressions import as_call
 
 
 @pytest.fixture

@@ -12,8 +12,6 @@ from onnx import helper, numpy_helper
 
 Array = npt.NDArray[Any]
 
-MICROSOFT = "com.microsoft"
-
 
 class Graph:
     """The main graph of a model; `write` puts what was edited back into it."""

@@ -79,9 +79,7 @@ static void convolve(const conv_t *c, pulp_share_t pixels, pulp_share_t channels
 
 void pulp_nn_conv_Ho_parallel(PULP_NN_CONV_ARGS) {
   const conv_t c = CONV_OF_ARGS;
-  const pulp_share_t rows = pulp_my_share(c.out_y);
-  const pulp_share_t pixels = {rows.begin * c.out_x, rows.end * c.out_x};
-  convolve(&c, pixels, (pulp_share_t){0, c.ch_out});
+  convolve(&c, pulp_my_rows(c.out_y, c.out_x), (pulp_share_t){0, c.ch_out});
 }
 
 void pulp_nn_conv_HoWo_parallel(PULP_NN_CONV_ARGS) {

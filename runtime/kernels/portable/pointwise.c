@@ -40,9 +40,7 @@ static void multiply(const pointwise_t *p, pulp_share_t pixels, pulp_share_t cha
 
 void pulp_nn_pointwise_Ho_parallel(PULP_NN_CONV_ARGS) {
   const pointwise_t p = POINTWISE_OF_ARGS;
-  const pulp_share_t rows = pulp_my_share(p.out_y);
-  const pulp_share_t pixels = {rows.begin * p.out_x, rows.end * p.out_x};
-  multiply(&p, pixels, (pulp_share_t){0, p.ch_out});
+  multiply(&p, pulp_my_rows(p.out_y, p.out_x), (pulp_share_t){0, p.ch_out});
 }
 
 void pulp_nn_pointwise_HoWo_parallel(PULP_NN_CONV_ARGS) {

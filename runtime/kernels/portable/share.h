@@ -23,4 +23,10 @@ static inline pulp_share_t pulp_my_share(uint32_t items) {
   return pulp_share(items, pulp_core_id(), pulp_num_cores());
 }
 
+/* The pixels of the calling core's rows. */
+static inline pulp_share_t pulp_my_rows(uint32_t rows, uint32_t width) {
+  const pulp_share_t mine = pulp_my_share(rows);
+  return (pulp_share_t){mine.begin * width, mine.end * width};
+}
+
 #endif
