@@ -121,8 +121,8 @@ def random_requant(rng: np.random.Generator, channels: int) -> tuple[Array, Arra
 
 
 def random_wide_requant(rng: np.random.Generator, channels: int) -> tuple[Array, Array, int]:
-    shift = int(rng.integers(20, 45))
-    k = rng.integers(0, 2**shift // 64, channels, dtype=np.int64)
+    shift = int(rng.integers(20, 51))
+    k = rng.integers(0, min(2**shift // 64, 2**31), channels, dtype=np.int64)
     return k, rng.integers(-(2**shift), 2 ** (shift + 7), channels, dtype=np.int64), shift
 
 
