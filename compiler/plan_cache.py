@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import tvm_pulp.codegen
 from tvm_pulp.codegen.checker import check_plan
+from tvm_pulp.codegen.effort import Effort
 from tvm_pulp.codegen.graph import LayerGraph, Requant
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Plan
@@ -46,13 +47,16 @@ def cache_folder(environment: Mapping[str, str]) -> Path | None:
     return Path(base) / "tvm-pulp" / "plans"
 
 
-def checked_plan(graph: LayerGraph, machine: Machine, folder: Path | None) -> Plan:
+def checked_plan(
+    graph: LayerGraph, machine: Machine, folder: Path | None, effort: Effort | None = None
+) -> Plan:
     """The plan of a region, from `folder` or new, and then kept there; checked. Raises PlanError."""
-    file = None if folder is None else folder / f"{_key(graph, machine)}.json"
+    effort = effort or Effort()
+    file = None if folder is None else folder / f"{_key(graph, machine, effort)}.json"
     kept = None if file is None else _read(file, graph, machine)
     if kept is not None:
         return kept
-    plan = plan_region(graph, machine)
+    plan = plan_region(graph, machine, effort)
     check_plan(graph, machine, plan)
     if file is not None:
         _write(file, plan_to_json(plan))
@@ -83,8 +87,8 @@ def _write(file: Path, text: str) -> None:
             old.unlink()
 
 
-def _key(graph: LayerGraph, machine: Machine) -> str:
-    return sha256(repr((_sources(), _shape(graph), _shape(machine))).encode()).hexdigest()
+def _key(graph: LayerGraph, machine: Machine, effort: Effort) -> str:
+    return sha256(repr((_sources(), _shape(graph), _shape(machine), effort)).encode()).hexdigest()
 
 
 @cache

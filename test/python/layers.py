@@ -284,3 +284,17 @@ def resnet8() -> LayerGraph:
     net.add(LayerKind.AVGPOOL, window=Window(8, 8))
     net.add(LayerKind.LINEAR, 10)
     return net.graph()
+
+
+def wide_network() -> LayerGraph:
+    """Depthwise separable layers on a map of 16x16x32, and a residual sum around two of them."""
+    net = NetworkBuilder(16, 16, 8)
+    start = net.add(LayerKind.POINTWISE, 32)
+    net.add(LayerKind.DEPTHWISE, window=window3())
+    branch = net.add(LayerKind.POINTWISE, 32)
+    net.add(LayerKind.ADD, inputs=(branch, start))
+    net.add(LayerKind.DEPTHWISE, window=window3(2))
+    net.add(LayerKind.POINTWISE, 64)
+    net.add(LayerKind.AVGPOOL, window=Window(8, 8))
+    net.add(LayerKind.LINEAR, 10)
+    return net.graph()
