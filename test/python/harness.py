@@ -68,7 +68,7 @@ def build_runtime(folder: Path, sanitizer: Sanitizer = Sanitizer.NONE) -> HostRu
     """Compiles runtime/ into a static library in `folder`."""
     sources = [
         source
-        for part in ("kernels/portable", "platform/common", "platform/host")
+        for part in ("kernels/portable", "accel/ne16", "accel/ne16/model", "platform/common", "platform/host")
         for source in sorted((RUNTIME / part).glob("*.c"))
     ]
     sources.append(RUNTIME / "platform" / "runner.c")
