@@ -58,6 +58,9 @@ class Engine(ABC):
     headers: ClassVar[tuple[str, ...]] = ()
     """C headers that its calls need."""
 
+    peak_macs_per_cycle: ClassVar[float] = 0.0
+    """Of the best layer."""
+
     # ---- What it can do --------------------------------------------------------------------------------------
 
     @abstractmethod

@@ -27,6 +27,7 @@ class Ne16(Engine):
 
     name: ClassVar[str] = "ne16"
     headers: ClassVar[tuple[str, ...]] = ("pulp_nnx_ne16.h",)
+    peak_macs_per_cycle: ClassVar[float] = 9 * 9 * 16 / 8  # 9 pixels x 9 elements x 16 channels, a bit a cycle
 
     pass_3x3_cycles: Annotated[Cycles, Field(description="3x3: cycles of a pass beside loads and products")]
     pass_1x1_cycles: Annotated[Cycles, Field(description="the same for 1x1")]
