@@ -122,7 +122,8 @@ def random_requant(rng: np.random.Generator, channels: int) -> tuple[Array, Arra
 
 def random_wide_requant(rng: np.random.Generator, channels: int) -> tuple[Array, Array, int]:
     shift = int(rng.integers(20, 51))
-    k = rng.integers(0, min(2**shift // 64, 2**31), channels, dtype=np.int64)
+    most = 2**shift // 64 if rng.integers(4) == 0 else min(2**shift // 64, 2**31)  # mostly 32 bits
+    k = rng.integers(0, most, channels, dtype=np.int64)
     return k, rng.integers(-(2**shift), 2 ** (shift + 7), channels, dtype=np.int64), shift
 
 
@@ -289,10 +290,7 @@ def test_conv_wide(runtime: RuntimeLibrary, case: Case, cores: int) -> None:
     np.testing.assert_array_equal(out, requant_wide(acc, k, lam, shift))
 
 
-@pytest.mark.parametrize("wide", [False, True])
-@PROPERTY
-@given(case=cases(depthwise=True), cores=CORES)
-def test_depthwise(runtime: RuntimeLibrary, wide: bool, case: Case, cores: int) -> None:
+def check_depthwise(runtime: RuntimeLibrary, case: Case, cores: int, *, wide: bool) -> None:
     rng = np.random.default_rng(case.seed)
     x = random_u8(rng, case.in_y, case.in_x, case.ch_in)
     weight = random_i8(rng, case.ch_in, case.k_y, case.k_x)
@@ -305,6 +303,41 @@ def test_depthwise(runtime: RuntimeLibrary, wide: bool, case: Case, cores: int) 
         requant_wide(acc, k, lam, shift) if wide else nn_output(acc, k, lam, 1, shift, relu=True, bn=True)
     )
     np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@PROPERTY
+@given(case=cases(depthwise=True), cores=CORES)
+def test_depthwise(runtime: RuntimeLibrary, wide: bool, case: Case, cores: int) -> None:
+    check_depthwise(runtime, case, cores, wide=wide)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("cores", [1, 3, 8])
+@pytest.mark.parametrize(
+    ("in_y", "in_x", "channels", "k", "stride", "pad"),
+    [
+        (5, 5, 64, 3, 1, 1), (7, 7, 6, 3, 1, 0), (4, 4, 18, 3, 1, 1), (25, 5, 9, 3, 1, 1), (6, 6, 4, 3, 2, 1),
+        (3, 3, 2, 3, 1, 1), (2, 9, 4, 3, 1, 1), (3, 60, 5, 3, 2, 1), (4, 70, 7, 5, 1, 2), (9, 64, 8, 5, 2, 2),
+        (8, 8, 11, 5, 1, 0), (12, 12, 5, 7, 1, 3), (11, 30, 6, 9, 1, 4), (13, 13, 4, 10, 1, 2),
+        (9, 9, 3, 5, 1, 1), (5, 40, 4, 4, 1, 1), (7, 31, 13, 2, 3, 0),
+    ],
+)  # fmt: skip
+def test_depthwise_shapes(
+    *,
+    runtime: RuntimeLibrary,
+    in_y: int,
+    in_x: int,
+    channels: int,
+    k: int,
+    stride: int,
+    pad: int,
+    cores: int,
+    wide: bool,
+) -> None:
+    """Tiles as planners make them, rows longer than the kernels' buffers, large windows."""
+    case = Case(in_y, in_x, channels, channels, k, k, stride, stride, pad, pad, pad, pad, seed=in_x)
+    check_depthwise(runtime, case, cores, wide=wide)
 
 
 @PROPERTY

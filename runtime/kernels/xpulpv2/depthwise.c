@@ -76,7 +76,10 @@ static void three_by_three(const pulp_depthwise_t *d, pulp_share_t units, uint32
         first * DEPTHWISE3_FIRST | last * DEPTHWISE3_LAST | (unit_stride ? whole_x & 1 : 0) * DEPTHWISE3_ODD;
     job.steps = unit_stride ? whole_x / 2 : whole_x;
     job.shift = d->wide ? d->shift - 32 : d->shift;
-    if (d->wide) {
+    const pulp_share_t channels = {channel, channel + 2 * pairs};
+    if (!pulp_depthwise_is_fast(d, channels)) {
+      pulp_depthwise_by_output(d, (pulp_share_t){row * w->out_x, end * w->out_x}, channels);
+    } else if (d->wide) {
       (unit_stride ? pulp_depthwise3_wide_stride1 : pulp_depthwise3_wide_stride2)(&job);
     } else {
       (unit_stride ? pulp_depthwise3_stride1 : pulp_depthwise3_stride2)(&job);
@@ -90,7 +93,7 @@ static void three_by_three(const pulp_depthwise_t *d, pulp_share_t units, uint32
 static void depthwise(const pulp_depthwise_t *d) {
   const pulp_window_t *const w = d->window;
   uint32_t pairs = 0;
-  if (w->k_x == 3 && w->k_y == 3 && (!d->wide || d->shift >= 32)) {
+  if (w->k_x == 3 && w->k_y == 3) {
     const windows_t x = windows_along(w->in_x, w->pad_left, w->stride_x, w->out_x);
     const windows_t y = windows_along(w->in_y, w->pad_top, w->stride_y, w->out_y);
     if (x.fits && y.fits && x.whole >= (w->stride_x == 1 ? 2u : 1u)) {
