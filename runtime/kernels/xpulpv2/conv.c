@@ -76,11 +76,41 @@ static void gather_border(const pulp_window_t *w, const uint8_t *in, uint32_t y,
   }
 }
 
-/* Copies a window that lies in the map and begins at `from`. */
-static void gather_inner(const pulp_window_t *w, const uint8_t *from, uint8_t *column, uint32_t length) {
-  const int32_t row = w->k_x * w->ch_in;
-  xp_store(column + length - 4, 0);
-  xp_copy_rows(column, from, w->k_y, (uint32_t)row, row, w->in_x * w->ch_in);
+/* Copies `count` windows that lie in the map, the first of which begins at `from` and each other `step` bytes
+ * further. */
+static void gather_inner(const pulp_window_t *w, const uint8_t *from, uint32_t step, uint8_t *column,
+                         uint32_t length, uint32_t count) {
+  const int32_t row = w->k_x * w->ch_in, pitch = w->in_x * w->ch_in;
+  const uint32_t rows = w->k_y;
+  for (; count > 0; count--, from += step, column += length) {
+    xp_store(column + length - 4, 0);
+    xp_copy_rows(column, from, rows, (uint32_t)row, row, pitch);
+  }
+}
+
+/* Copies the windows of `count` pixels, of which (y, x) is the first, and leaves there the place of the next.
+ */
+static void gather(const pulp_convolution_t *c, pulp_share_t inner_x, pulp_share_t inner_y, uint32_t *y,
+                   uint32_t *x, uint8_t *column, uint32_t length, uint32_t count) {
+  const pulp_window_t *const w = &c->window;
+  while (count > 0) {
+    uint32_t run = 1;
+    if (*x >= inner_x.begin && *x < inner_x.end && *y >= inner_y.begin && *y < inner_y.end) {
+      run = inner_x.end - *x < count ? inner_x.end - *x : count;
+      const uint8_t *const from = pulp_in_pixel(w, c->in, (int32_t)(*y * w->stride_y) - w->pad_top,
+                                                (int32_t)(*x * w->stride_x) - w->pad_left);
+      gather_inner(w, from, (uint32_t)w->stride_x * w->ch_in, column, length, run);
+    } else {
+      gather_border(w, c->in, *y, *x, column, length);
+    }
+    column += run * length;
+    count -= run;
+    *x += run;
+    if (*x == w->out_x) {
+      *x = 0;
+      (*y)++;
+    }
+  }
 }
 
 static void convolve_im2col(const pulp_convolution_t *c, pulp_share_t pixels) {
@@ -91,24 +121,10 @@ static void convolve_im2col(const pulp_convolution_t *c, pulp_share_t pixels) {
   const pulp_share_t inner_x = inner(w->in_x, w->k_x, w->stride_x, w->pad_left, w->out_x);
   const pulp_share_t inner_y = inner(w->in_y, w->k_y, w->stride_y, w->pad_top, w->out_y);
   uint32_t y = pixels.begin / w->out_x, x = pixels.begin - y * w->out_x;
-  for (uint32_t pixel = pixels.begin; pixel < pixels.end;) {
-    const uint32_t first = pixel;
-    uint8_t *column = columns;
-    for (; pixel < pixels.end && pixel < first + batch; pixel++, column += length) {
-      if (x >= inner_x.begin && x < inner_x.end && y >= inner_y.begin && y < inner_y.end) {
-        gather_inner(w,
-                     pulp_in_pixel(w, c->in, (int32_t)(y * w->stride_y) - w->pad_top,
-                                   (int32_t)(x * w->stride_x) - w->pad_left),
-                     column, length);
-      } else {
-        gather_border(w, c->in, y, x, column, length);
-      }
-      if (++x == w->out_x) {
-        x = 0;
-        y++;
-      }
-    }
-    pulp_multiply_padded(&c->filters, filter, columns, c->weight, c->out + first * w->ch_out, pixel - first);
+  for (uint32_t pixel = pixels.begin; pixel < pixels.end; pixel += batch) {
+    const uint32_t count = pixels.end - pixel < batch ? pixels.end - pixel : batch;
+    gather(c, inner_x, inner_y, &y, &x, columns, length, count);
+    pulp_multiply_padded(&c->filters, filter, columns, c->weight, c->out + pixel * w->ch_out, count);
   }
 }
 
