@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.cost.layer import step_costs
+from tvm_pulp.codegen.effort import Effort
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
 from tvm_pulp.codegen.l2_plan import L2Task, plan_l2
 from tvm_pulp.codegen.machine import Machine
@@ -16,10 +17,11 @@ from tvm_pulp.codegen.tile_search import NothingFits, Search, search_tiles
 from tvm_pulp.errors import PlanError
 
 
-def plan_region(graph: LayerGraph, machine: Machine) -> Plan:
+def plan_region(graph: LayerGraph, machine: Machine, effort: Effort | None = None) -> Plan:
     """The plan of a region. Raises PlanError if a layer has no tile that fits L1, or the region's activations
     and parameters don't fit L2; the error says how much would do."""
-    searches = _Searches(machine)
+    effort = effort or Effort()
+    searches = _Searches(machine, effort)
     for layer in graph.layers:
         _check_window(layer)
     l2 = plan_l2(
@@ -29,6 +31,7 @@ def plan_region(graph: LayerGraph, machine: Machine) -> Plan:
             by_rows=lambda index: _plans_by_rows(graph, graph.layers[index], machine, searches),
             cost=lambda index, plan: step_costs(graph, graph.layers[index], plan, machine),
             machine=machine,
+            effort=effort,
         )
     )
     return Plan(
@@ -102,15 +105,16 @@ class _Signature:
 class _Searches:
     """Searches for one machine; layers of equal shape are searched once."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, effort: Effort) -> None:
         self._machine = machine
+        self._effort = effort
         self._done: dict[tuple[_Signature, int | None], Search] = {}
 
     def of(self, graph: LayerGraph, layer: Layer, most_rows: int | None) -> Search:
         """The ways to run a layer. Raises PlanError if none fits L1."""
         signature = (_signature(graph, layer), most_rows)
         if signature not in self._done:
-            found = search_tiles(graph, layer, self._machine, most_rows)
+            found = search_tiles(graph, layer, self._machine, most_rows, self._effort)
             if isinstance(found, NothingFits):
                 raise _l1_error(layer, found.l1_bytes, self._machine)
             self._done[signature] = found

@@ -113,11 +113,10 @@ static void gather(const pulp_convolution_t *c, pulp_share_t inner_x, pulp_share
   }
 }
 
-static void convolve_im2col(const pulp_convolution_t *c, pulp_share_t pixels) {
+void pulp_convolve_im2col(const pulp_convolution_t *c, pulp_share_t pixels, uint32_t batch,
+                          uint8_t *columns) {
   const pulp_window_t *const w = &c->window;
   const uint32_t filter = (uint32_t)w->k_x * w->k_y * w->ch_in, length = (filter + 3) & ~3u;
-  const uint32_t batch = length <= 32 ? 16 : length <= 64 ? 8 : 4; /* pixels */
-  uint8_t *const columns = c->im2col + batch * pulp_core_id() * length;
   const pulp_share_t inner_x = inner(w->in_x, w->k_x, w->stride_x, w->pad_left, w->out_x);
   const pulp_share_t inner_y = inner(w->in_y, w->k_y, w->stride_y, w->pad_top, w->out_y);
   uint32_t y = pixels.begin / w->out_x, x = pixels.begin - y * w->out_x;
@@ -132,18 +131,24 @@ static void conv(PULP_NN_CONV_ARGS) {
   const uint32_t filter = (uint32_t)k_x * k_y * ch_in;
   const pulp_part_t part =
       pulp_my_part((uint32_t)out_x * out_y, ch_out, filter, ch_in % 4 == 0 ? 0 : GATHER_CYCLES + filter);
-  const pulp_convolution_t c = {
-      in,
-      im2col,
-      out,
-      weight,
-      {in_x, in_y, ch_in, out_x, out_y, ch_out, k_x, k_y, pad_top, pad_bottom, pad_left, pad_right, stride_x,
-       stride_y},
-      {bias, {k, lambda, out_mult, out_shift, flag_relu, flag_bn}, NULL, NULL, ch_out, part.channels}};
+  const pulp_convolution_t c = {in,
+                                im2col,
+                                out,
+                                weight,
+                                {in_x, in_y, ch_in, out_x, out_y, ch_out, k_x, k_y, pad_top, pad_bottom,
+                                 pad_left, pad_right, stride_x, stride_y},
+                                {bias,
+                                 {k, lambda, out_mult, out_shift, flag_relu, flag_bn},
+                                 NULL,
+                                 NULL,
+                                 ch_out,
+                                 part.channels,
+                                 PULP_NARROW}};
   if (ch_in % 4 == 0) {
     pulp_convolve_direct(&c, part.pixels);
   } else {
-    convolve_im2col(&c, part.pixels);
+    const uint32_t length = (filter + 3) & ~3u, batch = length <= 32 ? 16 : length <= 64 ? 8 : 4;
+    pulp_convolve_im2col(&c, part.pixels, batch, im2col + batch * pulp_core_id() * length);
   }
   pulp_barrier();
 }

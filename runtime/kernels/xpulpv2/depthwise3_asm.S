@@ -94,8 +94,13 @@
   sb t6, 0(out)
   WIDE_PRODUCT \b, kb, lb, lhb
   .else
+  .if HIGH
+  mulh t4, \a, ka
+  mulh t6, \b, kb
+  .else
   mul t4, \a, ka
   mul t6, \b, kb
+  .endif
   ADD_N(t4, la, shift)
   ADD_N(t6, lb, shift)
   CLIP_U8(t4, t4)
@@ -341,8 +346,12 @@ END_FUNCTION \name
 .endm
 
 .set WIDE, 0
+.set HIGH, 0
 STRIDE1 pulp_depthwise3_stride1
 STRIDE2 pulp_depthwise3_stride2
+.set HIGH, 1
+STRIDE1 pulp_depthwise3_high_stride1
+STRIDE2 pulp_depthwise3_high_stride2
 .set WIDE, 1
 STRIDE1 pulp_depthwise3_wide_stride1
 STRIDE2 pulp_depthwise3_wide_stride2

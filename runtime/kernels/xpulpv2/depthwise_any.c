@@ -4,6 +4,7 @@
  * above the other, become a word, and ceil(k_y / 4) words a column. A kernel row that is left over isn't
  * taken apart: its word holds the four channels' elements. With the weights in the same order an output is
  * the product of k_x columns that follow one another. */
+#include "../portable/sums.h"
 #include "columns.h"
 #include "depthwise.h"
 
@@ -29,25 +30,12 @@ typedef struct {
  */
 
 static uint32_t output(const pulp_depthwise_t *d, int32_t acc, uint32_t channel) {
-  if (d->wide) {
+  if (d->form == PULP_WIDE) {
     const int64_t *const k = (const int64_t *)d->k, *const lambda = (const int64_t *)d->lambda;
     return xp_requant_wide(acc, k[channel], lambda[channel], d->shift);
   }
   const int32_t *const k = (const int32_t *)d->k, *const lambda = (const int32_t *)d->lambda;
-  return xp_requant(acc, k[channel], lambda[channel], d->shift);
-}
-
-static int32_t window_dot(const pulp_window_t *w, const uint8_t *in, const int8_t *weight,
-                          const pulp_extent_t *e, uint32_t channel) {
-  const int8_t *const filter = weight + channel * w->k_y * w->k_x;
-  int32_t acc = 0;
-  for (int32_t y = e->y0; y < e->y1; y++) {
-    const int8_t *const row = filter + (e->ky0 + y - e->y0) * w->k_x + e->kx0;
-    for (int32_t x = e->x0; x < e->x1; x++) {
-      acc += (int32_t)pulp_in_pixel(w, in, y, x)[channel] * row[x - e->x0];
-    }
-  }
-  return acc;
+  return (d->form == PULP_HIGH ? xp_requant_high : xp_requant)(acc, k[channel], lambda[channel], d->shift);
 }
 
 void pulp_depthwise_by_output(const pulp_depthwise_t *d, pulp_share_t pixels, pulp_share_t channels) {
@@ -55,7 +43,7 @@ void pulp_depthwise_by_output(const pulp_depthwise_t *d, pulp_share_t pixels, pu
   for (uint32_t pixel = pixels.begin; pixel < pixels.end; pixel++) {
     const pulp_extent_t extent = pulp_extent(w, pixel);
     for (uint32_t c = channels.begin; c < channels.end; c++) {
-      const int32_t acc = window_dot(w, d->in, d->weight, &extent, c);
+      const int32_t acc = pulp_depthwise_sum(w, d->in, d->weight, &extent, c);
       d->out[pixel * w->ch_out + c] = (uint8_t)output(d, acc, c);
     }
   }
@@ -189,7 +177,7 @@ static void load_columns(group_t *g, uint32_t out_y, const columns_t *c) {
 /* `count` outputs of the group's channel c from `out` on. */
 static void outputs(const group_t *g, uint32_t c, uint32_t count, uint8_t *out) {
   const pulp_depthwise_t *const d = g->d;
-  const uint32_t entry = (d->wide ? sizeof(int64_t) : sizeof(int32_t)) * (g->first + c);
+  const uint32_t entry = pulp_entry_bytes(d->form) * (g->first + c);
   const pulp_columns_t columns = {.columns = g->columns[c],
                                   .weights = g->weights + (c - g->used.begin) * g->filter,
                                   .out = out,
@@ -199,9 +187,11 @@ static void outputs(const group_t *g, uint32_t c, uint32_t count, uint8_t *out) 
                                   .words = g->filter,
                                   .step = (int32_t)(sizeof(uint32_t) * d->window->stride_x * g->words),
                                   .out_stride = d->window->ch_out,
-                                  .shift = d->wide ? d->shift - 32 : d->shift};
-  if (d->wide) {
+                                  .shift = d->form == PULP_WIDE ? d->shift - 32 : d->shift};
+  if (d->form == PULP_WIDE) {
     pulp_columns_wide(&columns);
+  } else if (d->form == PULP_HIGH) {
+    pulp_columns_high(&columns);
   } else {
     pulp_columns(&columns);
   }

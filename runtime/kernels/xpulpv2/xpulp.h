@@ -232,8 +232,13 @@ XPULP_INLINE uint32_t xp_requant(int32_t acc, int32_t k, int32_t lambda, uint32_
   return xp_clip_u8(xp_add_n(product, lambda, shift));
 }
 
-/* The same with k and lambda of 64 bits in 64-bit arithmetic, from 32-bit halves: the compiler's own calls a
- * function to shift. */
+/* clip_u8((high word of k * acc + lambda) >> shift), the sum wrapping at 32 bits. */
+XPULP_INLINE uint32_t xp_requant_high(int32_t acc, int32_t k, int32_t lambda, uint32_t shift) {
+  return xp_clip_u8(xp_add_n((int32_t)(((int64_t)k * acc) >> 32), lambda, shift));
+}
+
+/* clip_u8((k * acc + lambda) >> shift) with k and lambda of 64 bits in 64-bit arithmetic, from 32-bit halves:
+ * the compiler's own calls a function to shift. */
 XPULP_INLINE uint32_t xp_requant_wide(int32_t acc, int64_t k, int64_t lambda, uint32_t shift) {
   const uint32_t k_low = (uint32_t)k, k_high = (uint32_t)((uint64_t)k >> 32);
   const int64_t partial = (int64_t)acc * (int64_t)(uint64_t)k_low;
