@@ -32,7 +32,10 @@ def test_written_options_are_read_back(options: PulpOptions) -> None:
             "-core=8",
             "target pulp: unknown option -core; did you mean -cores? (options: -soc, -l1, -l2, -cores, -engines, -plan)",
         ),
-        ("-frequency=8", "target pulp: unknown option -frequency; options: -soc, -l1, -l2, -cores, -engines, -plan"),
+        (
+            "-frequency=8",
+            "target pulp: unknown option -frequency; options: -soc, -l1, -l2, -cores, -engines, -plan",
+        ),
         (
             "-l1=38k",
             "target pulp: option -l1 is not a number of bytes: `38k`; "

@@ -2,6 +2,7 @@
  *
  * A task takes the next of the two sets of job registers. The status register tells how many are taken, and
  * tasks end in their order: so the ids say which are done. */
+#include "../../accel/ne16/stride2x2.h"
 #include "cluster.h"
 #include "pulp_nnx_ne16.h"
 #include "registers.h"
@@ -50,19 +51,58 @@ void ne16_nnx_dispatch_wait(const ne16_dev_t *dev) {
   }
 }
 
-int ne16_nnx_dispatch(const ne16_dev_t *dev, ne16_task_t *task) {
-  (void)dev;
+/* Takes a set of job registers; 0, or 1 if there is none. */
+static int acquire(ne16_task_t *task) {
   const uint32_t id = pulp_ne16.acquire;
   if (id > UINT8_MAX) {
     return 1;
   }
   task->id = ne16.last_id = (uint8_t)id;
-  const uint32_t *const registers = (const uint32_t *)&task->data;
-  for (unsigned i = 0; i < sizeof(task->data) / sizeof(uint32_t); i++) {
+  return 0;
+}
+
+static void write_all(const ne16_task_data_t *data) {
+  const uint32_t *const registers = (const uint32_t *)data;
+#pragma GCC unroll 24
+  for (unsigned i = 0; i < sizeof(*data) / sizeof(uint32_t); i++) {
     pulp_ne16.job[i] = registers[i];
   }
+}
+
+int ne16_nnx_dispatch(const ne16_dev_t *dev, ne16_task_t *task) {
+  (void)dev;
+  if (acquire(task)) {
+    return 1;
+  }
+  write_all(&task->data);
   pulp_ne16.trigger = 0;
   return 0;
+}
+
+/* The two sets of registers take turns and keep their values: after two tasks only what differs is written.
+ */
+void ne16_nnx_dispatch_stride2x2(const ne16_dev_t *dev, ne16_task_t *task, const uint32_t w_in,
+                                 const uint32_t k_in, const uint32_t h_out, const uint32_t w_out,
+                                 const uint32_t k_out, const uint8_t h_ker, const uint8_t w_ker) {
+  (void)w_in, (void)k_in, (void)k_out, (void)h_ker, (void)w_ker;
+  const ne16_task_data_t whole = task->data;
+  unsigned written = 0;
+  for (uint32_t i = 0; 2 * i < h_out; i++) {
+    for (uint32_t j = 0; 2 * j < w_out; j++) {
+      ne16_set_tile(task, &whole, i, j, h_out, w_out);
+      ne16_nnx_dispatch_wait(dev);
+      acquire(task);
+      if (written < NE16_TASK_QUEUE_SIZE) {
+        written++;
+        write_all(&task->data);
+      } else {
+        pulp_ne16.job[PULP_NE16_INPUT] = task->data.infeat_addr;
+        pulp_ne16.job[PULP_NE16_OUTPUT] = task->data.outfeat_addr;
+        pulp_ne16.job[PULP_NE16_PADDING] = task->data.cfg.padding;
+      }
+      pulp_ne16.trigger = 0;
+    }
+  }
 }
 
 int ne16_nnx_resolve_check(const ne16_dev_t *dev, ne16_task_t *task) {

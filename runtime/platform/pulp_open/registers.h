@@ -70,6 +70,9 @@ typedef struct {
   uint32_t job[24];
 } pulp_ne16_t;
 
+/* Job registers by their number. */
+enum { PULP_NE16_INPUT = 1, PULP_NE16_OUTPUT = 2, PULP_NE16_PADDING = 20 };
+
 typedef struct {
   uint32_t mask, mask_set, mask_clear;
   uint32_t status, status_set, status_clear;
