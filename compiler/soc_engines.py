@@ -18,8 +18,8 @@ Faults = tuple[TargetError, ...]
 
 
 def engines_beside(text: str, file: str, tables: dict[str, Any]) -> list[Engine | Faults]:
-    """Takes the tables of engines beside the cluster out of `tables`, a parsed SoC file with this text: an engine,
-    or its faults, for each. The first table is the cluster's in any case."""
+    """Takes the tables of engines beside the cluster out of `tables`, a parsed SoC file with this text: an
+    engine, or its faults, for each. The first table is the cluster's in any case."""
     listed = tables.get("engines")
     if not isinstance(listed, list):
         return []

@@ -38,7 +38,7 @@ class Job:
     """One tile as text: what an engine that works beside the cores is told by core 0.
 
     `state` is the C type of a job under way; there are two, whose turns alternate. `setup` are statements about
-    what all jobs of the layer have in common, executed once for each, and see only `job`, a pointer to a `state`.
+    what all jobs of the layer have in common, executed once for each; they see `job`, a pointer to a `state`.
     `start` are the statements that begin the computation of a tile whose operands are in L1: they see `step` (a
     row of the layer's step table), `l1` and `job`. `wait` is the call that returns when a job is done, with
     `{job}` for the pointer to it; the next job is started before.

@@ -30,7 +30,8 @@ def test_written_options_are_read_back(options: PulpOptions) -> None:
     [
         (
             "-core=8",
-            "target pulp: unknown option -core; did you mean -cores? (options: -soc, -l1, -l2, -cores, -engines, -plan)",
+            "target pulp: unknown option -core; did you mean -cores? "
+            "(options: -soc, -l1, -l2, -cores, -engines, -plan)",
         ),
         (
             "-frequency=8",
