@@ -242,7 +242,8 @@ def _requant_comment(layer: Layer) -> list[str]:
         return []
     total = _SUMS.get(layer.kind, "k[c] * acc + lambda[c]")
     formula = f"y = clip(({total}) >> {requant.shift}, {requant.lo}, {requant.hi})"
-    return labelled("requant", [formula, "in 64 bits"] if requant.wide else [formula])
+    width = "in 64 bits, of which the high word is enough" if requant.high else "in 64 bits"
+    return labelled("requant", [formula, width] if requant.wide else [formula])
 
 
 _SUMS = {LayerKind.ADD: "k1 * x + k2 * x2 + lambda", LayerKind.AVGPOOL: "k * sum + lambda"}

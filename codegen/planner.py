@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.cost.layer import step_costs
+from tvm_pulp.codegen.effort import Effort
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.engines.registry import engines_of
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
@@ -17,10 +18,11 @@ from tvm_pulp.codegen.tile_search import NothingFits, Search, search_tiles
 from tvm_pulp.errors import PlanError
 
 
-def plan_region(graph: LayerGraph, machine: Machine) -> Plan:
+def plan_region(graph: LayerGraph, machine: Machine, effort: Effort | None = None) -> Plan:
     """The plan of a region. Raises PlanError if a layer has no tile that fits L1, or the region's activations
     and parameters don't fit L2; the error says how much would do."""
-    searches = _Searches(machine)
+    effort = effort or Effort()
+    searches = _Searches(machine, effort)
     for layer in graph.layers:
         _check_window(layer)
     l2 = plan_l2(
@@ -30,6 +32,7 @@ def plan_region(graph: LayerGraph, machine: Machine) -> Plan:
             by_rows=lambda index: _plans_by_rows(graph, graph.layers[index], machine, searches),
             cost=lambda index, plan: step_costs(graph, graph.layers[index], plan, machine),
             machine=machine,
+            effort=effort,
         )
     )
     return Plan(
@@ -104,8 +107,9 @@ class _Signature:
 class _Searches:
     """Searches for one machine; layers of equal shape are searched once."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, effort: Effort) -> None:
         self._machine = machine
+        self._effort = effort
         self._done: dict[tuple[_Signature, int | None], Search | NothingFits] = {}
 
     def of(self, graph: LayerGraph, layer: Layer, most_rows: int | None) -> tuple[Engine, Search]:
@@ -123,7 +127,7 @@ class _Searches:
     ) -> Search | NothingFits:
         key = (_signature(graph, layer, engine), most_rows)
         if key not in self._done:
-            self._done[key] = search_tiles(graph, layer, self._machine, most_rows, engine)
+            self._done[key] = search_tiles(graph, layer, self._machine, most_rows, self._effort, engine=engine)
         return self._done[key]
 
 

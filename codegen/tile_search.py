@@ -16,6 +16,7 @@ from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.cost.arrays import FloatArray, IntArray, Tiles
 from tvm_pulp.codegen.cost.dma import line_cycles
 from tvm_pulp.codegen.cost.layer import step_costs, x_costs, y_costs
+from tvm_pulp.codegen.effort import Effort
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.graph import Layer, LayerGraph
@@ -26,7 +27,6 @@ from tvm_pulp.codegen.tile_tables import TileTables, tile_tables
 
 TOLERANCE = 0.01
 FINALISTS = 4
-MOST_STEPS = 1500
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ def search_tiles(
     layer: Layer,
     machine: Machine,
     most_rows: int | None = None,
+    effort: Effort | None = None,
+    *,
     engine: Engine = CLUSTER,
 ) -> Search | NothingFits:
     """The best way to run a layer on an engine within the machine's L1, or how much it would take; with
@@ -73,7 +75,9 @@ def search_tiles(
     estimates = _estimates(target, table)
     if not estimates:
         return NothingFits(int(table.l1_bytes().min()))
-    finalists = [_candidate(target, estimate) for estimate in _affordable(_finalists(estimates))]
+    finalists = [
+        _candidate(target, estimate) for estimate in _affordable(_finalists(estimates), effort or Effort())
+    ]
     return Search(_best(finalists), _pareto_front(finalists))
 
 
@@ -247,10 +251,14 @@ def _finalists(estimates: Sequence[_Estimate]) -> list[_Estimate]:
     return [one for one in dict.fromkeys(chain.from_iterable(turns)) if one is not None]
 
 
-def _affordable(finalists: Sequence[_Estimate]) -> list[_Estimate]:
+def _affordable(finalists: Sequence[_Estimate], effort: Effort) -> list[_Estimate]:
     """As many of the first as may be scheduled in reasonable time, at least one."""
     steps = list(accumulate(finalist.steps for finalist in finalists))
-    return [one for one, total in zip(finalists, steps, strict=True) if total <= max(MOST_STEPS, steps[0])]
+    return [
+        one
+        for one, total in zip(finalists, steps, strict=True)
+        if total <= max(effort.scheduled_steps, steps[0])
+    ]
 
 
 def _candidate(target: _Target, estimate: _Estimate) -> Candidate:

@@ -9,20 +9,29 @@ from typing import Any
 from tvm_pulp.codegen.timeline import Event, Lane, LayerSpan, Timeline, Work
 from tvm_pulp.errors import PlanError
 
-VERSION = 1
+VERSION = 2
 
-LANE_NAMES = {Lane.CORES: "cores", Lane.DMA_IN: "DMA L2 → L1", Lane.DMA_OUT: "DMA L1 → L2"}
+LANE_NAMES = {
+    Lane.CORES: "cores",
+    Lane.DMA_IN: "DMA L2 → L1",
+    Lane.DMA_OUT: "DMA L1 → L2",
+    Lane.L3: "L3 ↔ L2",
+}
 WORK_NAMES = {
     Work.COMPUTE: "compute",
     Work.LOAD_X: "load input",
     Work.LOAD_PARAMS: "load parameters",
     Work.STORE_Y: "store output",
+    Work.WAIT_L3: "wait for L3",
+    Work.L3_PARAMS: "parameters from L3",
+    Work.L3_LOAD: "input from L3",
+    Work.L3_STORE: "output to L3",
 }
 
 
 def timeline_to_json(timeline: Timeline) -> str:
     """The timeline's text; a layer is an object with its events, each `[work, step, start, cycles]` where
-    `start` counts from the layer's."""
+    `start` counts from the layer's, and is negative for what begins before it."""
     events: dict[int, list[list[Any]]] = {index: [] for index in range(len(timeline.layers))}
     for event in timeline.events:
         start = event.start - timeline.layers[event.layer].start
@@ -32,6 +41,7 @@ def timeline_to_json(timeline: Timeline) -> str:
             "layer": span.layer,
             "start": span.start,
             "cycles": span.cycles,
+            "l3_waits": span.l3_waits,
             "steps": [step - span.start for step in span.steps],
             "events": events[index],
         }
@@ -61,7 +71,7 @@ def timeline_from_json(text: str) -> Timeline:
 def _read_span(layer: Any) -> LayerSpan:
     start = int(layer["start"])
     steps = tuple(start + int(step) for step in layer["steps"])
-    return LayerSpan(str(layer["layer"]), start, int(layer["cycles"]), steps)
+    return LayerSpan(str(layer["layer"]), start, int(layer["cycles"]), steps, int(layer["l3_waits"]))
 
 
 def _read_events(index: int, layer: Any, span: LayerSpan) -> Iterator[Event]:

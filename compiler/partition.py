@@ -9,6 +9,7 @@ from typing import Any
 
 import tvm
 from tvm import relay
+from tvm_pulp.codegen.effort import DEFAULT_SECONDS, Effort
 from tvm_pulp.codegen.emit import emit_region
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.machine import Machine
@@ -57,7 +58,8 @@ def partition_for_pulp(
     partitioned = _partitioned(legalized, mod_name)
     graphs = _graphs(partitioned)
     check_regions(given, list(graphs.values()))
-    plans = {var: _planned(graph, machine, given.get(graph.name)) for var, graph in graphs.items()}
+    effort = Effort(options.plan_time or DEFAULT_SECONDS)
+    plans = {var: _planned(graph, machine, given.get(graph.name), effort) for var, graph in graphs.items()}
     _check_total(plans, machine)
     timelines = {var: simulate(graph, plans[var], machine) for var, graph in graphs.items()}
     for var, graph in graphs.items():
@@ -104,10 +106,10 @@ def _graphs(partitioned: tvm.IRModule) -> dict[relay.GlobalVar, LayerGraph]:
     return {var: read_region(var.name_hint, func) for var, func in ordered}
 
 
-def _planned(graph: LayerGraph, machine: Machine, given: GivenPlan | None) -> Plan:
+def _planned(graph: LayerGraph, machine: Machine, given: GivenPlan | None, effort: Effort) -> Plan:
     if given is not None:
         return accept_plan(given, graph, machine)
-    return checked_plan(graph, machine, cache_folder(os.environ))
+    return checked_plan(graph, machine, cache_folder(os.environ), effort)
 
 
 def _check_total(plans: Mapping[Any, Plan], machine: Machine) -> None:

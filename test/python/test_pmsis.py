@@ -23,7 +23,7 @@ needs_tools = pytest.mark.skipif(bool(MISSING), reason=f"{' and '.join(MISSING)}
 
 
 def make(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if name != "RULES_DIR"}
+    inherited = {name: value for name, value in os.environ.items() if name not in ("RULES_DIR", "PULP_NN_DIR")}
     command = ["make", "-C", str(folder), *words]
     return subprocess.run(
         command, capture_output=True, text=True, check=False, env={**inherited, **environment}
@@ -87,3 +87,16 @@ def test_transfers_of_any_shape(digits, tmp_path):
     shutil.copytree(digits.path, folder, ignore=shutil.ignore_patterns("build"))
     done = qemu(built(folder, f"MAIN={RULES / 'boxes.c'}"))
     assert (done.stdout, done.stderr) == ("status 0, 0 wrong\n", "")
+
+
+def test_pulp_nn_stands_for_our_kernels(digits, tmp_path):
+    """Names alone: upstream's C needs the SDK's compiler."""
+    for name in ("pulp_nn_matmul.c", "pulp_nn_linear.c", "pulp_nn_add.c"):
+        (tmp_path / "32bit/src" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "32bit/src" / name).touch()
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules/pmsis_rules.mk").write_text("all:\n\t@echo $(APP_SRCS)\n")
+    done = make(digits.path, f"PULP_NN_DIR={tmp_path}", RULES_DIR=str(tmp_path / "rules"))
+    files = {Path(word).name for word in done.stdout.split() if word.endswith(".c")}
+    assert {"pulp_nn_matmul.c", "pulp_nn_linear.c", "pool.c", "depthwise.c", "team.c"} <= files
+    assert not {"pulp_nn_add.c", "conv.c", "linear.c", "maxpool.c", "pointwise.c"} & files

@@ -29,7 +29,8 @@ static inline pulp_part_t pulp_my_part(uint32_t pixels, uint32_t channels, uint3
   const uint32_t cores = pulp_num_cores(), core = pulp_core_id();
   const uint32_t blocks = (channels + BLOCK_CHANNELS - 1) / BLOCK_CHANNELS;
   uint32_t best_log = 0, best_cycles = UINT32_MAX;
-  for (uint32_t log = 0; cores >> log << log == cores && cores >> log > 0; log++) {
+  const int even = pixels % (BLOCK_PIXELS * cores) == 0; /* then nothing is better */
+  for (uint32_t log = 0; !even && cores >> log << log == cores && cores >> log > 0; log++) {
     const uint32_t sharers = cores >> log;
     const uint32_t own_pixels = sharers == 1 ? pixels : (pixels + sharers - 1) / sharers;
     const uint32_t own_blocks = (blocks + (1u << log) - 1) >> log;

@@ -27,6 +27,9 @@
 /* Without increment, at base + offset (a register). */
 #define XP_LWR(rd, base, offset) ".insn r 0x03, 7, 0x10, " rd ", " base ", " offset "\n"
 #define XP_SWR(src, base, offset) ".insn r 0x23, 6, 0, " offset ", " base ", " src "\n"
+#define XP_SW(src, base, inc) ".insn r 0x2b, 6, 0, " inc ", " base ", " src "\n"
+#define XP_SHUFFLE2(rd, a, mask) ".insn r 0x57, 1, 0x64, " rd ", " a ", " mask "\n"
+#define XP_PACK_H(rd, high, low) ".insn r 0x57, 0, 0x68, " rd ", " high ", " low "\n"
 #define XP_SDOTU(rd, a, b) ".insn r 0x57, 1, 0x50, " rd ", " a ", " b "\n"
 #define XP_MAXU(rd, a, b) ".insn r 0x57, 1, 0x1c, " rd ", " a ", " b "\n"
 /* Repeats the next `words` 4-byte instructions `count` (a register, at least 1) times; level 0 lies inside
