@@ -28,11 +28,14 @@ class Kernel(Enum):
 
     CONV = "conv"
     POINTWISE = "pointwise"
-    CONV_WIDE = "conv, 64 bits"
-    DEPTHWISE_WIDE = "depthwise, 64 bits"
-    LINEAR_WIDE = "linear, 64 bits"
+    CONV_HIGH = "conv_high"
+    CONV_WIDE = "conv_wide"
     DEPTHWISE = "depthwise"
+    DEPTHWISE_HIGH = "depthwise_high"
+    DEPTHWISE_WIDE = "depthwise_wide"
     LINEAR = "linear"
+    LINEAR_HIGH = "linear_high"
+    LINEAR_WIDE = "linear_wide"
     ADD = "add"
     AVGPOOL = "avgpool"
     MAXPOOL = "maxpool"
@@ -43,8 +46,8 @@ class Kernel(Enum):
     PAD = "pad"
 
 
-LINEAR = (Kernel.LINEAR, Kernel.LINEAR_WIDE)
-CONV = (Kernel.CONV, Kernel.POINTWISE, Kernel.CONV_WIDE)
+LINEAR = (Kernel.LINEAR, Kernel.LINEAR_HIGH, Kernel.LINEAR_WIDE)
+CONV = (Kernel.CONV, Kernel.POINTWISE, Kernel.CONV_HIGH, Kernel.CONV_WIDE)
 TWO_INPUTS = (Kernel.ADD, Kernel.MUL)
 ELEMENTWISE = (*TWO_INPUTS, Kernel.CLIP, Kernel.TABLE, Kernel.COPY, Kernel.PAD)
 
@@ -156,6 +159,14 @@ CASES = [
     Case(Kernel.TABLE, 16, 16, 32, 32),
     Case(Kernel.COPY, 16, 16, 32, 32),
     Case(Kernel.PAD, 18, 18, 32, 32),
+    Case(Kernel.CONV_HIGH, 16, 16, 32, 64),
+    Case(Kernel.CONV_HIGH, 16, 16, 16, 32, 3, 1, 1),
+    Case(Kernel.CONV_HIGH, 34, 34, 3, 16, 3, 2, 0),
+    Case(Kernel.DEPTHWISE_HIGH, 16, 16, 32, 32, 3, 1, 1),
+    Case(Kernel.DEPTHWISE_HIGH, 34, 34, 16, 16, 3, 2, 0),
+    Case(Kernel.DEPTHWISE_HIGH, 7, 7, 64, 64, 3, 1, 1),
+    Case(Kernel.DEPTHWISE_HIGH, 16, 16, 32, 32, 5, 1, 2),
+    Case(Kernel.LINEAR_HIGH, 1, 1, 640, 64),
     Case(Kernel.CONV_WIDE, 16, 16, 32, 64),
     Case(Kernel.CONV_WIDE, 16, 16, 16, 32, 3, 1, 1),
     Case(Kernel.CONV_WIDE, 34, 34, 3, 16, 3, 2, 0),

@@ -127,7 +127,9 @@ class _Searches:
     ) -> Search | NothingFits:
         key = (_signature(graph, layer, engine), most_rows)
         if key not in self._done:
-            self._done[key] = search_tiles(graph, layer, self._machine, most_rows, self._effort, engine=engine)
+            self._done[key] = search_tiles(
+                graph, layer, self._machine, most_rows=most_rows, engine=engine, effort=self._effort
+            )
         return self._done[key]
 
 

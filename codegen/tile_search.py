@@ -62,10 +62,10 @@ def search_tiles(
     graph: LayerGraph,
     layer: Layer,
     machine: Machine,
-    most_rows: int | None = None,
-    effort: Effort | None = None,
     *,
+    most_rows: int | None = None,
     engine: Engine = CLUSTER,
+    effort: Effort | None = None,
 ) -> Search | NothingFits:
     """The best way to run a layer on an engine within the machine's L1, or how much it would take; with
     `most_rows` of those that finish a row of tiles, of at most so many rows of the map, before they begin the

@@ -16,9 +16,7 @@ def soc_file_errors(
     text: str, file: str, error: ValidationError, schema: type[BaseModel], within: Path = ()
 ) -> tuple[TargetError, ...]:
     """Return an error for each fault, in the order of the file's lines; `file` is its name for the user.
-
-    `within` is the path of the table that `schema` describes.
-    """
+    `within` is the path of the table that `schema` describes."""
     lines = key_lines(text)
     faults = []
     for fault in error.errors(include_url=False):

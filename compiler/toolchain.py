@@ -66,7 +66,7 @@ def find_c_compiler() -> str:
 
 
 def check_gvsoc_engines(engines: Set[str]) -> None:
-    """ToolError if GVSoC's cluster was built without one of these engines: a program that waits for it hangs."""
+    """ToolError if GVSoC's cluster lacks one of these engines: a program that waits for it hangs."""
     home = Path(find_gvsoc()).resolve().parents[1]
     generator = home / "generators" / "pulp" / "chips" / "pulp_open" / "cluster.py"
     if "ne16" in engines and generator.is_file() and "has_ne16 = False" in generator.read_text():

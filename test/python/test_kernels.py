@@ -122,7 +122,8 @@ def random_requant(rng: np.random.Generator, channels: int) -> tuple[Array, Arra
 
 def random_wide_requant(rng: np.random.Generator, channels: int) -> tuple[Array, Array, int]:
     shift = int(rng.integers(20, 51))
-    k = rng.integers(0, min(2**shift // 64, 2**31), channels, dtype=np.int64)
+    most = 2**shift // 64 if rng.integers(4) == 0 else min(2**shift // 64, 2**31)  # mostly 32 bits
+    k = rng.integers(0, most, channels, dtype=np.int64)
     return k, rng.integers(-(2**shift), 2 ** (shift + 7), channels, dtype=np.int64), shift
 
 
@@ -307,15 +308,13 @@ def test_conv_64_bits(runtime: RuntimeLibrary, form: str, case: Case, cores: int
     weight = random_i8(rng, case.ch_out, case.k_y, case.k_x, case.ch_in)
     k, lam, shift = draw(rng, case.ch_out)
     out = np.zeros((case.out_y, case.out_x, case.ch_out), np.uint8)
-    runtime.run(cores, f"pulp_conv_{form}", x, out, weight, k, lam, U16(shift), ctypes.byref(case.window()))
+    padded = with_slack(weight)
+    runtime.run(cores, f"pulp_conv_{form}", x, out, padded, k, lam, U16(shift), ctypes.byref(case.window()))
     acc = np.einsum("yxcij,oijc->yxo", case.windows(x), weight.astype(np.int64))
     np.testing.assert_array_equal(out, requant(acc, k, lam, shift))
 
 
-@pytest.mark.parametrize("form", ["", *WIDE])
-@PROPERTY
-@given(case=cases(depthwise=True), cores=CORES)
-def test_depthwise(runtime: RuntimeLibrary, form: str, case: Case, cores: int) -> None:
+def check_depthwise(runtime: RuntimeLibrary, form: str, case: Case, cores: int) -> None:
     rng = np.random.default_rng(case.seed)
     x = random_u8(rng, case.in_y, case.in_x, case.ch_in)
     weight = random_i8(rng, case.ch_in, case.k_y, case.k_x)
@@ -326,6 +325,41 @@ def test_depthwise(runtime: RuntimeLibrary, form: str, case: Case, cores: int) -
     runtime.run(cores, name, x, out, weight, k, lam, U16(shift), ctypes.byref(case.window()))
     acc = np.einsum("yxcij,cij->yxc", case.windows(x), weight.astype(np.int64))
     np.testing.assert_array_equal(out, requant(acc, k, lam, shift))
+
+
+@pytest.mark.parametrize("form", ["", *WIDE])
+@PROPERTY
+@given(case=cases(depthwise=True), cores=CORES)
+def test_depthwise(runtime: RuntimeLibrary, form: str, case: Case, cores: int) -> None:
+    check_depthwise(runtime, form, case, cores)
+
+
+@pytest.mark.parametrize("form", ["", *WIDE])
+@pytest.mark.parametrize("cores", [1, 3, 8])
+@pytest.mark.parametrize(
+    ("in_y", "in_x", "channels", "k", "stride", "pad"),
+    [
+        (5, 5, 64, 3, 1, 1), (7, 7, 6, 3, 1, 0), (4, 4, 18, 3, 1, 1), (25, 5, 9, 3, 1, 1), (6, 6, 4, 3, 2, 1),
+        (3, 3, 2, 3, 1, 1), (2, 9, 4, 3, 1, 1), (3, 60, 5, 3, 2, 1), (4, 70, 7, 5, 1, 2), (9, 64, 8, 5, 2, 2),
+        (8, 8, 11, 5, 1, 0), (12, 12, 5, 7, 1, 3), (11, 30, 6, 9, 1, 4), (13, 13, 4, 10, 1, 2),
+        (9, 9, 3, 5, 1, 1), (5, 40, 4, 4, 1, 1), (7, 31, 13, 2, 3, 0),
+    ],
+)  # fmt: skip
+def test_depthwise_shapes(
+    *,
+    runtime: RuntimeLibrary,
+    form: str,
+    in_y: int,
+    in_x: int,
+    channels: int,
+    k: int,
+    stride: int,
+    pad: int,
+    cores: int,
+) -> None:
+    """Tiles as planners make them, rows longer than the kernels' buffers, large windows."""
+    case = Case(in_y, in_x, channels, channels, k, k, stride, stride, pad, pad, pad, pad, seed=in_x)
+    check_depthwise(runtime, form, case, cores)
 
 
 @pytest.mark.parametrize("form", WIDE)

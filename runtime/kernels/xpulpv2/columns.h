@@ -17,6 +17,7 @@ typedef struct {
 } pulp_columns_t;
 
 void pulp_columns(const pulp_columns_t *columns);
+void pulp_columns_high(const pulp_columns_t *columns);
 void pulp_columns_wide(const pulp_columns_t *columns);
 
 #endif

@@ -40,7 +40,11 @@
   add t2, t2, t3
   sra \acc, t2, shift
   .else
+  .if HIGH
+  mulh \acc, \acc, k
+  .else
   mul \acc, \acc, k
+  .endif
   ADD_N(\acc, low, shift)
   .endif
   CLIP_U8(\acc, \acc)
@@ -149,7 +153,10 @@
 .endm
 
 .set WIDE, 0
+.set HIGH, 0
 FUNCTION pulp_columns
+.set HIGH, 1
+FUNCTION pulp_columns_high
 .set WIDE, 1
 FUNCTION pulp_columns_wide
 #endif

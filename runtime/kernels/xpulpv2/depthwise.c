@@ -54,7 +54,7 @@ static void three_by_three(const pulp_depthwise_t *d, pulp_share_t units, uint32
   const uint32_t first = w->pad_left == 0, last = w->out_x - whole_x;
   const int unit_stride = w->stride_x == 1;
   const uint32_t columns = first + (unit_stride ? 1 + whole_x : 2 * whole_x + last);
-  const uint32_t entry = d->wide ? sizeof(int64_t) : sizeof(int32_t);
+  const uint32_t entry = pulp_entry_bytes(d->form);
   pulp_rows_t runs[MOST_RUNS];
   uint32_t pair = units.begin / w->out_y, row = units.begin - pair * w->out_y;
   for (uint32_t left = units.end - units.begin; left > 0;) {
@@ -75,8 +75,13 @@ static void three_by_three(const pulp_depthwise_t *d, pulp_share_t units, uint32
     job.flags =
         first * DEPTHWISE3_FIRST | last * DEPTHWISE3_LAST | (unit_stride ? whole_x & 1 : 0) * DEPTHWISE3_ODD;
     job.steps = unit_stride ? whole_x / 2 : whole_x;
-    job.shift = d->wide ? d->shift - 32 : d->shift;
-    if (d->wide) {
+    job.shift = d->form == PULP_WIDE ? d->shift - 32 : d->shift;
+    const pulp_share_t channels = {channel, channel + 2 * pairs};
+    if (!pulp_depthwise_is_fast(d, channels)) {
+      pulp_depthwise_by_output(d, (pulp_share_t){row * w->out_x, end * w->out_x}, channels);
+    } else if (d->form == PULP_HIGH) {
+      (unit_stride ? pulp_depthwise3_high_stride1 : pulp_depthwise3_high_stride2)(&job);
+    } else if (d->form == PULP_WIDE) {
       (unit_stride ? pulp_depthwise3_wide_stride1 : pulp_depthwise3_wide_stride2)(&job);
     } else {
       (unit_stride ? pulp_depthwise3_stride1 : pulp_depthwise3_stride2)(&job);
@@ -87,10 +92,10 @@ static void three_by_three(const pulp_depthwise_t *d, pulp_share_t units, uint32
   }
 }
 
-static void depthwise(const pulp_depthwise_t *d) {
+void pulp_depthwise_all(const pulp_depthwise_t *d) {
   const pulp_window_t *const w = d->window;
   uint32_t pairs = 0;
-  if (w->k_x == 3 && w->k_y == 3 && (!d->wide || d->shift >= 32)) {
+  if (w->k_x == 3 && w->k_y == 3) {
     const windows_t x = windows_along(w->in_x, w->pad_left, w->stride_x, w->out_x);
     const windows_t y = windows_along(w->in_y, w->pad_top, w->stride_y, w->out_y);
     if (x.fits && y.fits && x.whole >= (w->stride_x == 1 ? 2u : 1u)) {
@@ -106,12 +111,12 @@ static void depthwise(const pulp_depthwise_t *d) {
 
 void pulp_depthwise(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
                     const int32_t *lambda, uint16_t shift, const pulp_window_t *window) {
-  const pulp_depthwise_t d = {in, out, weight, k, lambda, shift, 0, window};
-  depthwise(&d);
+  const pulp_depthwise_t d = {in, out, weight, k, lambda, shift, PULP_NARROW, window};
+  pulp_depthwise_all(&d);
 }
 
 void pulp_depthwise_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
                          const int64_t *lambda, uint16_t shift, const pulp_window_t *window) {
-  const pulp_depthwise_t d = {in, out, weight, k, lambda, shift, 1, window};
-  depthwise(&d);
+  const pulp_depthwise_t d = {in, out, weight, k, lambda, shift, PULP_WIDE, window};
+  pulp_depthwise_all(&d);
 }

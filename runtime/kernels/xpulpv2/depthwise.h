@@ -4,6 +4,7 @@
 
 #include "../portable/share.h"
 #include "../portable/window.h"
+#include "form.h"
 #include "xpulp.h"
 
 typedef struct {
@@ -12,19 +13,27 @@ typedef struct {
   const int8_t *weight;
   const void *k, *lambda; /* int32; wide: int64 */
   uint32_t shift;
-  int wide;
+  pulp_form_t form;
   const pulp_window_t *window;
 } pulp_depthwise_t;
 
-/* One output from its sum. */
-XPULP_INLINE uint8_t pulp_depthwise_output(const pulp_depthwise_t *d, int32_t acc, uint32_t channel) {
-  if (d->wide) {
-    const int64_t *const k = (const int64_t *)d->k, *const lambda = (const int64_t *)d->lambda;
-    return (uint8_t)xp_requant_wide(acc, k[channel], lambda[channel], d->shift);
+/* False if these channels need pulp_depthwise_by_output: their 64-bit requantization isn't that of a shift
+ * beyond 32 and multipliers of 32 bits. */
+static inline int pulp_depthwise_is_fast(const pulp_depthwise_t *d, pulp_share_t channels) {
+  const int64_t *const k = (const int64_t *)d->k;
+  const int wide = d->form == PULP_WIDE;
+  int fast = !wide || d->shift >= 32;
+  for (uint32_t c = channels.begin; wide && c < channels.end; c++) {
+    fast &= k[c] == (int32_t)k[c];
   }
-  const int32_t *const k = (const int32_t *)d->k, *const lambda = (const int32_t *)d->lambda;
-  return (uint8_t)xp_requant(acc, k[channel], lambda[channel], d->shift);
+  return fast;
 }
+
+/* Pixels, counted row by row, of some channels; any window. */
+void pulp_depthwise_by_output(const pulp_depthwise_t *depthwise, pulp_share_t pixels, pulp_share_t channels);
+
+/* Everything, and the barrier. */
+void pulp_depthwise_all(const pulp_depthwise_t *depthwise);
 
 /* The calling core's share of channels `first` and those after it; any window. */
 void pulp_depthwise_any(const pulp_depthwise_t *depthwise, uint32_t first);

@@ -1,6 +1,7 @@
 /* pulp_depthwise3_*: what depthwise3_asm.S does, in C. */
 #include "depthwise3.h"
 
+#include "form.h"
 #include "xpulp.h"
 
 #if !XPULP_ASM
@@ -8,7 +9,7 @@
 typedef struct {
   uint32_t weights[2][3]; /* by channel and column; lane = row */
   const uint8_t *k, *lambda;
-  int wide;
+  pulp_form_t form;
 } pair_t;
 
 static void load_weights(const int8_t *weight, pair_t *pair) {
@@ -29,14 +30,15 @@ static void add_column(const pair_t *pair, const pulp_rows_t *run, const uint8_t
 }
 
 static uint8_t output(const pulp_depthwise3_t *j, const pair_t *pair, int channel, int32_t acc) {
-  if (pair->wide) {
+  if (pair->form == PULP_WIDE) {
     const int64_t *const k = (const int64_t *)(const void *)pair->k;
     const int64_t *const lambda = (const int64_t *)(const void *)pair->lambda;
     return (uint8_t)xp_requant_wide(acc, k[channel], lambda[channel], j->shift + 32);
   }
   const int32_t *const k = (const int32_t *)(const void *)pair->k;
   const int32_t *const lambda = (const int32_t *)(const void *)pair->lambda;
-  return (uint8_t)xp_requant(acc, k[channel], lambda[channel], j->shift);
+  return (uint8_t)(pair->form == PULP_HIGH ? xp_requant_high : xp_requant)(acc, k[channel], lambda[channel],
+                                                                           j->shift);
 }
 
 /* One output row; the window columns of output x begin at stride * x - 1 + first. */
@@ -75,22 +77,25 @@ static void one_pair(pulp_depthwise3_t *j, const pair_t *pair, int stride) {
   }
 }
 
-static void all_pairs(pulp_depthwise3_t *j, int stride, int wide) {
-  pair_t pair = {.k = j->k, .lambda = j->lambda, .wide = wide};
+static void all_pairs(pulp_depthwise3_t *j, int stride, pulp_form_t form) {
+  const uint32_t entries = 2 * pulp_entry_bytes(form);
+  pair_t pair = {.k = j->k, .lambda = j->lambda, .form = form};
   for (; j->pairs > 0; j->pairs--) {
     load_weights(j->weight, &pair);
     one_pair(j, &pair, stride);
     j->weight += 18;
     j->channel += 2;
     j->out += 2;
-    pair.k += wide ? 16 : 8;
-    pair.lambda += wide ? 16 : 8;
+    pair.k += entries;
+    pair.lambda += entries;
   }
 }
 
-void pulp_depthwise3_stride1(pulp_depthwise3_t *job) { all_pairs(job, 1, 0); }
-void pulp_depthwise3_stride2(pulp_depthwise3_t *job) { all_pairs(job, 2, 0); }
-void pulp_depthwise3_wide_stride1(pulp_depthwise3_t *job) { all_pairs(job, 1, 1); }
-void pulp_depthwise3_wide_stride2(pulp_depthwise3_t *job) { all_pairs(job, 2, 1); }
+void pulp_depthwise3_stride1(pulp_depthwise3_t *job) { all_pairs(job, 1, PULP_NARROW); }
+void pulp_depthwise3_stride2(pulp_depthwise3_t *job) { all_pairs(job, 2, PULP_NARROW); }
+void pulp_depthwise3_high_stride1(pulp_depthwise3_t *job) { all_pairs(job, 1, PULP_HIGH); }
+void pulp_depthwise3_high_stride2(pulp_depthwise3_t *job) { all_pairs(job, 2, PULP_HIGH); }
+void pulp_depthwise3_wide_stride1(pulp_depthwise3_t *job) { all_pairs(job, 1, PULP_WIDE); }
+void pulp_depthwise3_wide_stride2(pulp_depthwise3_t *job) { all_pairs(job, 2, PULP_WIDE); }
 
 #endif

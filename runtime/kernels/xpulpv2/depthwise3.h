@@ -39,9 +39,11 @@ typedef struct {
   const pulp_rows_t *run; /* the assembly's */
 } pulp_depthwise3_t;
 
-/* Both leave the job changed. `wide`: with 64-bit requantization. */
+/* All leave the job changed. `wide`: with 64-bit requantization, `high`: with the products' high words. */
 void pulp_depthwise3_stride1(pulp_depthwise3_t *job);
 void pulp_depthwise3_stride2(pulp_depthwise3_t *job);
+void pulp_depthwise3_high_stride1(pulp_depthwise3_t *job);
+void pulp_depthwise3_high_stride2(pulp_depthwise3_t *job);
 void pulp_depthwise3_wide_stride1(pulp_depthwise3_t *job);
 void pulp_depthwise3_wide_stride2(pulp_depthwise3_t *job);
 

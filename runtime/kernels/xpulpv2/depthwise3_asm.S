@@ -57,6 +57,8 @@
 #define pitch a6
 #define lha a7
 #define lhb ra
+#define steps a7 /* unless WIDE */
+#define flags ra
 #define to_next t0
 #define out t1
 #define out_stride t2
@@ -92,8 +94,13 @@
   sb t6, 0(out)
   WIDE_PRODUCT \b, kb, lb, lhb
   .else
+  .if HIGH
+  mulh t4, \a, ka
+  mulh t6, \b, kb
+  .else
   mul t4, \a, ka
   mul t6, \b, kb
+  .endif
   ADD_N(t4, la, shift)
   ADD_N(t6, lb, shift)
   CLIP_U8(t4, t4)
@@ -163,6 +170,10 @@
   mv tp, a0
   lw out_stride, OUT_STRIDE(tp)
   lw shift, SHIFT(tp)
+  .if WIDE == 0
+  lw steps, STEPS(tp)
+  lw flags, FLAGS(tp)
+  .endif
 10: /* for each pair of channels */
   lw t3, WEIGHT(tp)
   li ma, 0x00060300
@@ -236,11 +247,25 @@
   .size \name, . - \name
 .endm
 
-/* To label \to unless the job has \flag; 3 instructions. */
+/* To label \to unless the job has \flag; 2 instructions, 3 if WIDE. */
 .macro UNLESS flag, to
+  .if WIDE
   lw t4, FLAGS(tp)
   andi t4, t4, \flag
+  .else
+  andi t4, flags, \flag
+  .endif
   beqz t4, \to
+.endm
+
+/* The loop over the \words instructions behind it; 1 instruction, 2 if WIDE. */
+.macro FOR_EACH_STEP words
+  .if WIDE
+  lw t6, STEPS(tp)
+  LOOP(0, t6, \words)
+  .else
+  LOOP(0, steps, \words)
+  .endif
 .endm
 
 /* Each row begins with fa = fb = 0. */
@@ -249,19 +274,18 @@ FUNCTION \name
   .balign 4
   .option push
   .option norvc
-  LOOP(1, t5, 107 + 44 * WIDE)
+  LOOP(1, t5, 103 + 48 * WIDE)
   UNLESS FLAG_FIRST, 1f
   COLUMN
   DOTUSP_B(fa, va, wa0)
   DOTUSP_B(fb, vb, wb0)
 1:
-  lw t6, STEPS(tp)
   COLUMN
   SDOTUSP_B(fa, va, wa1)
   SDOTUSP_B(fb, vb, wb1)
   DOTUSP_B(ma, va, wa0)
   DOTUSP_B(mb, vb, wb0)
-  LOOP(0, t6, 40 + 22 * WIDE)
+  FOR_EACH_STEP 40 + 22 * WIDE
   STEP fa, fb, ma, mb
   STEP ma, mb, fa, fb
   UNLESS FLAG_ODD, 3f
@@ -289,14 +313,13 @@ FUNCTION \name
   .balign 4
   .option push
   .option norvc
-  LOOP(1, t5, 62 + 22 * WIDE)
+  LOOP(1, t5, 59 + 25 * WIDE)
   UNLESS FLAG_FIRST, 1f
   COLUMN
   DOTUSP_B(fa, va, wa0)
   DOTUSP_B(fb, vb, wb0)
 1:
-  lw t6, STEPS(tp)
-  LOOP(0, t6, 26 + 11 * WIDE)
+  FOR_EACH_STEP 26 + 11 * WIDE
   COLUMN
   SDOTUSP_B(fa, va, wa1)
   SDOTUSP_B(fb, vb, wb1)
@@ -323,8 +346,12 @@ END_FUNCTION \name
 .endm
 
 .set WIDE, 0
+.set HIGH, 0
 STRIDE1 pulp_depthwise3_stride1
 STRIDE2 pulp_depthwise3_stride2
+.set HIGH, 1
+STRIDE1 pulp_depthwise3_high_stride1
+STRIDE2 pulp_depthwise3_high_stride2
 .set WIDE, 1
 STRIDE1 pulp_depthwise3_wide_stride1
 STRIDE2 pulp_depthwise3_wide_stride2

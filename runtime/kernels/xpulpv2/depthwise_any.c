@@ -4,6 +4,7 @@
  * above the other, become a word, and ceil(k_y / 4) words a column. A kernel row that is left over isn't
  * taken apart: its word holds the four channels' elements. With the weights in the same order an output is
  * the product of k_x columns that follow one another. */
+#include "../portable/sums.h"
 #include "columns.h"
 #include "depthwise.h"
 
@@ -24,29 +25,26 @@ typedef struct {
   uint32_t columns[GROUP][COLUMN_WORDS];
 } group_t;
 
-/* ---- One output at a time, for what doesn't fit the buffers -----------------------------------------------
+/* ---- One output at a time, for what the others can't do
+ * -----------------------------------------------------
  */
 
-static int32_t window_dot(const pulp_window_t *w, const uint8_t *in, const int8_t *weight,
-                          const pulp_extent_t *e, uint32_t channel) {
-  const int8_t *const filter = weight + channel * w->k_y * w->k_x;
-  int32_t acc = 0;
-  for (int32_t y = e->y0; y < e->y1; y++) {
-    const int8_t *const row = filter + (e->ky0 + y - e->y0) * w->k_x + e->kx0;
-    for (int32_t x = e->x0; x < e->x1; x++) {
-      acc += (int32_t)pulp_in_pixel(w, in, y, x)[channel] * row[x - e->x0];
-    }
+static uint32_t output(const pulp_depthwise_t *d, int32_t acc, uint32_t channel) {
+  if (d->form == PULP_WIDE) {
+    const int64_t *const k = (const int64_t *)d->k, *const lambda = (const int64_t *)d->lambda;
+    return xp_requant_wide(acc, k[channel], lambda[channel], d->shift);
   }
-  return acc;
+  const int32_t *const k = (const int32_t *)d->k, *const lambda = (const int32_t *)d->lambda;
+  return (d->form == PULP_HIGH ? xp_requant_high : xp_requant)(acc, k[channel], lambda[channel], d->shift);
 }
 
-static void by_output(const pulp_depthwise_t *d, pulp_share_t pixels, uint32_t first) {
+void pulp_depthwise_by_output(const pulp_depthwise_t *d, pulp_share_t pixels, pulp_share_t channels) {
   const pulp_window_t *const w = d->window;
   for (uint32_t pixel = pixels.begin; pixel < pixels.end; pixel++) {
     const pulp_extent_t extent = pulp_extent(w, pixel);
-    for (uint32_t c = first; c < w->ch_in; c++) {
-      const int32_t acc = window_dot(w, d->in, d->weight, &extent, c);
-      d->out[pixel * w->ch_out + c] = pulp_depthwise_output(d, acc, c);
+    for (uint32_t c = channels.begin; c < channels.end; c++) {
+      const int32_t acc = pulp_depthwise_sum(w, d->in, d->weight, &extent, c);
+      d->out[pixel * w->ch_out + c] = (uint8_t)output(d, acc, c);
     }
   }
 }
@@ -179,7 +177,7 @@ static void load_columns(group_t *g, uint32_t out_y, const columns_t *c) {
 /* `count` outputs of the group's channel c from `out` on. */
 static void outputs(const group_t *g, uint32_t c, uint32_t count, uint8_t *out) {
   const pulp_depthwise_t *const d = g->d;
-  const uint32_t entry = (d->wide ? sizeof(int64_t) : sizeof(int32_t)) * (g->first + c);
+  const uint32_t entry = pulp_entry_bytes(d->form) * (g->first + c);
   const pulp_columns_t columns = {.columns = g->columns[c],
                                   .weights = g->weights + (c - g->used.begin) * g->filter,
                                   .out = out,
@@ -189,9 +187,11 @@ static void outputs(const group_t *g, uint32_t c, uint32_t count, uint8_t *out) 
                                   .words = g->filter,
                                   .step = (int32_t)(sizeof(uint32_t) * d->window->stride_x * g->words),
                                   .out_stride = d->window->ch_out,
-                                  .shift = d->wide ? d->shift - 32 : d->shift};
-  if (d->wide) {
+                                  .shift = d->form == PULP_WIDE ? d->shift - 32 : d->shift};
+  if (d->form == PULP_WIDE) {
     pulp_columns_wide(&columns);
+  } else if (d->form == PULP_HIGH) {
+    pulp_columns_high(&columns);
   } else {
     pulp_columns(&columns);
   }
@@ -218,14 +218,15 @@ static void one_row(group_t *g, uint32_t y, uint32_t most) {
   }
 }
 
-/* Prepares channels `channel` to `channel + count` (at most 4). */
-static void begin_group(group_t *g, uint32_t channel, uint32_t count) {
+/* Prepares up to 4 channels. */
+static void begin_group(group_t *g, pulp_share_t channels) {
   const pulp_window_t *const w = g->d->window;
-  g->first = channel + GROUP <= w->ch_in ? channel : w->ch_in - (uint32_t)GROUP;
-  g->used = (pulp_share_t){channel - g->first, channel - g->first + count};
-  for (uint32_t i = 0; i < count; i++) {
-    load_weights(w, (const uint8_t *)g->d->weight + (channel + i) * w->k_y * w->k_x, g->used.begin + i,
-                 g->weights + i * g->filter);
+  const uint32_t first = w->ch_in - (uint32_t)GROUP, window = (uint32_t)w->k_y * w->k_x;
+  const uint8_t *const weight = (const uint8_t *)g->d->weight;
+  g->first = channels.begin < first ? channels.begin : first;
+  g->used = (pulp_share_t){channels.begin - g->first, channels.end - g->first};
+  for (uint32_t c = g->used.begin; c < g->used.end; c++) {
+    load_weights(w, weight + (g->first + c) * window, c, g->weights + (c - g->used.begin) * g->filter);
   }
 }
 
@@ -237,8 +238,8 @@ void pulp_depthwise_any(const pulp_depthwise_t *d, uint32_t first) {
   g.words = (w->k_y + 3u) / 4;
   g.filter = g.words * w->k_x;
   g.has_border = 0;
-  if (w->ch_in < GROUP || g.filter > COLUMN_WORDS || (d->wide && d->shift < 32)) {
-    by_output(d, pulp_my_share(pulp_out_pixels(w)), first);
+  if (w->ch_in < GROUP || g.filter > COLUMN_WORDS) {
+    pulp_depthwise_by_output(d, pulp_my_share(pulp_out_pixels(w)), (pulp_share_t){first, w->ch_in});
     return;
   }
   const uint32_t size = GROUP * g.filter <= WEIGHT_WORDS ? GROUP : 1;
@@ -247,10 +248,17 @@ void pulp_depthwise_any(const pulp_depthwise_t *d, uint32_t first) {
   const pulp_share_t units = pulp_my_share(groups * w->out_y);
   uint32_t group = units.begin / w->out_y, y = units.begin - group * w->out_y;
   for (uint32_t unit = units.begin; unit < units.end; group++, y = 0) {
-    const uint32_t channel = first + group * size;
-    begin_group(&g, channel, w->ch_in - channel < size ? w->ch_in - channel : size);
-    for (; y < w->out_y && unit < units.end; y++, unit++) {
-      one_row(&g, y, most);
+    const uint32_t channel = first + group * size, left = w->ch_in - channel;
+    const uint32_t end = y + units.end - unit < w->out_y ? y + units.end - unit : w->out_y;
+    const pulp_share_t channels = {channel, channel + (left < size ? left : size)};
+    if (pulp_depthwise_is_fast(d, channels)) {
+      begin_group(&g, channels);
+      for (uint32_t row = y; row < end; row++) {
+        one_row(&g, row, most);
+      }
+    } else {
+      pulp_depthwise_by_output(d, (pulp_share_t){y * w->out_x, end * w->out_x}, channels);
     }
+    unit += end - y;
   }
 }
