@@ -75,6 +75,7 @@ class _Functions:
     compute: _Function
     store: _Function
     job: Job | None = None
+    setup: _Function | None = None
 
 
 def layer_text(
@@ -94,7 +95,7 @@ def layer_text(
         l1_ranges="\n".join(_l1_range(buffer) for buffer in plan.buffers),
         info=_info(layer.name, len(plan.buffers)),
         load=functions.load.definition(step_type),
-        compute=functions.compute.definition(step_type),
+        compute="\n\n".join(one.definition(step_type) for one in (functions.setup, functions.compute) if one),
         store=functions.store.definition(step_type),
         run=run,
     )
@@ -146,12 +147,17 @@ def _functions(job: _Job, engine: Engine) -> _Functions:
             _store(graph, layer, table),
         ),
         job=beside,
+        setup=None if beside is None else _setup(name, beside),
     )
 
 
 def _compute(job: _Job) -> _Function:
     body = compute_tile(job.graph, job.layer, job.plan, job.table)
     return _Function("void ", f"compute_{job.layer.name}", ("uint8_t *l1",), ("l1",), body)
+
+
+def _setup(name: str, job: Job) -> _Function:
+    return _Function("void ", f"setup_{name}", (f"{job.state} *job",), ("{job}",), job.setup)
 
 
 def _start(name: str, job: Job) -> _Function:
@@ -169,7 +175,7 @@ def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
     kind = "run" if beside is None else "run_beside"
     body = templates.get_template(f"{kind}_{'pipelined' if len(steps) > 1 else 'single'}.c.j2").render(
         state="" if beside is None else beside.state,
-        blocks=beside is not None and beside.blocks,
+        setup="" if functions.setup is None else functions.setup.call("step"),
         start=functions.compute.call("step"),
         wait="" if beside is None else beside.wait,
         y_slot_before=y_slot.replace("step->", "(step - 1)->"),

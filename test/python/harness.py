@@ -83,15 +83,23 @@ def build_runtime(folder: Path, sanitizer: Sanitizer = Sanitizer.NONE) -> HostRu
 
 
 def compile_graph(
-    runtime: HostRuntime, graph: LayerGraph, plan: Plan, folder: Path, engines: Sequence[Engine] = ()
+    runtime: HostRuntime,
+    graph: LayerGraph,
+    plan: Plan,
+    folder: Path,
+    engines: Sequence[Engine] = (),
+    *,
+    drivers: Sequence[Path] = (),
 ) -> Path:
-    """Emits the region into `folder` and compiles it; the program."""
+    """Emits the region into `folder` and compiles it, with C files of `drivers` and their headers; the
+    program."""
     folder.mkdir(parents=True, exist_ok=True)
     files = emit_region(graph, plan, engines) | {f"{graph.name}_io.c": _network_table(graph)}
     for name, text in files.items():
         (folder / name).write_text(text)
     program = folder / "runner"
     sources = [name for name in files if name.endswith(".c")]
+    sources += [word for file in drivers for word in (f"-I{file.parent}", str(file))]
     _execute(
         [
             *(str(c_compiler()), *STRICT, "-O1", *runtime.sanitizer.value, *INCLUDES),
