@@ -151,6 +151,8 @@ class _Reader:
         self._main = operator_name(composite.body).split(SEPARATOR)[0]
         if operands.moves is not None:
             self._add_moves(call, operands.moves, inputs)
+        elif operands.reshapes:
+            self._add_reshape(call, inputs[0])
         elif operands.transposition is not None:
             self._add_transposition(call, operands.transposition, inputs[0])
         else:
@@ -211,6 +213,17 @@ class _Reader:
         layer = Layer(self._layer_name(LayerKind.COPY), LayerKind.COPY, (source,), name, sources=self._sources)
         self._layers.append(layer)
         return name
+
+    def _add_reshape(self, call: relay.Call, source: str) -> None:
+        """The output is a view of the input, or a copy of it where it leaves the region."""
+        self._placed += self._sources
+        view = self._in_shape(source, _map_shape(shape_of(call)))
+        if call in self._leaving:
+            self._copied_into(
+                self._add_tensor(call, f"{self._layer_name(LayerKind.COPY)}_out", self._main), view
+            )
+        else:
+            self._names[call] = view
 
     def _add_transposition(self, call: relay.Call, transposition: Transposition, source: str) -> None:
         """A copy between a planar view and an HWC one; the tensors themselves have the shapes of Relay."""

@@ -43,7 +43,7 @@ def _layer(layer: Layer, operands: list[Map], zero_points: list[int], size: tupl
     x = operands[0]
     if layer.kind is LayerKind.MAXPOOL:
         return _maxpool(x, layer.window, size)
-    if layer.kind is LayerKind.COPY:
+    if layer.kind in (LayerKind.COPY, LayerKind.TRANSPOSE):
         return x
     if layer.table is not None:
         return _quantized(x, layer.table) if layer.kind is LayerKind.QUANTIZE else layer.table[x]
