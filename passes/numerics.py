@@ -20,6 +20,7 @@ INT64_MAX = 2**63 - 1
 MAX_SHIFT = 31
 MAX_WIDE_SHIFT = 62
 MAX_BYTE = 255
+LARGEST_ERROR = 0.5  # of 32-bit multipliers, in units of the output
 
 Ints = npt.NDArray[np.int64]
 Reals = npt.NDArray[np.float64]
@@ -125,7 +126,7 @@ def choose_multipliers(scale: Reals, acc: Accumulator, zero_point: int) -> Multi
     shift = _largest_shift(scale, acc, zero_point, MAX_SHIFT, INT32_MAX)
     if shift is not None:
         k, offset = _with_shift(scale, acc, zero_point, shift)
-        if _error(scale, k, shift, acc) <= 0.5:
+        if _error(scale, k, shift, acc) <= LARGEST_ERROR:
             return _multipliers(k, offset, shift, wide=False)
     shift = _largest_shift(scale, acc, zero_point, MAX_WIDE_SHIFT, INT64_MAX)
     if shift is None:

@@ -80,7 +80,7 @@ def _sums(layer: Layer, x: Map, zero_point: int, size: tuple[int, int]) -> Sums:
     if layer.kind is LayerKind.AVGPOOL:
         return np.asarray(windows.sum(axis=(2, 3)))
     assert layer.weights is not None
-    weights = layer.weights.astype(np.int64)
+    weights = layer.weights.astype(np.int64) + layer.weight_offset
     if layer.kind is LayerKind.CONV_DIRECT:
         inputs = np.split(windows, layer.groups, axis=-1)
         outputs = np.split(weights, layer.groups, axis=0)
