@@ -211,6 +211,8 @@ def _pulp_conv_direct(tile: _Tile) -> _Kernel:
         "ch_out": str(weights.shape[0] // tile.layer.groups),
         "first": tile.table.expression("y_c0"),
     }
+    if tile.layer.weight_offset:
+        groups["weight_offset"] = str(tile.layer.weight_offset)
     locals_ = [
         _window(tile),
         designated("const pulp_groups_t groups", groups.items()),

@@ -6,14 +6,15 @@ planar. A layer of kind CONV2D, POINTWISE, DEPTHWISE or LINEAR computes
     acc = sum(w * x)                                  (int32, x as raw bytes, outside the map x = its zero
     point) y   = clip((k[c] * acc + offset[c]) >> shift, lo, hi)      (arithmetic shift, i.e. floor)
 
-CONV_DIRECT is the same with groups and dilation: output channel c reads the input channels of its group
-only. ADD computes `clip((k[0] * a + k[1] * b + offset[0]) >> shift, lo, hi)`, MUL the same form over the
-product `(a - zero_point_a) * (b - zero_point_b)`, whose second operand may be one pixel for all; AVGPOOL
-over the window's sum, `clip((k[0] * sum + offset[0]) >> shift, lo, hi)`. An AVGPOOL with several
-multipliers takes those of entry n - 1 where n elements of the window lie inside the map, and outside the
-map x = 0. MAXPOOL has no requantization, TABLE computes `y = table[x]`, COPY and TRANSPOSE
-`y = x`. QUANTIZE computes from float32 `y` = how many entries of the ascending table are <= x, and 255 from
-NaN; DEQUANTIZE `y = table[x]` as float32.
+CONV_DIRECT is the same with groups and dilation, output channel c reads the input channels of its group
+only, and with w + `weight_offset` for w. ADD computes
+`clip((k[0] * a + k[1] * b + offset[0]) >> shift, lo, hi)`, MUL the same form over the product
+`(a - zero_point_a) * (b - zero_point_b)`, whose second operand may be one pixel for all; AVGPOOL over the
+window's sum, `clip((k[0] * sum + offset[0]) >> shift, lo, hi)`. An AVGPOOL with several multipliers takes
+those of entry n - 1 where n elements of the window lie inside the map, and outside the map x = 0. MAXPOOL
+has no requantization, TABLE computes `y = table[x]`, COPY and TRANSPOSE `y = x`. QUANTIZE computes from
+float32 `y` = how many entries of the ascending table are <= x, and 255 from NaN; DEQUANTIZE `y = table[x]` as
+float32.
 """
 
 from __future__ import annotations
@@ -226,6 +227,7 @@ class Layer:
     sources: tuple[str, ...] = ()
     groups: int = 1
     table: npt.NDArray[np.uint8] | npt.NDArray[np.float32] | None = None
+    weight_offset: int = 0
 
     @property
     def skips_padding(self) -> bool:

@@ -64,7 +64,7 @@ class Operands:
 
     `inputs` are the quantized inputs; `pad_value` is the byte that stands for 0 in the first, where that
     matters (padding, products), `pad_value2` in the second. `one_channel_groups`: the weights' layout is
-    HWOI. `table` is that of the layer.
+    HWOI. `table` is that of the layer. `reshapes`: it only gives its input's bytes another shape.
     """
 
     kind: LayerKind
@@ -79,6 +79,7 @@ class Operands:
     table: Table | None = None
     moves: Moves | None = None
     transposition: Transposition | None = None
+    reshapes: bool = False
 
 
 @dataclass(frozen=True)

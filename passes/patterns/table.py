@@ -14,11 +14,11 @@ from .lookup import TABLE
 from .moves import CONCATENATE, RESIZE, SLICE
 from .multiply import MULTIPLY
 from .operator import OperatorPattern
+from .order import RESHAPE, TRANSPOSE
 from .padding import border_pattern
 from .pool import AVERAGE_POOL, MAX_POOL
 from .quantize import DEQUANTIZE, FLIP, QUANTIZE
 from .requantize import REQUANTIZE
-from .transpose import TRANSPOSE
 
 OPERATORS: tuple[OperatorPattern, ...] = (
     CONV2D,
@@ -36,6 +36,7 @@ OPERATORS: tuple[OperatorPattern, ...] = (
     DEQUANTIZE,
     FLIP,
     TRANSPOSE,
+    RESHAPE,
 )
 
 FREE_OPERATORS = frozenset(["Flatten", "Pad", "Reshape", "Squeeze", "Transpose", "Unsqueeze"])

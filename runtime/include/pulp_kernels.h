@@ -34,11 +34,12 @@ void pulp_depthwise_high(const uint8_t *in, uint8_t *out, const int8_t *weight, 
                          const int32_t *lambda, uint16_t shift, const pulp_window_t *window);
 
 /* Groups and dilation of a convolution: output channel c, counted from channel `first` of the whole layer,
- * reads the `ch_in` input channels of group (first + c) / ch_out. */
+ * reads the `ch_in` input channels of group (first + c) / ch_out. `weight_offset` is added to each weight. */
 typedef struct {
   uint16_t dilation_x, dilation_y;
   uint16_t ch_in, ch_out; /* of one group */
   uint16_t first;
+  int16_t weight_offset;
 } pulp_groups_t;
 
 /* Convolution with groups and dilation; weights Co-Ky-Kx-Ci where Ci are the channels of a group. */

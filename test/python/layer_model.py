@@ -43,7 +43,7 @@ def _layer(layer: Layer, operands: list[Map], zero_points: list[int], size: tupl
     x = operands[0]
     if layer.kind is LayerKind.MAXPOOL:
         return _maxpool(x, layer.window, size)
-    if layer.kind is LayerKind.COPY:
+    if layer.kind in (LayerKind.COPY, LayerKind.TRANSPOSE):
         return x
     if layer.table is not None:
         return _quantized(x, layer.table) if layer.kind is LayerKind.QUANTIZE else layer.table[x]
@@ -80,7 +80,7 @@ def _sums(layer: Layer, x: Map, zero_point: int, size: tuple[int, int]) -> Sums:
     if layer.kind is LayerKind.AVGPOOL:
         return np.asarray(windows.sum(axis=(2, 3)))
     assert layer.weights is not None
-    weights = layer.weights.astype(np.int64)
+    weights = layer.weights.astype(np.int64) + layer.weight_offset
     if layer.kind is LayerKind.CONV_DIRECT:
         inputs = np.split(windows, layer.groups, axis=-1)
         outputs = np.split(weights, layer.groups, axis=0)

@@ -44,6 +44,7 @@ class Shape:
     groups: int = 1  # CONV_DIRECT
     one_pixel: bool = False  # second operand of a MUL
     skips_padding: bool = False  # AVGPOOL
+    weight_offset: int = 0  # CONV_DIRECT
     planar: tuple[bool, bool] = (False, False)  # input and output of a TRANSPOSE
 
 
@@ -70,6 +71,7 @@ def single_layer(shape: Shape) -> LayerGraph:
         sources=("user/operator",),
         groups=shape.groups,
         table=_table(shape.kind, rng),
+        weight_offset=shape.weight_offset,
     )
     inputs["x"] = replace(
         inputs["x"],
@@ -142,11 +144,12 @@ def _requant(shape: Shape, rng: np.random.Generator) -> Requant | None:
     weights = _weights(shape, np.random.default_rng(shape.seed))
     if weights is None:
         return None
-    reach = 255 * np.abs(weights.astype(np.int64)).reshape(weights.shape[0], -1).sum(axis=1)
+    whole = weights.reshape(weights.shape[0], -1).astype(np.int64) + shape.weight_offset
+    reach = 255 * np.abs(whole).sum(axis=1)
     limit = 2**45 if shape.wide else INT32_LIMIT // 2
     k = np.maximum(1, (limit // np.maximum(reach, 1) * rng.uniform(0.5, 1, reach.size)).astype(np.int64))
     shift = max(0, int(np.max(k * reach)).bit_length() - 10)
-    mean = 128 * weights.astype(np.int64).reshape(weights.shape[0], -1).sum(axis=1)
+    mean = 128 * whole.sum(axis=1)
     bound = (2**50 if shape.wide else INT32_LIMIT) - int(np.max(k * reach))
     offset = np.clip((128 << shift) - k * mean, -bound, bound)
     if shape.high:
@@ -224,6 +227,7 @@ def shapes(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = tuple(LayerKind)) -> 
         groups=groups,
         one_pixel=kind is LayerKind.MUL and draw(st.booleans()),
         skips_padding=kind is LayerKind.AVGPOOL and window != Window() and draw(st.booleans()),
+        weight_offset=draw(st.sampled_from([0, -100, 7])) if kind is LayerKind.CONV_DIRECT else 0,
         planar=draw(st.sampled_from(ORDERS)) if kind is LayerKind.TRANSPOSE else (False, False),
     )
 

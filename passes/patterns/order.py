@@ -1,4 +1,4 @@
-"""Another order of a map's bytes: CHW to HWC and back."""
+"""Another order of a map's bytes, CHW to HWC and back, and another shape."""
 
 from __future__ import annotations
 
@@ -51,5 +51,35 @@ TRANSPOSE = OperatorPattern(
     kinds=(LayerKind.TRANSPOSE,),
     onnx=("Transpose",),
     conditions=("channels last to channels first or back",),
+    exactness=Exactness.COPY,
+)
+
+
+def reshape_pattern() -> DFPattern:
+    """`reshape`."""
+    return is_op("reshape")(wildcard())
+
+
+def read_reshape(call: relay.Call) -> Operands:
+    """Takes a match apart."""
+    return Operands(LayerKind.COPY, (call.args[0],), Window(), None, None, reshapes=True)
+
+
+def check_reshape(call: relay.Call) -> str | None:
+    """Maps or rows of bytes."""
+    if isinstance(call.args[0], relay.Constant):
+        return "its input is a constant"
+    return check_map(call.args[0]) or check_map(call)
+
+
+RESHAPE = OperatorPattern(
+    name="pulp.reshape",
+    description="another shape for the same bytes",
+    pattern=reshape_pattern,
+    check=check_reshape,
+    read=read_reshape,
+    kinds=(LayerKind.COPY,),
+    onnx=("Flatten", "Reshape", "Squeeze", "Unsqueeze"),
+    conditions=("8 bits",),
     exactness=Exactness.COPY,
 )
