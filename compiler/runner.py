@@ -14,11 +14,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import PulpError, ToolError
+from .errors import InputError, PulpError, ToolError
 from .inputs import Samples, check_samples
 from .package import LEGALIZED_FILE, Package, TensorInfo
 from .profile import trace_of
-from .toolchain import Platform, build_tool, check_tools, find_gvsoc, find_pulp_nn, run_tool
+from .report import read_report
+from .toolchain import (
+    Platform,
+    build_tool,
+    check_gvsoc_engines,
+    check_tools,
+    find_gvsoc,
+    find_pulp_nn,
+    run_tool,
+)
 
 Array = npt.NDArray[Any]
 
@@ -117,6 +126,8 @@ def run_package(
     """
     package = package if isinstance(package, Package) else Package.open(package)
     platform = Platform(platform)
+    if platform is Platform.PULP_OPEN:
+        check_gvsoc_engines(_engines(package))
     samples = check_samples(package.inputs, inputs)
     with ExitStack() as stack:
         folder = workdir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tvm-pulp-")))
@@ -129,6 +140,14 @@ def run_package(
         tensor.name: _shaped(tensor, array, samples) for tensor, array in zip(package.outputs, raw, strict=True)
     }
     return RunResult(outputs, samples.count, stats, comparisons, trace)
+
+
+def _engines(package: Package) -> set[str]:
+    """The engines that a package's code uses; none where it doesn't say."""
+    try:
+        return {layer.engine for region in read_report(package).regions for layer in region.layers}
+    except InputError:
+        return set()
 
 
 def _execute(

@@ -7,9 +7,17 @@
 typedef struct {
   uint32_t reserved_0[2];
   uint32_t fetch_enable; /* a bit for each core */
-  uint32_t reserved_1[13];
+  uint32_t reserved_1[3];
+  uint32_t accelerators;
+  uint32_t reserved_2[9];
   uint32_t boot_address[8];
 } pulp_cluster_control_t;
+
+/* Cluster control, accelerators: their clock, first in the queue for L1, and how many cycles cores wait then.
+ */
+#define PULP_ACCELERATOR_CLOCK (1u << 11)
+#define PULP_ACCELERATOR_FIRST (1u << 8)
+#define PULP_ACCELERATOR_MAX_STALL 0xffu
 
 typedef struct {
   uint32_t config_lo, config_hi;
@@ -40,7 +48,13 @@ typedef struct {
 } pulp_cluster_events_t;
 
 /* Numbers of events in the masks. */
-enum { PULP_EVENT_FORK = 0, PULP_EVENT_L3 = 1, PULP_EVENT_DMA = 8, PULP_EVENT_BARRIER = 16 };
+enum {
+  PULP_EVENT_FORK = 0,
+  PULP_EVENT_L3 = 1,
+  PULP_EVENT_DMA = 8,
+  PULP_EVENT_ACCELERATOR = 12,
+  PULP_EVENT_BARRIER = 16
+};
 
 typedef struct {
   uint32_t command; /* a read allots a counter, the writes that follow are the words of commands on it */
@@ -52,6 +66,18 @@ typedef struct {
 #define PULP_MCHAN_INCREMENT (1u << 18)
 #define PULP_MCHAN_2D (1u << 19)
 #define PULP_MCHAN_EVENT (1u << 20)
+
+/* NE16. A read of `acquire` takes a set of job registers and gives the job's id, or more than 255. */
+typedef struct {
+  uint32_t trigger, acquire, finished;
+  uint32_t status; /* bits 0 and 8: a set of job registers is taken */
+  uint32_t running, soft_clear;
+  uint32_t reserved[2];
+  uint32_t job[24];
+} pulp_ne16_t;
+
+/* Job registers by their number. */
+enum { PULP_NE16_INPUT = 1, PULP_NE16_OUTPUT = 2, PULP_NE16_PADDING = 20 };
 
 typedef struct {
   uint32_t mask, mask_set, mask_clear;
@@ -100,6 +126,7 @@ extern volatile pulp_timer_t pulp_cluster_timer;
 extern volatile pulp_cluster_events_t pulp_cluster_events;
 extern volatile pulp_core_events_t pulp_core_events;
 extern volatile pulp_mchan_t pulp_mchan;
+extern volatile pulp_ne16_t pulp_ne16;
 extern volatile pulp_interrupts_t pulp_fc_interrupts;
 extern volatile pulp_soc_events_t pulp_soc_events;
 extern volatile pulp_hyper_queue_t pulp_hyper_queue;
