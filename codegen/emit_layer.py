@@ -340,8 +340,8 @@ def _l2_ranges(job: _Job) -> list[str]:
 
 
 def _arena_ranges(name: str, transfers: tuple[L3Transfer, ...]) -> list[tuple[str, str, str]]:
-    """Name, address and size of the parts of the arena that transfers use. There may be hundreds of transfers, and
-    the table is on the stack of every core: places that touch are one."""
+    """Name, address and size of the parts of the arena that transfers use. There may be hundreds of transfers,
+    and the table is on the stack of every core: places that touch are one."""
     parts: list[tuple[int, int]] = []  # begin, end
     for begin, end in sorted((one.l2_offset, one.l2_offset + one.size) for one in transfers):
         if parts and begin <= parts[-1][1]:
