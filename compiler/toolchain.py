@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence, Set
 from enum import Enum
 from pathlib import Path
 
-from .errors import ToolError
+from .errors import ToolError, ToolTimeoutError
 
 
 class Platform(Enum):
@@ -136,7 +136,7 @@ def run_tool(
             os.killpg(process.pid, signal.SIGKILL)
             if not isinstance(error, subprocess.TimeoutExpired):
                 raise
-            raise ToolError(f"has not ended after {seconds:g} s", where=what) from error
+            raise ToolTimeoutError(f"has not ended after {seconds:g} s", where=what) from error
     if process.returncode:
         cause = RuntimeError(f"{' '.join(words)} ended with status {process.returncode}\n{output}")
         raise ToolError(

@@ -60,7 +60,7 @@ def test_a_run_has_no_more_than_its_time(package, tmp_path, monkeypatch):
     runner.write_text("#!/bin/sh\nsleep 60\n")
     runner.chmod(0o755)
     monkeypatch.setattr("tvm_pulp.runner.build_package", lambda *_, **__: runner)
-    with pytest.raises(ToolError, match=r"^running exact: has not ended after 0\.2 s$"):
+    with pytest.raises(ToolError, match=r"^running net: has not ended after 0\.2 s$"):
         run_package(package, {"image": images(1)}, workdir=tmp_path, seconds=0.2)
 
 
