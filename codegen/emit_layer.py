@@ -340,9 +340,15 @@ def _l2_ranges(job: _Job) -> list[str]:
 
 
 def _arena_ranges(name: str, transfers: tuple[L3Transfer, ...]) -> list[tuple[str, str, str]]:
-    """Name, address and size of each place in the arena that transfers use."""
-    places = sorted({(one.l2_offset, one.size) for one in transfers})
-    return [(name, address("l2_arena", str(offset)), str(size)) for offset, size in places]
+    """Name, address and size of the parts of the arena that transfers use. There may be hundreds of transfers,
+    and the table is on the stack of every core: places that touch are one."""
+    parts: list[tuple[int, int]] = []  # begin, end
+    for begin, end in sorted((one.l2_offset, one.l2_offset + one.size) for one in transfers):
+        if parts and begin <= parts[-1][1]:
+            parts[-1] = (parts[-1][0], max(end, parts[-1][1]))
+        else:
+            parts.append((begin, end))
+    return [(name, address("l2_arena", str(begin)), str(end - begin)) for begin, end in parts]
 
 
 def _load(job: _Job) -> list[str]:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from .errors import InputError, PulpError, ToolError
 from .inputs import Samples, check_samples
 from .package import LEGALIZED_FILE, Package, TensorInfo
+from .profile import trace_of
 from .report import read_report
 from .toolchain import (
     Platform,
@@ -47,13 +48,14 @@ class RunResult:
     `outputs` have the network's shape if one sample was given without an axis for samples, else that axis
     first: [N, *shape], or [N, *shape[1:]] where the first dimension is a batch of 1. `stats` are the counters
     of runtime/platform/common/stats.h, sums over all samples; `tvm_pulp.cycles` reads the cycles among them.
-    `comparisons` is empty without a check.
+    `comparisons` is empty without a check, `trace` (a timeline in Chrome's trace format) without a profile.
     """
 
     outputs: dict[str, Array]
     samples: int
     stats: dict[str, Any] = field(default_factory=dict)
     comparisons: tuple[Comparison, ...] = ()
+    trace: str = ""
 
     @property
     def compared_bytes(self) -> int:
@@ -66,18 +68,28 @@ class RunResult:
         return sum(comparison.mismatched_bytes for comparison in self.comparisons)
 
 
-def build_package(package: Package, platform: Platform, workdir: Path, *, sanitize: bool = False) -> Path:
+def build_package(
+    package: Package, platform: Platform, workdir: Path, *, sanitize: bool = False, profile: bool = False
+) -> Path:
     """Build the package's runner program below `workdir` and return its path.
 
-    `sanitize` (host only) adds the address and undefined-behaviour sanitizers. Raises ToolError.
+    `sanitize` (host only) adds the address and undefined-behaviour sanitizers, `profile` (pulp-open only) the
+    log of a timeline. Raises ToolError.
     """
     if sanitize and platform is not Platform.HOST:
         raise ToolError(
             "sanitizers need the platform host", where=f"platform {platform.value}", fix="leave them out"
         )
+    if profile and platform is not Platform.PULP_OPEN:
+        raise ToolError(
+            "nothing is timed here, so there is no timeline",
+            where=f"platform {platform.value}",
+            fix="profile on the platform pulp-open",
+        )
     check_tools(platform)
     source = package.extract(workdir / "package").resolve()
-    build = workdir / f"build-{platform.value}{'-sanitize' if sanitize else ''}"
+    kind = f"{'-sanitize' if sanitize else ''}{'-profile' if profile else ''}"
+    build = workdir / f"build-{platform.value}{kind}"
     configure: list[str | Path] = [
         *(build_tool("cmake"), "-S", source, "-B", build, "-G", "Ninja"),
         f"-DCMAKE_MAKE_PROGRAM={build_tool('ninja')}",
@@ -87,6 +99,8 @@ def build_package(package: Package, platform: Platform, workdir: Path, *, saniti
     ]
     if platform is not Platform.HOST:
         configure.append(f"-DCMAKE_TOOLCHAIN_FILE={source / 'runtime/cmake' / platform.folder}.cmake")
+    if profile:
+        configure.append("-DPULP_PROFILE=ON")
     run_tool(configure, what=f"configuring {package.name} for {platform.value}")
     run_tool([build_tool("cmake"), "--build", build], what=f"building {package.name} for {platform.value}")
     return build / "runner"
@@ -99,10 +113,14 @@ def run_package(
     *,
     check: bool = False,
     sanitize: bool = False,
+    profile: bool = False,
     workdir: Path | None = None,
+    seconds: float | None = None,
 ) -> RunResult:
     """Build a package, run it on samples (see `tvm_pulp.inputs`), and compare with the reference if `check`.
 
+    `profile` (pulp-open only) also measures a timeline of the first sample, which takes some more cycles. A run
+    that takes more than `seconds` is ended.
     Files go to `workdir`, where a second run builds only what changed, else to a folder that is removed.
     Raises InputError, ToolError, and PulpError if there is no package.
     """
@@ -114,13 +132,14 @@ def run_package(
     with ExitStack() as stack:
         folder = workdir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tvm-pulp-")))
         folder.mkdir(parents=True, exist_ok=True)
-        runner = build_package(package, platform, folder, sanitize=sanitize)
-        raw, stats = _execute(package, runner, platform, samples, folder / "data")
+        runner = build_package(package, platform, folder, sanitize=sanitize, profile=profile)
+        raw, stats = _execute(package, runner, platform, samples, folder / "data", seconds=seconds)
+        trace = trace_of(package, (folder / "data" / "profile.bin").read_bytes(), stats) if profile else ""
     comparisons = _compare(package, samples, raw) if check else ()
     outputs = {
         tensor.name: _shaped(tensor, array, samples) for tensor, array in zip(package.outputs, raw, strict=True)
     }
-    return RunResult(outputs, samples.count, stats, comparisons)
+    return RunResult(outputs, samples.count, stats, comparisons, trace)
 
 
 def _engines(package: Package) -> set[str]:
@@ -132,7 +151,13 @@ def _engines(package: Package) -> set[str]:
 
 
 def _execute(
-    package: Package, runner: Path, platform: Platform, samples: Samples, folder: Path
+    package: Package,
+    runner: Path,
+    platform: Platform,
+    samples: Samples,
+    folder: Path,
+    *,
+    seconds: float | None,
 ) -> tuple[list[Array], dict[str, Any]]:
     """Run the program; outputs as [samples, *shape], and its counters."""
     folder.mkdir(exist_ok=True)
@@ -146,6 +171,7 @@ def _execute(
         _command(platform, runner, folder),
         what=f"running {package.name}",
         environment={"PULP_STATS": str(stats)},
+        seconds=seconds,
     )
     raw = [
         np.fromfile(folder / f"out_{index}.bin", dtype=tensor.dtype).reshape(samples.count, *tensor.shape)

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -307,7 +308,7 @@ def test_network_in_l3(gvsoc: str, images: dict[str, npt.NDArray[np.float32]], t
     """Parameters pass through 3,000 bytes of L2."""
     del gvsoc
     package = compile_model(DIGITS, tmp_path / "l3.tar", options=PulpOptions(soc="pulp_open", l2=3_000)).path
-    result = run_package(package, images, Platform.PULP_OPEN, check=True, workdir=tmp_path)
+    result = run_package(package, images, Platform.PULP_OPEN, check=True, profile=True, workdir=tmp_path)
     assert (result.compared_bytes, result.mismatched_bytes) == (2 * 10 * 4, 0)
     host = run_package(package, images).stats
     assert host["total"]["l3_bytes_in"] > 10_000
@@ -318,3 +319,21 @@ def test_network_in_l3(gvsoc: str, images: dict[str, npt.NDArray[np.float32]], t
     cycles = measured_cycles(result.stats)
     assert cycles is not None
     assert 0 < cycles.all_layers.l3_wait < cycles.all_layers.total
+    assert_profile(json.loads(result.trace)["traceEvents"], [layer["name"] for layer in host["layers"]])
+
+
+def assert_profile(events: list[dict[str, Any]], layers: list[str]) -> None:
+    """All layers one after another, each with its steps; transfers from L3 one after another."""
+    slices = [event for event in events if event["ph"] == "X"]
+    spans = [event for event in slices if event["tid"] == 0]
+    assert [span["name"] for span in spans] == layers
+    for one, other in pairwise(spans):
+        assert one["ts"] + one["dur"] < other["ts"]
+    for span in spans:
+        steps = [e for e in slices if e["name"] == "compute" and e["args"]["layer"] == span["name"]]
+        assert [step["args"]["step"] for step in steps] == list(range(span["args"]["steps"]))
+        assert 0 < sum(step["dur"] for step in steps) < span["dur"]
+    transfers = [event for event in slices if event["name"] == "parameters from L3"]
+    assert len(transfers) > 1
+    for one, other in pairwise(sorted(transfers, key=lambda event: float(event["ts"]))):
+        assert one["ts"] + one["dur"] <= other["ts"]

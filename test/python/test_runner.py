@@ -47,6 +47,23 @@ def test_samples_agree_with_reference(package, workdir, sanitize):
     assert (result.samples, result.compared_bytes, result.mismatched_bytes) == (5, 5 * 32 * 4, 0)
 
 
+def test_profile_is_refused_where_nothing_is_timed(package, workdir):
+    with pytest.raises(ToolError) as error:
+        run_package(package, {"image": images(1)}, Platform.RV32, profile=True, workdir=workdir)
+    assert str(error.value) == (
+        "platform rv32: nothing is timed here, so there is no timeline; profile on the platform pulp-open"
+    )
+
+
+def test_a_run_has_no_more_than_its_time(package, tmp_path, monkeypatch):
+    runner = tmp_path / "runner"
+    runner.write_text("#!/bin/sh\nsleep 60\n")
+    runner.chmod(0o755)
+    monkeypatch.setattr("tvm_pulp.runner.build_package", lambda *_, **__: runner)
+    with pytest.raises(ToolError, match=r"^running net: has not ended after 0\.2 s$"):
+        run_package(package, {"image": images(1)}, workdir=tmp_path, seconds=0.2)
+
+
 def test_one_sample_keeps_its_shape(package, workdir):
     image = images(1)
     result = run_package(package, {"image": image}, workdir=workdir)

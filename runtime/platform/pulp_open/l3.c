@@ -8,6 +8,7 @@
 #include "cluster.h"
 #include "counters.h"
 #include "fault.h"
+#include "profile.h"
 #include "pulp_runtime.h"
 #include "registers.h"
 #include "stats.h"
@@ -65,8 +66,6 @@ void pulp_l3_fill(void) {
   pulp_hyper_common.page_bound = PULP_HYPER_NO_PAGES;
   pulp_hyper_common.access_latency = ACCESS_LATENCY;
   pulp_hyper_common.chip = 0;
-  pulp_soc_events.fc_mask[PULP_HYPER_TO_L2_DONE / 32] &=
-      ~(1u << PULP_HYPER_TO_L2_DONE % 32 | 1u << PULP_HYPER_FROM_L2_DONE % 32);
   const int file = bytes ? open(IMAGE, O_RDONLY) : -1;
   for (uint32_t at = 0; at < bytes; at += CHUNK_BYTES) {
     const uint32_t size = bytes - at < CHUNK_BYTES ? bytes - at : CHUNK_BYTES;
@@ -78,12 +77,15 @@ void pulp_l3_fill(void) {
   if (file >= 0) {
     close(file);
   }
+  pulp_soc_events.fc_mask[PULP_HYPER_TO_L2_DONE / 32] &=
+      ~(1u << PULP_HYPER_TO_L2_DONE % 32 | 1u << PULP_HYPER_FROM_L2_DONE % 32);
 }
 
 void pulp_l3_forward_event(void) {
   pulp_fc_interrupts.status_clear = 1u << PULP_FC_SOC_EVENT;
   (void)pulp_fc_interrupts.soc_event;              /* sets the interrupt again if there are more */
   pulp_cluster_events.trigger[PULP_EVENT_L3] = 1u; /* core 0 */
+  pulp_profile_l3_done();
 }
 
 /* ---- Core 0 ----------------------------------------------------------------------------------------------
@@ -108,12 +110,14 @@ void pulp_l3_start_waiting(void) {
 }
 
 static pulp_l3_job_t ask(const void *l2, const void *l3, uint32_t bytes, pulp_dma_direction_t direction) {
+  const uint32_t begin = pulp_profile_now();
   const pulp_l3_job_t job = ++jobs.last_asked;
   pulp_counters.commands[direction]++;
   pulp_counters.bytes[direction] += bytes;
   transfers[job % PULP_L3_MAX_JOBS] = (transfer_t){
       (uint32_t)(uintptr_t)l2, (uint32_t)((const uint8_t *)l3 - __l3), bytes, direction == PULP_L2_TO_L3};
   pulp_l3_start_waiting();
+  pulp_profile_add(PULP_PROFILE_L3_ASK, begin);
   return job;
 }
 
@@ -142,4 +146,5 @@ void pulp_l3_wait(pulp_l3_job_t job) {
   } while (!is_done(job));
   pulp_core_events.mask = 1u << PULP_EVENT_BARRIER;
   pulp_counters.l3_wait += pulp_cycles() - begin;
+  pulp_profile_add(PULP_PROFILE_L3_WAIT, begin);
 }

@@ -17,3 +17,8 @@ function(pulp_finish_program target)
     TARGET ${target} POST_BUILD
     COMMAND ${CMAKE_OBJCOPY} -O binary -j .l3 $<TARGET_FILE:${target}> $<TARGET_FILE:${target}>.l3 VERBATIM)
 endfunction()
+
+option(PULP_PROFILE "Log what core 0 does, for a measured timeline" OFF)
+if(PULP_PROFILE)
+  target_compile_definitions(pulp_platform PRIVATE PULP_PROFILE=1)
+endif()
