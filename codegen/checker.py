@@ -12,10 +12,11 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 from tvm_pulp.codegen.checker_l2 import check_l2
-from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind
-from tvm_pulp.codegen.kernel_limits import violations
+from tvm_pulp.codegen.engines.engine import Engine
+from tvm_pulp.codegen.engines.registry import engine_named
+from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind, Tensor
 from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.plan import Box, L1Buffer, LayerPlan, Operand, Plan, TileStep
+from tvm_pulp.codegen.plan import CLUSTER_NAME, Box, L1Buffer, LayerPlan, Operand, Plan, TileStep
 from tvm_pulp.errors import PlanError
 
 ALIGNMENT = 8
@@ -26,12 +27,14 @@ _PER_CHANNEL = frozenset(LayerKind) - {
     LayerKind.LINEAR,
 }
 
+_TABLE_BYTES = {LayerKind.TABLE: 256, LayerKind.QUANTIZE: 4 * 256, LayerKind.DEQUANTIZE: 4 * 256}
+
 
 def check_plan(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
     """Raises PlanError, saying what is wrong and where, unless the plan is right for this graph and machine."""
     _check_header(graph, machine, plan)
     for layer, layer_plan in zip(graph.layers, plan.layers, strict=True):
-        _check_layer(graph, layer, layer_plan, plan)
+        _check_layer(graph, layer, layer_plan, plan, engine_named(layer_plan.engine, machine.engines))
     check_l2(graph, machine, plan)
 
 
@@ -52,8 +55,11 @@ def _check_header(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
         raise _fail(f"uses {plan.l2_used} bytes of L2, there are {machine.l2_bytes}", "header")
 
 
-def _check_layer(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, plan: Plan) -> None:
+def _check_layer(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, plan: Plan, engine: Engine) -> None:
     where = f"layer {layer.name}"
+    refusal = engine.refusal(graph, layer)
+    if refusal is not None:
+        raise _fail(f"engine {engine.name} can't compute it: {refusal}", where)
     if not layer_plan.steps:
         raise _fail("no steps", where)
     _check_buffers(layer, layer_plan, plan, where)
@@ -62,11 +68,11 @@ def _check_layer(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, plan: P
     for index, step in enumerate(layer_plan.steps):
         here = f"{where}, step {index}"
         _check_input(graph, layer, step, here)
-        _check_sizes(layer, layer_plan, step, plan.cores, here)
-        for violation in violations(graph, layer, layer_plan, step):
+        _check_sizes(graph, layer, layer_plan, step, plan.cores, where=here)
+        for violation in engine.violations(graph, layer, layer_plan, step):
             raise _fail(f"{layer_plan.kernel}: {violation}", here)
-    _check_params(layer, layer_plan, where)
-    _replay_slots(layer, layer_plan, where)
+    _check_params(layer, layer_plan, where, engine)
+    _replay_slots(layer, layer_plan, where, engine)
 
 
 # ---- Buffers -------------------------------------------------------------------------------------------------
@@ -100,15 +106,18 @@ def _size(layer_plan: LayerPlan, operand: Operand, slot: int) -> int:
     return sum(b.size for b in layer_plan.buffers if b.operand is operand and b.slot == slot)
 
 
-def _check_sizes(layer: Layer, layer_plan: LayerPlan, step: TileStep, cores: int, where: str) -> None:
+def _check_sizes(
+    graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, step: TileStep, cores: int, *, where: str
+) -> None:
     """Every buffer that the step uses is there and holds what the step puts in it."""
     pad = step.padding
     rows = step.x.h + (pad.top + pad.bottom if layer_plan.pad_in_l1 else 0)
     columns = step.x.w + (pad.left + pad.right if layer_plan.pad_in_l1 else 0)
+    x_bytes, y_bytes = (_element_bytes(graph.tensors[name]) for name in (layer.inputs[0], layer.output))
     needed = [
-        (Operand.X, step.x_slot, rows * columns * step.x.c + _overread(layer, layer_plan, step)),
+        (Operand.X, step.x_slot, rows * columns * step.x.c * x_bytes + _overread(layer, layer_plan, step)),
         (Operand.PARAMS, step.params_slot, step.params_size),
-        (Operand.Y, step.y_slot, step.y.h * step.y.w * step.y.c),
+        (Operand.Y, step.y_slot, step.y.h * step.y.w * step.y.c * y_bytes),
         (Operand.SCRATCH, 0, _scratch(layer, layer_plan, step, cores)),
     ]
     if len(layer.inputs) == 2:
@@ -117,6 +126,10 @@ def _check_sizes(layer: Layer, layer_plan: LayerPlan, step: TileStep, cores: int
         if size > _size(layer_plan, operand, slot):
             there = _size(layer_plan, operand, slot)
             raise _fail(f"buffer {operand.value}[{slot}] needs {size} bytes and has {there}", where)
+
+
+def _element_bytes(tensor: Tensor) -> int:
+    return 1 if tensor.dtype in (Dtype.UINT8, Dtype.INT8) else 4
 
 
 def _overread(layer: Layer, layer_plan: LayerPlan, step: TileStep) -> int:
@@ -226,7 +239,7 @@ def _check_axis(reads: npt.NDArray[np.int64], size: int, buffer: tuple[int, int,
 # ---- Parameters ----------------------------------------------------------------------------------------------
 
 
-def _check_params(layer: Layer, layer_plan: LayerPlan, where: str) -> None:
+def _check_params(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engine) -> None:
     """Equal channel ranges have one block, and the blocks lie one after the other in channel order."""
     blocks: dict[tuple[int, int], tuple[int, int]] = {}
     for index, step in enumerate(layer_plan.steps):
@@ -236,7 +249,7 @@ def _check_params(layer: Layer, layer_plan: LayerPlan, where: str) -> None:
             raise _fail(f"two parameter blocks for channels {channels}", f"{where}, step {index}")
     offset = 0
     for (c0, c), (block_offset, block_size) in sorted(blocks.items()):
-        size = _block_size(layer, c)
+        size = _block_size(layer, c, engine)
         if (block_offset, block_size) != (offset, size):
             raise _fail(
                 f"the parameters of channels {c0}..{c0 + c - 1} should be {size} bytes at {offset},"
@@ -246,9 +259,11 @@ def _check_params(layer: Layer, layer_plan: LayerPlan, where: str) -> None:
         offset += size
 
 
-def _block_size(layer: Layer, channels: int) -> int:
-    if layer.kind is LayerKind.TABLE:
-        return 256
+def _block_size(layer: Layer, channels: int, engine: Engine) -> int:
+    if engine.name != CLUSTER_NAME:
+        return engine.block_bytes(layer, channels)
+    if layer.kind in _TABLE_BYTES:
+        return _TABLE_BYTES[layer.kind]
     if layer.requant is None:
         return 0
     if layer.skips_padding:
@@ -264,7 +279,7 @@ def _block_size(layer: Layer, channels: int) -> int:
 # ---- Slots ---------------------------------------------------------------------------------------------------
 
 
-def _replay_slots(layer: Layer, layer_plan: LayerPlan, where: str) -> None:
+def _replay_slots(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engine) -> None:
     """Every step finds its operands; no load goes to the slot that the step before still reads, and no result
     to the slot that is still being stored."""
     x = [
@@ -272,7 +287,7 @@ def _replay_slots(layer: Layer, layer_plan: LayerPlan, where: str) -> None:
         for step in layer_plan.steps
     ]
     _replay(x, "x", where, destroyed=layer_plan.kernel == "pulp_nn_maxpool")
-    if _block_size(layer, 1):
+    if _block_size(layer, 1, engine):
         params = [(s.params_slot, s.load_params, (s.params_offset, s.params_size)) for s in layer_plan.steps]
         _replay(params, "params", where)
     elif any(step.load_params for step in layer_plan.steps):

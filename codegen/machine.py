@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tvm_pulp.codegen.engines.engine import Engine
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Machine:
     """The target of a compilation.
 
     `l1_bytes` and `l2_bytes` are what the generated code may use: the memory less what is reserved. Without
-    `l3` everything has to fit L2.
+    `l3` everything has to fit L2. `engines` are those beside the cluster that may be used.
     """
 
     soc: str
@@ -74,3 +78,4 @@ class Machine:
     dma: DmaModel
     cluster: ClusterModel
     l3: L3Model | None = None
+    engines: tuple[Engine, ...] = ()

@@ -14,16 +14,17 @@ from itertools import accumulate, chain, product, zip_longest
 import numpy as np
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.cost.arrays import FloatArray, IntArray, Tiles
-from tvm_pulp.codegen.cost.cluster import kernel_cycles
 from tvm_pulp.codegen.cost.dma import line_cycles
 from tvm_pulp.codegen.cost.layer import step_costs, x_costs, y_costs
 from tvm_pulp.codegen.effort import Effort
+from tvm_pulp.codegen.engines.cluster import CLUSTER
+from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.graph import Layer, LayerGraph
-from tvm_pulp.codegen.kernels import choose_kernel
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder
-from tvm_pulp.codegen.schedule import loaded_bytes, schedule_layer
+from tvm_pulp.codegen.schedule import schedule_layer
 from tvm_pulp.codegen.tile_tables import TileTables, tile_tables
+from tvm_pulp.codegen.traffic import layer_traffic
 
 TOLERANCE = 0.01
 FINALISTS = 4
@@ -62,13 +63,16 @@ def search_tiles(
     graph: LayerGraph,
     layer: Layer,
     machine: Machine,
+    *,
     most_rows: int | None = None,
+    engine: Engine = CLUSTER,
     effort: Effort | None = None,
 ) -> Search | NothingFits:
-    """The best way to run a layer within the machine's L1, or how much it would take; with `most_rows` of those
-    that finish a row of tiles, of at most so many rows of the map, before they begin the next."""
-    table = tile_tables(graph, layer, machine.cores, machine.l1_bytes)
-    target = _Target(graph, layer, machine, most_rows)
+    """The best way to run a layer on an engine within the machine's L1, or how much it would take; with
+    `most_rows` of those that finish a row of tiles, of at most so many rows of the map, before they begin the
+    next."""
+    table = tile_tables(graph, layer, machine.cores, machine.l1_bytes, engine)
+    target = _Target(graph, layer, machine, most_rows, engine)
     estimates = _estimates(target, table)
     if not estimates:
         return NothingFits(int(table.l1_bytes().min()))
@@ -105,6 +109,7 @@ class _Target:
     layer: Layer
     machine: Machine
     most_rows: int | None
+    engine: Engine
 
 
 @dataclass(frozen=True)
@@ -181,7 +186,7 @@ def _cycles(target: _Target, table: TileTables, pairs: _Pairs, loads: _Loads) ->
     longer of computation and transfers; what is loaded at the begin of a pass counts as far as it exceeds the
     computation there."""
     graph, layer, machine = target.graph, target.layer, target.machine
-    kernel = choose_kernel(graph, layer, None, machine.cores).name
+    kernel = target.engine.choose_kernel(graph, layer, None, machine.cores).name
     total, busy = np.zeros(pairs.tiles.shape), np.zeros(pairs.tiles.shape)
     sizes = (pairs.space["nh"], pairs.space["nw"], pairs.channel["ranges"])
     for last in product((False, True), repeat=3):
@@ -191,7 +196,7 @@ def _cycles(target: _Target, table: TileTables, pairs: _Pairs, loads: _Loads) ->
             count = count * (1 if is_last else size - 1)
             first &= (size > 1) != is_last
         tiles = _tiles(table, pairs, *last)
-        compute = kernel_cycles(machine, layer, kernel, tiles)
+        compute = target.engine.cycles(machine, layer, kernel, tiles)
         x = x_costs(graph, layer, machine, tiles, channels_first=table.channels_first)[0]
         y = y_costs(graph, layer, machine, tiles)[0]
         params = line_cycles(machine.dma, pairs.channel["last_block" if last[2] else "block"])
@@ -259,13 +264,14 @@ def _affordable(finalists: Sequence[_Estimate], effort: Effort) -> list[_Estimat
 
 def _candidate(target: _Target, estimate: _Estimate) -> Candidate:
     graph, layer, machine = target.graph, target.layer, target.machine
-    plan = schedule_layer(graph, layer, estimate.tile, machine.cores, estimate.order)
+    plan = schedule_layer(graph, layer, estimate.tile, machine.cores, estimate.order, engine=target.engine)
     costs = step_costs(graph, layer, plan, machine)
+    traffic = layer_traffic(graph, layer, plan)
     return Candidate(
         plan=plan,
         cycles=costs.cycles,
         l1_bytes=max(buffer.offset + align(buffer.size) for buffer in plan.buffers),
-        traffic_bytes=loaded_bytes(plan, len(layer.inputs)) + sum(step.y.size_bytes for step in plan.steps),
+        traffic_bytes=traffic.bytes_in + traffic.bytes_out,
         commands=costs.commands,
         dma_cycles=int(costs.load.sum() + costs.store.sum()),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -13,10 +14,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import PulpError, ToolError
+from .errors import InputError, PulpError, ToolError
 from .inputs import Samples, check_samples
 from .package import LEGALIZED_FILE, Package, TensorInfo
-from .toolchain import Platform, build_tool, check_tools, find_gvsoc, find_pulp_nn, run_tool
+from .report import read_report
+from .toolchain import (
+    Platform,
+    build_tool,
+    check_gvsoc_engines,
+    check_tools,
+    find_gvsoc,
+    find_pulp_nn,
+    run_tool,
+)
 
 Array = npt.NDArray[Any]
 
@@ -65,7 +75,6 @@ def build_package(package: Package, platform: Platform, workdir: Path, *, saniti
         raise ToolError(
             "sanitizers need the platform host", where=f"platform {platform.value}", fix="leave them out"
         )
-    _check_memories(package, platform)
     check_tools(platform)
     source = package.extract(workdir / "package").resolve()
     build = workdir / f"build-{platform.value}{'-sanitize' if sanitize else ''}"
@@ -81,17 +90,6 @@ def build_package(package: Package, platform: Platform, workdir: Path, *, saniti
     run_tool(configure, what=f"configuring {package.name} for {platform.value}")
     run_tool([build_tool("cmake"), "--build", build], what=f"building {package.name} for {platform.value}")
     return build / "runner"
-
-
-def _check_memories(package: Package, platform: Platform) -> None:
-    """ToolError if the network keeps something in a memory that the platform doesn't have."""
-    regions = package.metadata["pulp"]["regions"]
-    if platform is Platform.PULP_OPEN and any(region.get("uses_l3") for region in regions):
-        raise ToolError(
-            "the network keeps parameters or activations in L3, which this platform doesn't have",
-            where=f"platform {platform.value}",
-            fix="run it on host or rv32, or compile it for more L2 (-l2=)",
-        )
 
 
 def run_package(
@@ -110,6 +108,8 @@ def run_package(
     """
     package = package if isinstance(package, Package) else Package.open(package)
     platform = Platform(platform)
+    if platform is Platform.PULP_OPEN:
+        check_gvsoc_engines(_engines(package))
     samples = check_samples(package.inputs, inputs)
     with ExitStack() as stack:
         folder = workdir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tvm-pulp-")))
@@ -123,6 +123,14 @@ def run_package(
     return RunResult(outputs, samples.count, stats, comparisons)
 
 
+def _engines(package: Package) -> set[str]:
+    """The engines that a package's code uses; none where it doesn't say."""
+    try:
+        return {layer.engine for region in read_report(package).regions for layer in region.layers}
+    except InputError:
+        return set()
+
+
 def _execute(
     package: Package, runner: Path, platform: Platform, samples: Samples, folder: Path
 ) -> tuple[list[Array], dict[str, Any]]:
@@ -130,6 +138,9 @@ def _execute(
     folder.mkdir(exist_ok=True)
     for index, array in enumerate(samples.arrays):
         (folder / f"in_{index}.bin").write_bytes(array.tobytes())
+    if platform is Platform.PULP_OPEN:
+        # what the network keeps in L3, where the program on the simulator looks for it
+        shutil.copyfile(runner.with_name(f"{runner.name}.l3"), folder / "l3.bin")
     stats = folder / "stats.json"
     run_tool(
         _command(platform, runner, folder),

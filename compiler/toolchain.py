@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from enum import Enum
 from pathlib import Path
 
@@ -63,6 +63,18 @@ def find_c_compiler() -> str:
     raise ToolError(
         "no C compiler found (cc, gcc or clang)", fix="install one: apt install gcc, or set CC to yours"
     )
+
+
+def check_gvsoc_engines(engines: Set[str]) -> None:
+    """ToolError if GVSoC's cluster lacks one of these engines: a program that waits for it hangs."""
+    home = Path(find_gvsoc()).resolve().parents[1]
+    generator = home / "generators" / "pulp" / "chips" / "pulp_open" / "cluster.py"
+    if "ne16" in engines and generator.is_file() and "has_ne16 = False" in generator.read_text():
+        raise ToolError(
+            "this GVSoC has no NE16, which the network uses",
+            where=f"platform {Platform.PULP_OPEN.value}",
+            fix=f"compile with -engines=cluster, or build GVSoC with has_ne16 = True in {generator.name}",
+        )
 
 
 def find_gvsoc() -> str:
