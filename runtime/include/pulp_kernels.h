@@ -18,7 +18,8 @@ typedef struct {
   uint16_t stride_x, stride_y;
 } pulp_window_t;
 
-/* Convolution, weights Co-Ky-Kx-Ci; also pointwise. */
+/* Convolution, weights Co-Ky-Kx-Ci; also pointwise. The XpulpV2 kernels read up to 3 bytes behind the
+ * weights, without using them. */
 void pulp_conv_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
                     const int64_t *lambda, uint16_t shift, const pulp_window_t *window);
 void pulp_conv_high(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,

@@ -143,7 +143,7 @@ def test_bad_options(options: PulpOptions, message: str) -> None:
             "`name` ('GAP 8') is no name; give lower-case letters, digits and _",
         ),
         (
-            "call_cycles = 300\n",
+            "call_cycles = 1000\n",
             "",
             "[[engines]]",
             "`engines[0].call_cycles` is missing; add it: cycles that a kernel call costs beside its work",
