@@ -10,10 +10,19 @@ from tvm_pulp.codegen.emit_kernels import compute_tile
 from tvm_pulp.codegen.emit_l3 import layer_marks
 from tvm_pulp.codegen.emit_params import params_symbol
 from tvm_pulp.codegen.emit_steps import COLUMNS, StepTable, step_table
-from tvm_pulp.codegen.emit_text import LINE, address, comment_text, designated, fill, labelled, signature
+from tvm_pulp.codegen.emit_text import (
+    LINE,
+    address,
+    comment_text,
+    designated,
+    fill,
+    labelled,
+    scaled,
+    signature,
+)
 from tvm_pulp.codegen.engines.engine import Engine, Job
 from tvm_pulp.codegen.engines.registry import engine_named
-from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, macs
+from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind, Tensor, macs
 from tvm_pulp.codegen.l3_places import step_places, streams_params, transfers_of
 from tvm_pulp.codegen.params import has_params, pack_size
 from tvm_pulp.codegen.plan import CLUSTER_NAME, L1Buffer, L3Kind, L3Transfer, LayerPlan, LoopOrder, Plan
@@ -268,7 +277,9 @@ def _window_comment(layer: Layer) -> list[str]:
 
 
 def _shape(tensor: Tensor) -> str:
-    return f"{tensor.height} x {tensor.width} x {tensor.channels}"
+    sizes = f"{tensor.height} x {tensor.width} x {tensor.channels}"
+    words = [] if tensor.dtype is Dtype.UINT8 else [tensor.dtype.value]
+    return " ".join([*words, sizes, *(["planar"] if tensor.planar else [])])
 
 
 def _step_table(templates: Environment, name: str, table: StepTable) -> str:
@@ -393,12 +404,15 @@ def _store(graph: LayerGraph, layer: Layer, table: StepTable) -> list[str]:
 
 
 def _box(tensor: Tensor, table: StepTable, operand: str) -> list[tuple[str, str]]:
+    h, w, c = (table.expression(f"{operand}_{axis}") for axis in "hwc")
+    rows, cols, elements = (c, h, w) if tensor.planar else (h, w, c)
+    lines = tensor.as_bytes
     return [
-        ("rows", table.expression(f"{operand}_h")),
-        ("cols", table.expression(f"{operand}_w")),
-        ("channels", table.expression(f"{operand}_c")),
-        ("l2_row", str(tensor.row_bytes)),
-        ("l2_pixel", str(tensor.pixel_bytes)),
+        ("rows", rows),
+        ("cols", cols),
+        ("channels", scaled(elements, tensor.dtype.size)),
+        ("l2_row", str(lines.row_bytes)),
+        ("l2_pixel", str(lines.pixel_bytes)),
     ]
 
 

@@ -13,10 +13,11 @@ from itertools import accumulate
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
-from tvm_pulp.codegen.graph import Layer, LayerGraph
+from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.kernels import KernelChoice
 from tvm_pulp.codegen.plan import Box, L1Buffer, LayerPlan, LoopOrder, Operand, TileStep
 from tvm_pulp.codegen.tiling import channel_ranges, enumerate_tiles
+from tvm_pulp.codegen.traffic import layer_traffic
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,9 @@ def schedule_layer(
     """The plan of a layer cut into `tile`s, its cycles left 0; without an `order` the one that loads less."""
     job = _Job(graph, layer, tile, cores, engine, engine.choose_kernel(graph, layer, tile, cores))
     orders = (LoopOrder.CHANNELS_OUTER, LoopOrder.SPACE_OUTER) if order is None else (order,)
-    return min((_in_order(job, one) for one in orders), key=lambda plan: loaded_bytes(plan, len(layer.inputs)))
-
-
-def loaded_bytes(plan: LayerPlan, inputs: int) -> int:
-    """Bytes from L2 to L1 during the layer."""
-    x = sum(step.x.size_bytes for step in plan.steps if step.load_x)
-    return inputs * x + sum(step.params_size for step in plan.steps if step.load_params)
+    return min(
+        (_in_order(job, one) for one in orders), key=lambda plan: layer_traffic(graph, layer, plan).bytes_in
+    )
 
 
 @dataclass(frozen=True)
@@ -118,13 +115,14 @@ def _steps(job: _Job, order: LoopOrder) -> tuple[TileStep, ...]:
     )
 
 
-def _input_tile_bytes(job: _Job, step: TileStep) -> int:
-    """Size of one input tile in L1, with explicit padding and what the engine may read behind it."""
+def input_tile_bytes(choice: KernelChoice, step: TileStep, source: Tensor, slack_bytes: int) -> int:
+    """Size of one tile of `source` in L1, with explicit padding and `slack_bytes` that the engine may read
+    behind it."""
     pad = step.padding
-    tall = pad.top + pad.bottom if job.choice.pad_in_l1 else 0
-    wide = pad.left + pad.right if job.choice.pad_in_l1 else 0
-    slack = job.engine.input_slack_bytes(job.choice, job.layer)
-    return (step.x.h + tall) * (step.x.w + wide) * step.x.c + slack
+    tall = pad.top + pad.bottom if choice.pad_in_l1 else 0
+    wide = pad.left + pad.right if choice.pad_in_l1 else 0
+    elements = (step.x.h + tall) * (step.x.w + wide) * step.x.c
+    return elements * source.dtype.size + slack_bytes
 
 
 @dataclass(frozen=True)
@@ -135,14 +133,17 @@ class _Wanted:
 
 
 def _wanted_buffers(job: _Job, steps: tuple[TileStep, ...]) -> list[_Wanted]:
-    x_size = max(_input_tile_bytes(job, step) for step in steps)
+    source, out = (job.graph.tensors[name] for name in (job.layer.inputs[0], job.layer.output))
+    slack = job.engine.input_slack_bytes(job.choice, job.layer)
+    x_size = max(input_tile_bytes(job.choice, step, source, slack) for step in steps)
+    y_size = max(step.y.size_bytes for step in steps) * out.dtype.size
     x_slots = max(step.x_slot for step in steps) + 1
     params_slots = max(step.params_slot for step in steps) + 1
     inputs = (Operand.X, Operand.X2)[: len(job.layer.inputs)]
     return [
         *(_Wanted(operand, x_slots, x_size) for operand in inputs),
         _Wanted(Operand.PARAMS, params_slots, max(step.params_size for step in steps)),
-        _Wanted(Operand.Y, min(2, len(steps)), max(step.y.size_bytes for step in steps)),
+        _Wanted(Operand.Y, min(2, len(steps)), y_size),
         _Wanted(Operand.SCRATCH, 1, max(_scratch(job, step) for step in steps)),
     ]
 

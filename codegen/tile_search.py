@@ -22,8 +22,9 @@ from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder
-from tvm_pulp.codegen.schedule import loaded_bytes, schedule_layer
+from tvm_pulp.codegen.schedule import schedule_layer
 from tvm_pulp.codegen.tile_tables import TileTables, tile_tables
+from tvm_pulp.codegen.traffic import layer_traffic
 
 TOLERANCE = 0.01
 FINALISTS = 4
@@ -265,11 +266,12 @@ def _candidate(target: _Target, estimate: _Estimate) -> Candidate:
     graph, layer, machine = target.graph, target.layer, target.machine
     plan = schedule_layer(graph, layer, estimate.tile, machine.cores, estimate.order, engine=target.engine)
     costs = step_costs(graph, layer, plan, machine)
+    traffic = layer_traffic(graph, layer, plan)
     return Candidate(
         plan=plan,
         cycles=costs.cycles,
         l1_bytes=max(buffer.offset + align(buffer.size) for buffer in plan.buffers),
-        traffic_bytes=loaded_bytes(plan, len(layer.inputs)) + sum(step.y.size_bytes for step in plan.steps),
+        traffic_bytes=traffic.bytes_in + traffic.bytes_out,
         commands=costs.commands,
         dma_cycles=int(costs.load.sum() + costs.store.sum()),
     )

@@ -65,14 +65,16 @@ class ChannelRow:
 
 @dataclass(frozen=True)
 class TileTables:
-    """All tile sizes of a layer. `in_channels` is what a tile reads; None: its own
-    channels."""
+    """All tile sizes of a layer. `in_channels` is what a tile reads; None: its own channels. `x_bytes` and
+    `y_bytes` are those of an element."""
 
     space: dict[str, IntArray]
     channels: dict[str, IntArray]
     in_channels: int | None
     inputs: int
     channels_first: bool
+    x_bytes: int
+    y_bytes: int
 
     def l1_bytes(self) -> IntArray:
         """L1 bytes by space and channel row: every buffer aligned, twice for what is transferred more than
@@ -86,9 +88,9 @@ class TileTables:
         size: IntArray = (
             self.inputs
             * (many if own else np.where(tiles > 1, 2, 1))
-            * _aligned(space["x_area"] * in_channels + space["slack"])
+            * _aligned(space["x_area"] * in_channels * self.x_bytes + space["slack"])
             + np.where(channel["ranges"] > 1, 2, 1) * _aligned(channel["block"])
-            + many * _aligned(space["h"] * space["w"] * channel["c"])
+            + many * _aligned(space["h"] * space["w"] * channel["c"] * self.y_bytes)
             + _aligned(space["scratch"])
         ).astype(np.int64)
         return size
@@ -139,6 +141,8 @@ def _tables(
         in_channels=None if layer.kind in PER_CHANNEL_KINDS else in_channels,
         inputs=len(layer.inputs),
         channels_first=choice.channels_first,
+        x_bytes=graph.tensors[layer.inputs[0]].dtype.size,
+        y_bytes=graph.tensors[layer.output].dtype.size,
     )
 
 

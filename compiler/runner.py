@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -74,7 +75,6 @@ def build_package(package: Package, platform: Platform, workdir: Path, *, saniti
         raise ToolError(
             "sanitizers need the platform host", where=f"platform {platform.value}", fix="leave them out"
         )
-    _check_memories(package, platform)
     check_tools(platform)
     source = package.extract(workdir / "package").resolve()
     build = workdir / f"build-{platform.value}{'-sanitize' if sanitize else ''}"
@@ -90,17 +90,6 @@ def build_package(package: Package, platform: Platform, workdir: Path, *, saniti
     run_tool(configure, what=f"configuring {package.name} for {platform.value}")
     run_tool([build_tool("cmake"), "--build", build], what=f"building {package.name} for {platform.value}")
     return build / "runner"
-
-
-def _check_memories(package: Package, platform: Platform) -> None:
-    """ToolError if the network keeps something in a memory that the platform doesn't have."""
-    regions = package.metadata["pulp"]["regions"]
-    if platform is Platform.PULP_OPEN and any(region.get("uses_l3") for region in regions):
-        raise ToolError(
-            "the network keeps parameters or activations in L3, which this platform doesn't have",
-            where=f"platform {platform.value}",
-            fix="run it on host or rv32, or compile it for more L2 (-l2=)",
-        )
 
 
 def run_package(
@@ -149,6 +138,9 @@ def _execute(
     folder.mkdir(exist_ok=True)
     for index, array in enumerate(samples.arrays):
         (folder / f"in_{index}.bin").write_bytes(array.tobytes())
+    if platform is Platform.PULP_OPEN:
+        # what the network keeps in L3, where the program on the simulator looks for it
+        shutil.copyfile(runner.with_name(f"{runner.name}.l3"), folder / "l3.bin")
     stats = folder / "stats.json"
     run_tool(
         _command(platform, runner, folder),

@@ -15,6 +15,9 @@ from tvm_pulp.codegen.machine import ClusterModel, Machine
 BLOCK_CHANNELS = 4
 WORD = 4
 
+_ELEMENT_CYCLES = {"pulp_quantize": 29.0, "pulp_dequantize": 10.0, "pulp_transpose": 4.5}
+"""Of one core, on PULP-open."""
+
 
 def kernel_cycles(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> IntArray:
     """One call for each tile, explicit padding and clipping included."""
@@ -30,6 +33,8 @@ def _work(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> FloatArr
         return _direct(machine, layer, tiles)
     if layer.kind is LayerKind.LINEAR:
         return _linear(machine, layer, tiles)
+    if kernel in _ELEMENT_CYCLES:
+        return ceil_div(tiles.y_bytes, machine.cores) * _ELEMENT_CYCLES[kernel]
     elements = tiles.y_bytes * len(layer.inputs) * layer.window.kernel_h * layer.window.kernel_w
     return elements / (machine.cluster.elements_per_cycle * _busy(machine.cores, tiles))
 

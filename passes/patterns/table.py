@@ -16,7 +16,9 @@ from .multiply import MULTIPLY
 from .operator import OperatorPattern
 from .padding import border_pattern
 from .pool import AVERAGE_POOL, MAX_POOL
+from .quantize import DEQUANTIZE, FLIP, QUANTIZE
 from .requantize import REQUANTIZE
+from .transpose import TRANSPOSE
 
 OPERATORS: tuple[OperatorPattern, ...] = (
     CONV2D,
@@ -30,6 +32,10 @@ OPERATORS: tuple[OperatorPattern, ...] = (
     CONCATENATE,
     SLICE,
     RESIZE,
+    QUANTIZE,
+    DEQUANTIZE,
+    FLIP,
+    TRANSPOSE,
 )
 
 FREE_OPERATORS = frozenset(["Flatten", "Pad", "Reshape", "Squeeze", "Transpose", "Unsqueeze"])

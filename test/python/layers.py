@@ -7,11 +7,22 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 from hypothesis import strategies as st
-from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Requant, Tensor, Window
+from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind, Requant, Tensor, Window
 
 INT32_LIMIT = 2**31 - 1
 TWO_INPUTS = (LayerKind.ADD, LayerKind.MUL)
-WITHOUT_WEIGHTS = (*TWO_INPUTS, LayerKind.AVGPOOL, LayerKind.MAXPOOL, LayerKind.TABLE, LayerKind.COPY)
+TABLES = (LayerKind.TABLE, LayerKind.QUANTIZE, LayerKind.DEQUANTIZE)
+WITHOUT_WEIGHTS = (
+    *TWO_INPUTS,
+    LayerKind.AVGPOOL,
+    LayerKind.MAXPOOL,
+    *TABLES,
+    LayerKind.COPY,
+    LayerKind.TRANSPOSE,
+)
+ENDS = (LayerKind.QUANTIZE, LayerKind.DEQUANTIZE, LayerKind.TRANSPOSE)
+BETWEEN = tuple(kind for kind in LayerKind if kind not in ENDS)
+ORDERS = ((True, False), (False, True))
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,7 @@ class Shape:
     groups: int = 1  # CONV_DIRECT
     one_pixel: bool = False  # second operand of a MUL
     skips_padding: bool = False  # AVGPOOL
+    planar: tuple[bool, bool] = (False, False)  # input and output of a TRANSPOSE
 
 
 def output_size(size: int, kernel: int, stride: int, before: int, after: int) -> int:
@@ -57,7 +69,12 @@ def single_layer(shape: Shape) -> LayerGraph:
         requant=_requant(shape, rng),
         sources=("user/operator",),
         groups=shape.groups,
-        table=rng.permutation(256).astype(np.uint8) if shape.kind is LayerKind.TABLE else None,
+        table=_table(shape.kind, rng),
+    )
+    inputs["x"] = replace(
+        inputs["x"],
+        planar=shape.planar[0],
+        dtype=Dtype.FLOAT32 if shape.kind is LayerKind.QUANTIZE else Dtype.UINT8,
     )
     tensors = {**inputs, "y": _output(shape)}
     return LayerGraph("net", tensors, tuple(inputs), ("y",), (layer,))
@@ -70,7 +87,23 @@ def _output(shape: Shape) -> Tensor:
     height = output_size(shape.height, window.extent_h, window.stride_h, window.pad_top, window.pad_bottom)
     width = output_size(shape.width, window.extent_w, window.stride_w, window.pad_left, window.pad_right)
     same = shape.kind in (LayerKind.DEPTHWISE, *WITHOUT_WEIGHTS)
-    return Tensor("y", height, width, shape.channels if same else shape.out_channels, 0, "y")
+    dtype = Dtype.FLOAT32 if shape.kind is LayerKind.DEQUANTIZE else Dtype.UINT8
+    channels = shape.channels if same else shape.out_channels
+    return Tensor("y", height, width, channels, 0, "y", dtype=dtype, planar=shape.planar[1])
+
+
+def _table(kind: LayerKind, rng: np.random.Generator) -> npt.NDArray[np.uint8] | npt.NDArray[np.float32] | None:
+    """A permutation, any floats, or bounds: evenly spread, or so that the kernel has to search them."""
+    if kind is LayerKind.TABLE:
+        return np.asarray(rng.permutation(256).astype(np.uint8))
+    if kind is LayerKind.DEQUANTIZE:
+        return rng.normal(size=256).astype(np.float32)
+    if kind is not LayerKind.QUANTIZE:
+        return None
+    if rng.integers(3) == 0:
+        return np.sort(rng.normal(size=255)).astype(np.float32)
+    zero_point, scale = rng.integers(0, 256), np.exp2(rng.uniform(-10, 3))
+    return np.asarray(((np.arange(1, 256) - 0.5 - zero_point) * scale).astype(np.float32))
 
 
 def _weights(shape: Shape, rng: np.random.Generator) -> npt.NDArray[np.int8] | None:
@@ -92,7 +125,7 @@ def _weights(shape: Shape, rng: np.random.Generator) -> npt.NDArray[np.int8] | N
 
 def _requant(shape: Shape, rng: np.random.Generator) -> Requant | None:
     """Multipliers and offsets that spread the outputs over 0..255, as large as the proven range allows."""
-    if shape.kind in (LayerKind.MAXPOOL, LayerKind.TABLE, LayerKind.COPY):
+    if shape.kind in (LayerKind.MAXPOOL, *TABLES, LayerKind.COPY, LayerKind.TRANSPOSE):
         return None
     if shape.kind is LayerKind.MUL:
         k = rng.integers(-8000, 8000, 1, dtype=np.int64)
@@ -191,6 +224,7 @@ def shapes(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = tuple(LayerKind)) -> 
         groups=groups,
         one_pixel=kind is LayerKind.MUL and draw(st.booleans()),
         skips_padding=kind is LayerKind.AVGPOOL and window != Window() and draw(st.booleans()),
+        planar=draw(st.sampled_from(ORDERS)) if kind is LayerKind.TRANSPOSE else (False, False),
     )
 
 

@@ -1,7 +1,6 @@
 """Running a package: inputs are checked, outputs compared with the reference, faults are one line."""
 
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from tvm_pulp.inputs import check_samples, load_arrays
 from tvm_pulp.options import PulpOptions
 from tvm_pulp.package import TensorInfo
 from tvm_pulp.packaging import write_package
-from tvm_pulp.runner import build_package, run_package
+from tvm_pulp.runner import run_package
 from tvm_pulp.toolchain import Platform, check_tools
 
 IMAGE = TensorInfo("image", (1, 4, 4, 2), "float32")
@@ -46,17 +45,6 @@ def test_samples_agree_with_reference(package, workdir, sanitize):
     result = run_package(package, {"image": images(5)}, check=True, sanitize=sanitize, workdir=workdir)
     assert result.outputs["output"].shape == (5, 32)
     assert (result.samples, result.compared_bytes, result.mismatched_bytes) == (5, 5 * 32 * 4, 0)
-
-
-def test_l3_is_refused_where_there_is_none(package, workdir):
-    region = {**package.metadata["pulp"]["regions"][0], "uses_l3": True}
-    metadata = {**package.metadata, "pulp": {**package.metadata["pulp"], "regions": [region]}}
-    with pytest.raises(ToolError) as error:
-        build_package(replace(package, metadata=metadata), Platform.PULP_OPEN, workdir)
-    assert str(error.value) == (
-        "platform pulp-open: the network keeps parameters or activations in L3, "
-        "which this platform doesn't have; run it on host or rv32, or compile it for more L2 (-l2=)"
-    )
 
 
 def test_one_sample_keeps_its_shape(package, workdir):

@@ -62,12 +62,13 @@ static pulp_layer_stats_t *find(const pulp_layer_info_t *layer) {
 static void add_record(const pulp_counters_t *record) {
   pulp_layer_stats_t *const layer = find(record->layer);
   layer->runs++;
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < PULP_DMA_DIRECTIONS; i++) {
     layer->commands[i] += record->commands[i];
     layer->bytes[i] += record->bytes[i];
   }
   layer->cycles += record->cycles;
   layer->dma_wait_cycles += record->dma_wait;
+  layer->l3_wait_cycles += record->l3_wait;
 }
 
 static void empty_log(void) {
