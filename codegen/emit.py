@@ -93,7 +93,12 @@ def _comment(graph: LayerGraph, plan: Plan) -> list[str]:
         " *",
         *labelled("L1", [f"{plan.l1_used:,} of {plan.l1_bytes:,} bytes"]),
         *labelled(
-            "L2", [f"{plan.l2_used:,} of {plan.l2_bytes:,} bytes", f"{plan.l2_arena:,} of them activations"]
+            "L2",
+            [
+                f"{plan.l2_used:,} of {plan.l2_bytes:,} bytes",
+                f"{plan.l2_arena:,} of them activations",
+                f"{plan.l2_tables:,} tables",
+            ],
         ),
         *labelled("work", [f"{work:,} MAC", f"about {cycles:,} cycles"]),
         *_l3_comment(plan),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jinja2 import Environment
@@ -14,6 +15,7 @@ from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, macs
 from tvm_pulp.codegen.l3_places import step_places, streams_params, transfers_of
 from tvm_pulp.codegen.params import has_params
 from tvm_pulp.codegen.plan import L1Buffer, L3Kind, L3Transfer, LayerPlan, LoopOrder, Plan
+from tvm_pulp.codegen.step_groups import StepGroups, narrowest
 
 _WINDOWED = (
     LayerKind.CONV2D,
@@ -242,22 +244,52 @@ def _step_table(templates: Environment, name: str, table: StepTable) -> str:
     columns = table.columns()
     if not columns:
         return ""
+    if table.groups is not None:
+        return _grouped_tables(templates, name, table, table.groups)
+    members = {column: (COLUMNS[column][0], table.values[column], COLUMNS[column][1]) for column in columns}
+    return _struct_table(templates, f"step_{name}_t", f"steps_{name}", members)
+
+
+def _grouped_tables(templates: Environment, name: str, table: StepTable, groups: StepGroups) -> str:
+    """A table for each group, and one of the steps that names their rows."""
+    texts, steps = [], {}
+    for group, rows in groups.rows.items():
+        columns = table.group_columns(group)
+        if columns:
+            members = {column: (_type(rows[column]), rows[column], COLUMNS[column][1]) for column in columns}
+            texts.append(_struct_table(templates, f"{group}_{name}_t", f"{group}_{name}", members))
+            steps[group] = (_type(groups.index[group]), groups.index[group], f"row of {group}_{name}")
+    texts.append(_struct_table(templates, f"step_{name}_t", f"steps_{name}", steps))
+    return "".join(texts)
+
+
+def _type(values: Sequence[int]) -> str:
+    return f"uint{8 * narrowest(values)}_t"
+
+
+_Members = Mapping[str, tuple[str, Sequence[int], str]]
+"""Name -> type, values, meaning."""
+
+
+def _struct_table(templates: Environment, struct: str, array: str, members: _Members) -> str:
+    """A type and an array of it; wide members first, so that a row has no holes."""
+    ordered = dict(sorted(members.items(), key=lambda item: -int(item[1][0][4:-2])))
     return templates.get_template("steps.c.j2").render(
-        name=name, columns="\n".join(_columns(columns)), rows="\n".join(_rows(table, columns))
+        struct=struct, array=array, columns="\n".join(_columns(ordered)), rows="\n".join(_rows(ordered))
     )
 
 
-def _columns(columns: list[str]) -> list[str]:
-    members = [f"  {COLUMNS[column][0]} {column};" for column in columns]
+def _columns(columns: _Members) -> list[str]:
+    members = [f"  {kind} {name};" for name, (kind, _, _) in columns.items()]
     width = max(map(len, members))
-    return [
-        f"{member:<{width}} /* {COLUMNS[column][1]} */" for member, column in zip(members, columns, strict=True)
-    ]
+    meanings = [meaning for _, _, meaning in columns.values()]
+    return [f"{member:<{width}} /* {text} */" for member, text in zip(members, meanings, strict=True)]
 
 
-def _rows(table: StepTable, columns: list[str]) -> list[str]:
+def _rows(members: _Members) -> list[str]:
     """The rows with aligned columns, behind their names where these fit on a line."""
-    rows = [list(map(str, row)) for row in zip(*(table.values[column] for column in columns), strict=True)]
+    columns = list(members)
+    rows = [list(map(str, row)) for row in zip(*(values for _, values, _ in members.values()), strict=True)]
     lines = _aligned([columns, *rows])
     if len(lines[0]) + len("    /*  */") <= LINE:
         return [f"    /* {lines[0]} */", *(f"    {{  {line}  }}," for line in lines[1:])]

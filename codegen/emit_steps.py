@@ -1,7 +1,7 @@
 """The step table of a layer: what differs between the iterations of its tile loop.
 
 A value that is the same in all steps becomes a literal in the code; one that varies becomes a column of the
-table, and the code reads it from there.
+table, and the code reads it from there. A long table is divided (`step_groups`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.l3_places import StepPlaces
+from tvm_pulp.codegen.params import has_params
 from tvm_pulp.codegen.plan import Box, LayerPlan, Operand, TileStep
+from tvm_pulp.codegen.step_groups import GROUPS, LEAST_SAVED, StepGroups, group_steps, table_bytes
 
 # In the order in which they appear in the table: wide columns first, so that a row has no holes.
 COLUMNS: dict[str, tuple[str, str]] = {
@@ -40,14 +42,18 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "y_slot": ("uint8_t", "which output buffer"),
 }
 
+_WIDTHS = {"uint32_t": 4, "uint16_t": 2, "uint8_t": 1}
+
 
 @dataclass
 class StepTable:
     """Values of each column, and of sizes derived from columns, in each step; `used` grows as code refers to
-    columns that vary."""
+    columns that vary. With `groups` the columns are divided among several tables."""
 
+    layer: Layer
     plan: LayerPlan
     values: dict[str, tuple[int, ...]]
+    groups: StepGroups | None = None
     used: set[str] = field(default_factory=set)
 
     def varies(self, name: str) -> bool:
@@ -64,11 +70,35 @@ class StepTable:
             return str(self.constant(name))
         if name in COLUMNS:
             self.used.add(name)
-            return f"step->{name}"
+            return f"step->{name}" if self.groups is None else self._of_group(name, self.groups)
         if name in ("in_h", "in_w"):
             return " + ".join(self.expression(term) for term in self._terms(name) if self.any(term))
         factors = [self.expression(factor) for factor in self._factors(name)]
         return " * ".join(f"({factor})" if " + " in factor else factor for factor in factors if factor != "1")
+
+    def _of_group(self, name: str, groups: StepGroups) -> str:
+        """C for a column of one of several tables."""
+        group = next(group for group, names in GROUPS.items() if name in names)
+        constant = len(set(groups.rows[group][name])) == 1
+        cell = f"{group}_{self.layer.name}[step->{group}].{name}"
+        if name not in groups.beyond:
+            return cell
+        channel = self.expression("y_c0")
+        return f"{groups.rows[group][name][0]} + {channel}" if constant else f"{cell} + {channel}"
+
+    def group_columns(self, group: str) -> list[str]:
+        """The columns that the table of a group needs."""
+        assert self.groups is not None
+        rows = self.groups.rows.get(group, {})
+        return [name for name in self.columns() if name in rows and (len(set(rows[name])) > 1)]
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the tables, where code refers to every column that it may refer to."""
+        if self.groups is not None:
+            return self.groups.size_bytes
+        varying = varying_columns(self.layer, self.plan, self.values)
+        return table_bytes([_WIDTHS[COLUMNS[name][0]] for name in varying], varying)
 
     def _terms(self, name: str) -> tuple[str, ...]:
         """What the size of the input buffer on one axis is the sum of."""
@@ -102,7 +132,22 @@ def step_table(graph: LayerGraph, layer: Layer, plan: LayerPlan, places: StepPla
     for column, offsets in in_arena.items():
         for row, offset in zip(rows, offsets, strict=True):
             row[column] = offset
-    return StepTable(plan, {name: tuple(row[name] for row in rows) for name in rows[0]})
+    values = {name: tuple(row[name] for row in rows) for name in rows[0]}
+    table = StepTable(layer, plan, values)
+    groups = group_steps(varying_columns(layer, plan, values))
+    if groups.size_bytes + LEAST_SAVED > table.size_bytes:
+        return table
+    return StepTable(layer, plan, values, groups)
+
+
+def varying_columns(
+    layer: Layer, plan: LayerPlan, values: dict[str, tuple[int, ...]]
+) -> dict[str, tuple[int, ...]]:
+    """The columns that a layer's code may refer to and that aren't the same in all steps."""
+    unused = set() if len(layer.inputs) > 1 else {"x2", "x2_l1"}
+    unused |= set() if plan.pad_in_l1 else {"x_data"}
+    unused |= set() if has_params(layer) else {"params", "params_l1", "params_size", "load_params"}
+    return {name: values[name] for name in COLUMNS if name not in unused and len(set(values[name])) > 1}
 
 
 def _in_arena(places: StepPlaces) -> dict[str, tuple[int, ...]]:

@@ -17,7 +17,7 @@ from tvm_pulp.codegen.effort import Effort
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.in_place import input_distance
 from tvm_pulp.codegen.l2_allocator import Distances, place
-from tvm_pulp.codegen.l2_errors import activations_error, l2_error, l3_error
+from tvm_pulp.codegen.l2_errors import L2ShortageError, l2_error, l3_error
 from tvm_pulp.codegen.l2_space import Rect, arena_bytes
 from tvm_pulp.codegen.l3_chunks import (
     Chunk,
@@ -41,6 +41,9 @@ CHUNK_BYTES = (65_536, 32_768, 16_384, 8_192, 2_048)
 SPILL_LIMITS = (1.0, 0.94, 0.86, 0.75, 0.6)
 """Shares of L2 that what is there at once may take: room for more transfers ahead, and against fragments."""
 
+MOST_FOR_TRANSFERS = 4_096
+"""Bytes of L2 that are left for the table of transfers, at most; should it be larger the plan is made again."""
+
 BANDS = (4, 2, 1)
 """Rows of tiles in a band of an activation that lies in L3."""
 
@@ -62,7 +65,8 @@ class L2Plan:
 @dataclass(frozen=True)
 class L2Task:
     """A region whose layers have plans. `by_rows` makes plans of a layer that work row by row; `cost` is
-    what a layer's steps cost."""
+    what a layer's steps cost; `tables` are bytes of L2 to be left for tables. If not
+    `thorough` the first plan that is found will do."""
 
     graph: LayerGraph
     best: tuple[LayerPlan, ...]
@@ -70,6 +74,18 @@ class L2Task:
     cost: Callable[[int, LayerPlan], StepCosts]
     machine: Machine
     effort: Effort
+    tables: int = 0
+    thorough: bool = True
+
+    @property
+    def limit(self) -> int:
+        """Bytes of L2 for activations and parameters."""
+        return self.machine.l2_bytes - self.tables
+
+    @property
+    def l3_limit(self) -> int:
+        """The same where data come from L3, with some room for the table of transfers."""
+        return self.limit - min(self.limit // 64, MOST_FOR_TRANSFERS)
 
     @property
     def lives(self) -> list[Life]:
@@ -86,9 +102,10 @@ class L2Task:
 
 
 def plan_l2(task: L2Task) -> L2Plan:
-    """Places everything. Raises PlanError, naming the largest contributors, if it doesn't fit."""
+    """Places everything. Raises PlanError, naming the largest contributors and a size of L2 that would do, if
+    it doesn't fit."""
     params = [pack_size(plan) for plan in task.best]
-    l2_bytes = task.machine.l2_bytes
+    l2_bytes = task.limit
     plain = _Layout.of(task, task.best, Spill())
     if plain.arena + sum(params) <= l2_bytes:
         return _all_in_l2(plain, params)
@@ -96,9 +113,11 @@ def plan_l2(task: L2Task) -> L2Plan:
     if tight.arena + sum(params) <= l2_bytes:
         return _all_in_l2(tight, params)
     if task.machine.l3 is None:
-        raise l2_error(task.graph, task.lives, params, plain.arena, task.machine)
+        raise l2_error(task.graph, task.lives, params, plain.arena + task.tables, task.machine)
     options = [found for layout in (plain, tight) if (found := _stream(layout, task.machine)) is not None]
-    found = _keep_in_l2(min(options, key=_Streams.order, default=None) or _spilled(task), task.machine)
+    found = min(options, key=_Streams.order, default=None) or _spilled(task)
+    if task.thorough:
+        found = _keep_in_l2(found, task.machine)
     result = _result(task, found)
     l3_used = result.l3_arena + sum(size for i, size in enumerate(params) if i not in found.resident)
     if l3_used > task.machine.l3.size:
@@ -228,18 +247,20 @@ def _spilled(task: L2Task) -> _Streams:
     found: list[_Streams] = []
     tried: set[Spill] = set()
     for share in SPILL_LIMITS:
-        limit = int(share * task.machine.l2_bytes)
+        if found and not task.thorough:
+            break
+        limit = int(share * task.l3_limit)
         spill = choose_spill(SpillTask(task.graph, ways, task.lives, l3, limit), task.effort.spill_seconds)
         if spill is None or spill in tried:
             continue
         tried.add(spill)
         plans = tuple(way.all[number] for way, number in zip(ways, spill.ways, strict=True))
-        for groups in BANDS:
+        for groups in BANDS if task.thorough else BANDS[-1:]:
             streams = _stream(_Layout.of(task, plans, spill, groups), task.machine)
             if streams is not None:
                 found.append(streams)
     if not found:
-        raise activations_error(task.graph, task.lives, task.machine)
+        raise L2ShortageError(task.graph, task.lives, task.machine, task.tables)
     return min(found, key=_Streams.order)
 
 
@@ -251,7 +272,9 @@ def _l3(machine: Machine) -> L3Model:
 
 def _stream(layout: _Layout, machine: Machine) -> _Streams | None:
     """The best way found to bring parameters to L2 beside these activations; None if there is none."""
-    options = [_try(layout, machine, frozenset(), most) for most in CHUNK_BYTES]
+    options = [
+        _try(layout, machine, frozenset(), most) for most in CHUNK_BYTES[0 if layout.task.thorough else -1 :]
+    ]
     return min((option for option in options if option is not None), key=_Streams.order, default=None)
 
 
@@ -266,7 +289,7 @@ def _keep_in_l2(best: _Streams, machine: Machine) -> _Streams:
 
 
 def _try(layout: _Layout, machine: Machine, resident: frozenset[int], most: int) -> _Streams | None:
-    limit = machine.l2_bytes - sum(align(pack_size(layout.plans[index])) for index in resident)
+    limit = layout.task.l3_limit - sum(align(pack_size(layout.plans[index])) for index in resident)
     if layout.arena > limit:
         return None
     chunks = list(layout.moves)
@@ -293,9 +316,7 @@ def _result(task: L2Task, streams: _Streams) -> L2Plan:
         buffers=buffers,
         arena=arena,
         used=arena + sum(params[index] for index in streams.resident),
-        prediction=Prediction(
-            marks.total, streams.waits, bound(params, kept, marks, task.machine.l2_bytes, l3)
-        ),
+        prediction=Prediction(marks.total, streams.waits, bound(params, kept, marks, task.limit, l3)),
         l3_arena=max((buffer.offset + align(buffer.size) for buffer in l3_buffers), default=0),
         l3_buffers=l3_buffers,
         transfers=tuple(_transfer(one, marks, places.get(one.chunk.tensor, 0)) for one in streams.placed),

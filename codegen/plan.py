@@ -193,7 +193,8 @@ class Prediction:
 @dataclass(frozen=True)
 class Plan:
     """A whole region's plan. `l1_bytes` and `l2_bytes` are the limits that it was made for, `l1_used` and
-    `l2_used` what it takes: the top of the L1 arena; arena plus packed parameters of the layers in L2.
+    `l2_used` what it takes: the top of the L1 arena; arena, packed parameters of the layers in L2, and
+    `l2_tables`, the step tables and the table of transfers.
 
     The packed parameters of a layer that `transfers` bring to L2 lie in L3, those of the others in L2. The
     activations of `l3_buffers` lie in L3, the others in the L2 arena.
@@ -212,4 +213,5 @@ class Plan:
     l3_arena: int = 0
     l3_buffers: tuple[L3Buffer, ...] = ()
     transfers: tuple[L3Transfer, ...] = ()
+    l2_tables: int = 0
     prediction: Prediction = Prediction()

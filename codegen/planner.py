@@ -8,13 +8,24 @@ from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.cost.layer import step_costs
 from tvm_pulp.codegen.effort import Effort
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
+from tvm_pulp.codegen.l2_errors import L2ShortageError, tables_error
 from tvm_pulp.codegen.l2_plan import L2Task, plan_l2
+from tvm_pulp.codegen.l2_tables import step_tables_bytes, tables_bytes
 from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.params import block_bytes
+from tvm_pulp.codegen.params import block_bytes, pack_size
 from tvm_pulp.codegen.plan import LayerPlan, Plan
 from tvm_pulp.codegen.schedule import schedule_layer
 from tvm_pulp.codegen.tile_search import NothingFits, Search, search_tiles
 from tvm_pulp.errors import PlanError
+
+SIZE_STEP, SIZES = 256, 64
+"""How finely the least L2 is looked for, in bytes and in parts of what everything takes."""
+
+FEASIBILITY_SECONDS = 5
+"""The effort for each size of L2 that is tried."""
+
+MOST_ATTEMPTS = 4
+"""Plans that are made anew because the last one's tables were larger than the room left for them."""
 
 
 def plan_region(graph: LayerGraph, machine: Machine, effort: Effort | None = None) -> Plan:
@@ -24,17 +35,62 @@ def plan_region(graph: LayerGraph, machine: Machine, effort: Effort | None = Non
     searches = _Searches(machine, effort)
     for layer in graph.layers:
         _check_window(layer)
-    l2 = plan_l2(
-        L2Task(
-            graph=graph,
-            best=tuple(_plan_layer(graph, layer, machine, searches) for layer in graph.layers),
-            by_rows=lambda index: _plans_by_rows(graph, graph.layers[index], machine, searches),
-            cost=lambda index, plan: step_costs(graph, graph.layers[index], plan, machine),
-            machine=machine,
-            effort=effort,
-        )
+    task = L2Task(
+        graph=graph,
+        best=tuple(_plan_layer(graph, layer, machine, searches) for layer in graph.layers),
+        by_rows=lambda index: _plans_by_rows(graph, graph.layers[index], machine, searches),
+        cost=lambda index, plan: step_costs(graph, graph.layers[index], plan, machine),
+        machine=machine,
+        effort=effort,
     )
-    return Plan(
+    try:
+        return _fitting_plan(task)
+    except L2ShortageError as shortage:
+        plan = _any_plan(task)
+        if plan is None:
+            raise shortage.with_enough(_enough_l2(task) + machine.l2_outside) from shortage
+        return plan
+
+
+def _fitting_plan(task: L2Task) -> Plan:
+    """A plan whose tables fit too."""
+    task = replace(task, tables=step_tables_bytes(task.graph, task.best))
+    for _ in range(MOST_ATTEMPTS):
+        plan = _plan(task)
+        if plan.l2_used <= task.machine.l2_bytes:
+            return plan
+        task = replace(task, tables=max(task.tables, plan.l2_tables))
+    raise tables_error(task.graph, task.tables, task.machine)
+
+
+def _enough_l2(task: L2Task) -> int:
+    """The least L2, to a hundredth or so, with which a plan is found."""
+    everything = sum(tensor.size_bytes for tensor in task.graph.tensors.values())
+    everything += sum(map(pack_size, task.best)) + 2 * step_tables_bytes(task.graph, task.best)
+    low, high = task.machine.l2_bytes, align(everything)
+    step = max(SIZE_STEP, (high - low) // SIZES)
+    while high - low > step:
+        middle = align((low + high) // 2)
+        if _any_plan(replace(task, machine=replace(task.machine, l2_bytes=middle))) is None:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _any_plan(task: L2Task) -> Plan | None:
+    """A plan that fits, with little effort for a good one; None if none is found."""
+    try:
+        return _fitting_plan(replace(task, thorough=False, effort=Effort(FEASIBILITY_SECONDS)))
+    except PlanError:
+        return None
+
+
+def _plan(task: L2Task) -> Plan:
+    """The region's plan; its tables may turn out larger than what the task leaves for them."""
+    graph, machine = task.graph, task.machine
+    l2 = plan_l2(task)
+    plan = Plan(
         region=graph.name,
         soc=machine.soc,
         cores=machine.cores,
@@ -50,6 +106,8 @@ def plan_region(graph: LayerGraph, machine: Machine, effort: Effort | None = Non
         transfers=l2.transfers,
         prediction=l2.prediction,
     )
+    tables = tables_bytes(graph, plan)
+    return replace(plan, l2_tables=tables, l2_used=l2.used + tables)
 
 
 def _plans_by_rows(

@@ -76,6 +76,7 @@ def _l2_segments(region: RegionReport) -> Iterator[Segment]:
     parts = [
         (region.l2_arena, "activation", "activations between layers"),
         *((layer.params_bytes, "params", f"parameters of {layer.name}") for layer in region.layers),
+        (region.l2_tables, "scratch", "tables of steps and transfers"),
         (region.l2_limit - region.l2_used, "free", "free"),
     ]
     for size, style, name in parts:
