@@ -44,9 +44,10 @@ def _fail(what: str, where: str) -> PlanError:
 
 def _check_homes(graph: LayerGraph, plan: Plan) -> None:
     lives = _lives(graph)
-    homes = [*(buffer.tensor for buffer in plan.l2_buffers), *(buffer.tensor for buffer in plan.l3_buffers)]
+    homes = [one.tensor for one in plan.l2_buffers]
+    homes += [one.tensor for one in plan.l3_buffers] + [one.tensor for one in plan.l1_tensors]
     if sorted(homes) != sorted(lives):
-        raise _fail("the tensors in L2 and L3 aren't those between layers", "L2")
+        raise _fail("the tensors in L1, L2 and L3 aren't those between layers", "L2")
     _check_l3_homes(graph, plan, lives)
     for buffer in plan.l2_buffers:
         where = f"L2 buffer {buffer.tensor}"

@@ -6,6 +6,7 @@ table, and the code reads it from there. A long table is divided (`step_groups`)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
@@ -123,11 +124,19 @@ class StepTable:
         return [name for name in COLUMNS if name in self.used]
 
 
-def step_table(graph: LayerGraph, layer: Layer, plan: LayerPlan, places: StepPlaces | None = None) -> StepTable:
+def step_table(
+    graph: LayerGraph,
+    layer: Layer,
+    plan: LayerPlan,
+    places: StepPlaces | None = None,
+    homes: Mapping[str, int] | None = None,
+) -> StepTable:
     """The table of a layer, with every column that its operands have. Offsets of what lies in L3 are replaced
-    by `places` in the L2 arena."""
+    by `places` in the L2 arena; `homes` are the offsets of tensors that lie in L1."""
     tensors = tuple(graph.tensors[name] for name in (layer.inputs[0], layer.inputs[-1], layer.output))
-    rows = [_row(plan, step, *tensors) for step in plan.steps]
+    rows = [_row(_L1Places(plan, homes or {}), step, *tensors) for step in plan.steps]
+    if plan.params_ahead:
+        rows[0]["load_params"] = 0
     in_arena = {} if places is None else _in_arena(places)
     for column, offsets in in_arena.items():
         for row, offset in zip(rows, offsets, strict=True):
@@ -156,21 +165,39 @@ def _in_arena(places: StepPlaces) -> dict[str, tuple[int, ...]]:
     return {column: offsets for column, offsets in columns.items() if offsets is not None}
 
 
+class _L1Places:
+    """Where a layer's operands are in L1."""
+
+    def __init__(self, plan: LayerPlan, homes: Mapping[str, int]) -> None:
+        self.plan = plan
+        self._slots = {(buffer.operand, buffer.slot): buffer.offset for buffer in plan.buffers}
+        self._homes = homes
+
+    def slot(self, operand: Operand, slot: int) -> int:
+        """The offset of a buffer; 0 if there is none."""
+        return self._slots.get((operand, slot), 0)
+
+    def box(self, tensor: Tensor, box: Box, operand: Operand, slot: int) -> int:
+        """The offset of a box of a tensor that lies in L1, else that of the buffer which holds the box."""
+        if tensor.name in self.plan.in_l1:
+            return self._homes.get(tensor.name, 0) + _box_offset(tensor, box)
+        return self.slot(operand, slot)
+
+
 def _row(
-    plan: LayerPlan, step: TileStep, x_tensor: Tensor, x2_tensor: Tensor, y_tensor: Tensor
+    l1: _L1Places, step: TileStep, x_tensor: Tensor, x2_tensor: Tensor, y_tensor: Tensor
 ) -> dict[str, int]:
-    slots = {(buffer.operand, buffer.slot): buffer.offset for buffer in plan.buffers}
     x, y, padding = step.x, step.y, step.padding
     row = {
         "x": _box_offset(x_tensor, x),
         "x2": _box_offset(x2_tensor, _second_box(x_tensor, x2_tensor, x)),
-        "x_l1": slots[Operand.X, step.x_slot],
-        "x2_l1": slots.get((Operand.X2, step.x_slot), 0),
+        "x_l1": l1.box(x_tensor, x, Operand.X, step.x_slot),
+        "x2_l1": l1.box(x2_tensor, _second_box(x_tensor, x2_tensor, x), Operand.X2, step.x_slot),
         "params": step.params_offset,
-        "params_l1": slots.get((Operand.PARAMS, step.params_slot), 0),
+        "params_l1": l1.slot(Operand.PARAMS, step.params_slot),
         "params_size": step.params_size,
         "y": _box_offset(y_tensor, y),
-        "y_l1": slots[Operand.Y, step.y_slot],
+        "y_l1": l1.box(y_tensor, y, Operand.Y, step.y_slot),
         "y_row": y.w * y.c,
         "y_size": y.size_bytes,
         "x_h": x.h,
@@ -188,7 +215,7 @@ def _row(
         "load_params": int(step.load_params),
         "y_slot": step.y_slot,
     }
-    return row | _input_buffer(plan, step, row["x_l1"])
+    return row | _input_buffer(l1.plan, step, row["x_l1"])
 
 
 def _input_buffer(plan: LayerPlan, step: TileStep, x_l1: int) -> dict[str, int]:

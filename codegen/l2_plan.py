@@ -34,7 +34,7 @@ from tvm_pulp.codegen.machine import L3Model, Machine
 from tvm_pulp.codegen.marks import MarkTimes, mark_times
 from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L2Buffer, L3Buffer, L3Transfer, LayerPlan, Prediction
-from tvm_pulp.codegen.spill import Life, Spill, SpillTask, Ways, choose_spill, may_overwrite
+from tvm_pulp.codegen.spill import Life, Spill, SpillTask, Ways, choose_spill, may_overwrite, tensor_lives
 from tvm_pulp.errors import PlanError
 
 CHUNK_BYTES = (65_536, 32_768, 16_384, 8_192, 2_048)
@@ -64,18 +64,19 @@ class L2Plan:
 
 @dataclass(frozen=True)
 class L2Task:
-    """A region whose layers have plans. `by_rows` makes plans of a layer that work row by row; `cost` is
+    """A region whose layers have plans. `by_rows` makes plans of a layer that work row by row; `costs` is
     what a layer's steps cost; `tables` are bytes of L2 to be left for tables. If not
-    `thorough` the first plan that is found will do."""
+    `thorough` the first plan that is found will do; `may_spill` allows activations in L3."""
 
     graph: LayerGraph
     best: tuple[LayerPlan, ...]
     by_rows: Callable[[int], tuple[LayerPlan, ...]]
-    cost: Callable[[int, LayerPlan], StepCosts]
+    costs: Callable[[Sequence[LayerPlan]], list[StepCosts]]
     machine: Machine
     effort: Effort
     tables: int = 0
     thorough: bool = True
+    may_spill: bool = True
 
     @property
     def limit(self) -> int:
@@ -89,16 +90,9 @@ class L2Task:
 
     @property
     def lives(self) -> list[Life]:
-        """Every tensor between layers, with the first and the last layer that touches it or a view of it."""
-        outside = set(self.graph.inputs) | set(self.graph.outputs)
-        lives: dict[str, Life] = {}
-        for index, layer in enumerate(self.graph.layers):
-            for name in (layer.output, *layer.inputs):
-                base = self.graph.tensors[name].base
-                if base not in outside:
-                    first = lives[base].first if base in lives else index
-                    lives[base] = Life(base, first, index)
-        return list(lives.values())
+        """Every tensor between layers that is not in L1."""
+        in_l1 = {name for plan in self.best for name in plan.in_l1}
+        return [life for life in tensor_lives(self.graph) if life.tensor not in in_l1]
 
 
 def plan_l2(task: L2Task) -> L2Plan:
@@ -115,7 +109,10 @@ def plan_l2(task: L2Task) -> L2Plan:
     if task.machine.l3 is None:
         raise l2_error(task.graph, task.lives, params, plain.arena + task.tables, task.machine)
     options = [found for layout in (plain, tight) if (found := _stream(layout, task.machine)) is not None]
-    found = min(options, key=_Streams.order, default=None) or _spilled(task)
+    found = min(options, key=_Streams.order, default=None)
+    if found is None and not task.may_spill:
+        raise L2ShortageError(task.graph, task.lives, task.machine, task.tables)
+    found = found or _spilled(task)
     if task.thorough:
         found = _keep_in_l2(found, task.machine)
     result = _result(task, found)
@@ -131,7 +128,9 @@ def _dying_inputs(task: L2Task) -> frozenset[tuple[str, str]]:
     return frozenset(
         (layer.output, layer.inputs[0])
         for index, layer in enumerate(task.graph.layers)
-        if last.get(layer.inputs[0]) == index and may_overwrite(task.graph, layer, layer.inputs[0])
+        if last.get(layer.inputs[0]) == index
+        and layer.output in last
+        and may_overwrite(task.graph, layer, layer.inputs[0])
     )
 
 
@@ -157,7 +156,7 @@ class _Layout:
     @classmethod
     def of(cls, task: L2Task, plans: tuple[LayerPlan, ...], spill: Spill, groups: int = 1) -> _Layout:
         """Places the activations; `groups` rows of tiles make a band."""
-        marks = mark_times([task.cost(index, plan) for index, plan in enumerate(plans)])
+        marks = mark_times(task.costs(plans))
         rects = [
             Rect(
                 life.tensor,

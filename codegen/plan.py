@@ -93,9 +93,11 @@ class LayerPlan:
 
     `kernel` is the C function that computes a tile. `channels_first` says that the input tile is gathered into
     CHW order in L1 (what PULP-NN's depthwise reads). `pad_in_l1` says that the padding is part of the input
-    buffer, filled with the input's zero point, and the kernel is called without padding; otherwise the
-    kernel pads with 0. `clip` says that a clipping pass follows the kernel, because the bounds are not 0..255.
-    `cycles` is the cost model's prediction for the layer.
+    buffer, filled with the input's zero point, and the kernel is called without padding; otherwise the kernel
+    pads with 0. `clip` says that a clipping pass follows the kernel, because the bounds are not 0..255. `in_l1`
+    names the inputs and the output that lie whole in L1 (`L1Tensor`): they have no buffers of the layer, its
+    tiles read and write them in place. `params_ahead` says that the parameters of the first step are loaded
+    during the last step of the layer before. `cycles` is the cost model's prediction for the layer.
     """
 
     layer: str
@@ -108,6 +110,20 @@ class LayerPlan:
     pad_in_l1: bool = False
     clip: bool = False
     cycles: int = 0
+    in_l1: tuple[str, ...] = ()
+    params_ahead: bool = False
+
+
+@dataclass(frozen=True)
+class L1Tensor:
+    """An activation that lies whole in the L1 arena and never in L2, alive from layer `first` to layer
+    `last`."""
+
+    tensor: str
+    offset: int
+    size: int
+    first: int
+    last: int
 
 
 @dataclass(frozen=True)
@@ -214,4 +230,5 @@ class Plan:
     l3_buffers: tuple[L3Buffer, ...] = ()
     transfers: tuple[L3Transfer, ...] = ()
     l2_tables: int = 0
+    l1_tensors: tuple[L1Tensor, ...] = ()
     prediction: Prediction = Prediction()

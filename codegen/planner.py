@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from tvm_pulp.codegen.align import align
-from tvm_pulp.codegen.cost.layer import step_costs
+from tvm_pulp.codegen.cost.layer import region_costs
 from tvm_pulp.codegen.effort import Effort
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
+from tvm_pulp.codegen.l1_tensors import L1Layout, keep_in_l1
 from tvm_pulp.codegen.l2_errors import L2ShortageError, tables_error
 from tvm_pulp.codegen.l2_plan import L2Task, plan_l2
 from tvm_pulp.codegen.l2_tables import step_tables_bytes, tables_bytes
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.params import block_bytes, pack_size
-from tvm_pulp.codegen.plan import LayerPlan, Plan
+from tvm_pulp.codegen.plan import L1Tensor, LayerPlan, Plan
 from tvm_pulp.codegen.schedule import schedule_layer
+from tvm_pulp.codegen.spill import tensor_lives
 from tvm_pulp.codegen.tile_search import NothingFits, Search, search_tiles
 from tvm_pulp.errors import PlanError
 
@@ -35,28 +39,54 @@ def plan_region(graph: LayerGraph, machine: Machine, effort: Effort | None = Non
     searches = _Searches(machine, effort)
     for layer in graph.layers:
         _check_window(layer)
-    task = L2Task(
+    best = tuple(_plan_layer(graph, layer, machine, searches) for layer in graph.layers)
+    plain = L2Task(
         graph=graph,
-        best=tuple(_plan_layer(graph, layer, machine, searches) for layer in graph.layers),
+        best=best,
         by_rows=lambda index: _plans_by_rows(graph, graph.layers[index], machine, searches),
-        cost=lambda index, plan: step_costs(graph, graph.layers[index], plan, machine),
+        costs=lambda plans: region_costs(graph, plans, machine),
         machine=machine,
         effort=effort,
     )
+    layout = keep_in_l1(graph, best, tensor_lives(graph), machine.l1_bytes, searches.within(graph))
+    if machine.l3 is None:
+        return _in_l2(plain, layout)
+    with suppress(PlanError):
+        return _in_l2(plain, layout)
     try:
-        return _fitting_plan(task)
+        options = [_fitting_plan(plain)]
     except L2ShortageError as shortage:
-        plan = _any_plan(task)
-        if plan is None:
-            raise shortage.with_enough(_enough_l2(task) + machine.l2_outside) from shortage
-        return plan
+        options = [plan for plan in (_any_plan(plain),) if plan is not None]
+        reason = shortage
+    options += _streaming(plain, layout)
+    if not options:
+        raise reason.with_enough(_enough_l2(plain) + machine.l2_outside) from reason
+    return min(options, key=lambda plan: plan.prediction.cycles)
 
 
-def _fitting_plan(task: L2Task) -> Plan:
-    """A plan whose tables fit too."""
+def _in_l2(task: L2Task, layout: L1Layout) -> Plan:
+    """The plan with all parameters in L2, some loaded ahead. Raises PlanError if they don't fit."""
+    machine = replace(task.machine, l3=None)
+    return _fitting_plan(replace(task, best=layout.layers, machine=machine), layout.tensors)
+
+
+def _streaming(task: L2Task, layout: L1Layout) -> list[Plan]:
+    """The plan with the same tensors in L1 and parameters from L3, which are not loaded ahead; if there is
+    one."""
+    if not layout.tensors or task.machine.l3 is None:
+        return []
+    layers = tuple(replace(plan, params_ahead=False) for plan in layout.layers)
+    try:
+        return [_fitting_plan(replace(task, best=layers, may_spill=False), layout.tensors)]
+    except PlanError:
+        return []
+
+
+def _fitting_plan(task: L2Task, in_l1: tuple[L1Tensor, ...] = ()) -> Plan:
+    """A plan whose tables fit too. Raises PlanError if there is none."""
     task = replace(task, tables=step_tables_bytes(task.graph, task.best))
     for _ in range(MOST_ATTEMPTS):
-        plan = _plan(task)
+        plan = _plan(task, in_l1)
         if plan.l2_used <= task.machine.l2_bytes:
             return plan
         task = replace(task, tables=max(task.tables, plan.l2_tables))
@@ -86,24 +116,28 @@ def _any_plan(task: L2Task) -> Plan | None:
         return None
 
 
-def _plan(task: L2Task) -> Plan:
+def _plan(task: L2Task, in_l1: tuple[L1Tensor, ...]) -> Plan:
     """The region's plan; its tables may turn out larger than what the task leaves for them."""
     graph, machine = task.graph, task.machine
     l2 = plan_l2(task)
+    costs = task.costs(l2.layers)
+    layers = tuple(replace(one, cycles=cost.cycles) for one, cost in zip(l2.layers, costs, strict=True))
+    top = max((_l1_top(layer) for layer in layers), default=0)
     plan = Plan(
         region=graph.name,
         soc=machine.soc,
         cores=machine.cores,
         l1_bytes=machine.l1_bytes,
         l2_bytes=machine.l2_bytes,
-        l1_used=max((_l1_top(layer) for layer in l2.layers), default=0),
+        l1_used=max([top, *(one.offset + align(one.size) for one in in_l1)]),
         l2_used=l2.used,
         l2_arena=l2.arena,
-        layers=l2.layers,
+        layers=layers,
         l2_buffers=l2.buffers,
         l3_arena=l2.l3_arena,
         l3_buffers=l2.l3_buffers,
         transfers=l2.transfers,
+        l1_tensors=in_l1,
         prediction=l2.prediction,
     )
     tables = tables_bytes(graph, plan)
@@ -143,7 +177,7 @@ def _layer_words(layer: Layer) -> str:
 
 
 def _l1_top(plan: LayerPlan) -> int:
-    return max(buffer.offset + align(buffer.size) for buffer in plan.buffers)
+    return max((buffer.offset + align(buffer.size) for buffer in plan.buffers), default=0)
 
 
 @dataclass(frozen=True)
@@ -167,12 +201,35 @@ class _Searches:
         self._machine = machine
         self._effort = effort
         self._done: dict[tuple[_Signature, int | None], Search] = {}
+        self._within: dict[tuple[_Signature, int, tuple[bool, ...]], Search | NothingFits] = {}
+
+    def within(self, graph: LayerGraph) -> Callable[[int, int, frozenset[str]], LayerPlan | None]:
+        """The search for a layer's plan in part of L1 beside some of its operands; see `l1_tensors.Search`."""
+
+        def search(index: int, l1_bytes: int, in_l1: frozenset[str]) -> LayerPlan | None:
+            layer = graph.layers[index]
+            key = (
+                _signature(graph, layer),
+                l1_bytes,
+                tuple(name in in_l1 for name in (*layer.inputs, layer.output)),
+            )
+            if key not in self._within:
+                machine = replace(self._machine, l1_bytes=l1_bytes)
+                self._within[key] = search_tiles(graph, layer, machine, effort=self._effort, in_l1=in_l1)
+            found = self._within[key]
+            if isinstance(found, NothingFits):
+                return None
+            tile, order = found.best.plan.tile, found.best.plan.order
+            plan = schedule_layer(graph, layer, tile, self._machine.cores, order, in_l1=in_l1)
+            return replace(plan, cycles=found.best.cycles)
+
+        return search
 
     def of(self, graph: LayerGraph, layer: Layer, most_rows: int | None) -> Search:
         """The ways to run a layer. Raises PlanError if none fits L1."""
         signature = (_signature(graph, layer), most_rows)
         if signature not in self._done:
-            found = search_tiles(graph, layer, self._machine, most_rows, self._effort)
+            found = search_tiles(graph, layer, self._machine, most_rows, effort=self._effort)
             if isinstance(found, NothingFits):
                 raise _l1_error(layer, found.l1_bytes, self._machine)
             self._done[signature] = found

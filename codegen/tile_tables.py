@@ -6,7 +6,8 @@ a channel row's numbers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Collection
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from tvm_pulp.codegen.align import ALIGNMENT
@@ -67,14 +68,15 @@ class ChannelRow:
 
 @dataclass(frozen=True)
 class TileTables:
-    """All tile sizes of a layer. `in_channels` is what a tile reads; None: its own
-    channels."""
+    """All tile sizes of a layer. `in_channels` is what a tile reads; None: its own channels. `inputs` counts
+    those that are loaded; `stored` says that the output is."""
 
     space: dict[str, IntArray]
     channels: dict[str, IntArray]
     in_channels: int | None
     inputs: int
     channels_first: bool
+    stored: bool = True
 
     def l1_bytes(self) -> IntArray:
         """L1 bytes by space and channel row: every buffer aligned, twice for what is transferred more than
@@ -90,26 +92,35 @@ class TileTables:
             * (many if own else np.where(tiles > 1, 2, 1))
             * _aligned(space["x_area"] * in_channels + space["slack"])
             + np.where(channel["ranges"] > 1, 2, 1) * _aligned(channel["block"])
-            + many * _aligned(space["h"] * space["w"] * channel["c"])
+            + self.stored * many * _aligned(space["h"] * space["w"] * channel["c"])
             + _aligned(space["scratch"])
         ).astype(np.int64)
         return size
 
 
-def tile_tables(graph: LayerGraph, layer: Layer, cores: int, l1_limit: int) -> TileTables:
-    """The tile sizes of a layer: for each number of tiles on an axis the most even cut, and the same rounded
-    up to what the kernels like; the whole axis and 1 are always among them, but where whole rows fit L1 few
-    narrower tiles are tried, for they add halo and transfers."""
+def tile_tables(
+    graph: LayerGraph, layer: Layer, cores: int, l1_limit: int, in_l1: Collection[str] = ()
+) -> TileTables:
+    """The tile sizes of a layer, tensors `in_l1` having memory of their own: for each number of tiles on an
+    axis the most even cut, and the same rounded up to what the kernels like; the whole axis and 1 are always
+    among them, but where whole rows fit L1 few narrower tiles are tried, for they add halo and transfers."""
     out = graph.tensors[layer.output]
     heights = [spans(rows(graph, layer), size) for size in _cuts(out.height, ROW_STEP)]
     widths = [spans(columns(graph, layer), size) for size in reversed(_cuts(out.width, COLUMN_STEP))]
     channels = [_channel_row(layer, out.channels, c) for c in _cuts(out.channels, CHANNEL_STEP)]
     few = _tables(graph, layer, cores, (heights, widths[:MOST_WIDTHS], channels))
+    few = _without(few, layer, in_l1)
     enough = min(out.channels, CHANNEL_GROUP) if few.in_channels is None else out.channels
     whole_rows = few.space["w"] == out.width
     if (few.l1_bytes()[whole_rows][:, few.channels["c"] >= enough] <= l1_limit).any():
         return few
-    return _tables(graph, layer, cores, (heights, widths, channels))
+    return _without(_tables(graph, layer, cores, (heights, widths, channels)), layer, in_l1)
+
+
+def _without(table: TileTables, layer: Layer, in_l1: Collection[str]) -> TileTables:
+    """The table with no memory for these operands."""
+    loaded = sum(name not in in_l1 for name in layer.inputs)
+    return replace(table, inputs=loaded, stored=layer.output not in in_l1)
 
 
 def _tables(

@@ -32,10 +32,11 @@ class Traffic:
 
 def layer_traffic(layer: Layer, plan: LayerPlan) -> Traffic:
     """Return the bytes of all transfers of a layer; what stays in a slot is not counted again."""
+    loaded = sum(name not in plan.in_l1 for name in layer.inputs)
     return Traffic(
-        inputs=len(layer.inputs) * sum(step.x.size_bytes for step in plan.steps if step.load_x),
+        inputs=loaded * sum(step.x.size_bytes for step in plan.steps if step.load_x),
         params=sum(step.params_size for step in plan.steps if step.load_params),
-        outputs=sum(step.y.size_bytes for step in plan.steps),
+        outputs=0 if layer.output in plan.in_l1 else sum(step.y.size_bytes for step in plan.steps),
     )
 
 

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from tvm_pulp.codegen.cost.cluster import BLOCK_CHANNELS, WORD
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor, macs
 from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.plan import L1Buffer, L2Buffer, LayerPlan, Plan
+from tvm_pulp.codegen.plan import L1Buffer, L1Tensor, L2Buffer, LayerPlan, Plan
 from tvm_pulp.codegen.timeline import Lane, Timeline
 from tvm_pulp.codegen.traffic import layer_traffic
 
@@ -116,6 +116,7 @@ class RegionReport:
     bound_cycles: int = 0
     l3_transfers: int = 0
     l2_tables: int = 0
+    l1_tensors: tuple[L1Tensor, ...] = ()
 
     @property
     def macs(self) -> int:
@@ -258,6 +259,7 @@ def region_report(graph: LayerGraph, plan: Plan, timeline: Timeline) -> RegionRe
         l2_arena=plan.l2_arena,
         l2_params=plan.l2_used - plan.l2_arena - plan.l2_tables,
         l2_tables=plan.l2_tables,
+        l1_tensors=plan.l1_tensors,
         l2_buffers=plan.l2_buffers,
         bound_cycles=plan.prediction.bound,
         l3_transfers=len(plan.transfers),

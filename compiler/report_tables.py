@@ -164,6 +164,8 @@ def _layer_summary(layer: LayerReport, plan: LayerPlan) -> str:
     notes += ["input gathered to CHW"] if plan.channels_first else []
     notes += ["padding in L1"] if plan.pad_in_l1 else []
     notes += ["clipping pass"] if plan.clip else []
+    notes += [f"{name} stays in L1" for name in plan.in_l1]
+    notes += ["first parameters loaded during the layer before"] if plan.params_ahead else []
     return ", ".join(notes)
 
 
