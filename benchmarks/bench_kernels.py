@@ -28,17 +28,33 @@ class Kernel(Enum):
 
     CONV = "conv"
     POINTWISE = "pointwise"
+    CONV_HIGH = "conv_high"
+    CONV_WIDE = "conv_wide"
     DEPTHWISE = "depthwise"
+    DEPTHWISE_HIGH = "depthwise_high"
+    DEPTHWISE_WIDE = "depthwise_wide"
     LINEAR = "linear"
+    LINEAR_HIGH = "linear_high"
+    LINEAR_WIDE = "linear_wide"
     ADD = "add"
     AVGPOOL = "avgpool"
     MAXPOOL = "maxpool"
     CLIP = "clip"
+    MUL = "mul"
+    TABLE = "table"
+    COPY = "copy"
+    PAD = "pad"
+
+
+LINEAR = (Kernel.LINEAR, Kernel.LINEAR_HIGH, Kernel.LINEAR_WIDE)
+CONV = (Kernel.CONV, Kernel.POINTWISE, Kernel.CONV_HIGH, Kernel.CONV_WIDE)
+TWO_INPUTS = (Kernel.ADD, Kernel.MUL)
+ELEMENTWISE = (*TWO_INPUTS, Kernel.CLIP, Kernel.TABLE, Kernel.COPY, Kernel.PAD)
 
 
 # What the instruction set allows a core: multiply-accumulates (elements read, for what has no weights) in a
 # cycle. A dot product of four; for linear also the load of its weights; for the others a load of four elements.
-CORE_LIMIT = {kernel: 2.0 if kernel is Kernel.LINEAR else 4.0 for kernel in Kernel}
+CORE_LIMIT = {kernel: 2.0 if kernel in LINEAR else 4.0 for kernel in Kernel}
 
 
 @dataclass(frozen=True)
@@ -57,20 +73,20 @@ class Case:
 
     @property
     def out_y(self) -> int:
-        return 1 if self.kernel is Kernel.LINEAR else (self.in_y + 2 * self.pad - self.k) // self.stride + 1
+        return 1 if self.kernel in LINEAR else (self.in_y + 2 * self.pad - self.k) // self.stride + 1
 
     @property
     def out_x(self) -> int:
-        return 1 if self.kernel is Kernel.LINEAR else (self.in_x + 2 * self.pad - self.k) // self.stride + 1
+        return 1 if self.kernel in LINEAR else (self.in_x + 2 * self.pad - self.k) // self.stride + 1
 
     @property
     def work(self) -> int:
         """Multiply-accumulates, padding included; elements read by what has no weights."""
-        if self.kernel is Kernel.LINEAR:
+        if self.kernel in LINEAR:
             return self.in_y * self.in_x * self.ch_in * self.ch_out
-        if self.kernel in (Kernel.ADD, Kernel.CLIP):
-            return self.in_y * self.in_x * self.ch_in * (2 if self.kernel is Kernel.ADD else 1)
-        depth = self.ch_in if self.kernel in (Kernel.CONV, Kernel.POINTWISE) else 1
+        if self.kernel in ELEMENTWISE:
+            return self.in_y * self.in_x * self.ch_in * (2 if self.kernel in TWO_INPUTS else 1)
+        depth = self.ch_in if self.kernel in CONV else 1
         return self.out_y * self.out_x * self.ch_out * self.k * self.k * depth
 
     def c_initializer(self) -> str:
@@ -117,6 +133,11 @@ CASES = [
     Case(Kernel.DEPTHWISE, 8, 8, 128, 128, 3, 1, 1),
     Case(Kernel.DEPTHWISE, 4, 4, 256, 256, 3, 1, 1),
     Case(Kernel.DEPTHWISE, 25, 5, 64, 64, 3, 1, 1),
+    Case(Kernel.DEPTHWISE, 5, 5, 64, 64, 3, 1, 1),
+    Case(Kernel.DEPTHWISE, 7, 7, 64, 64, 3, 1, 1),
+    Case(Kernel.DEPTHWISE, 6, 6, 128, 128, 3, 1, 0),
+    Case(Kernel.DEPTHWISE, 18, 7, 64, 64, 3, 1, 0),
+    Case(Kernel.DEPTHWISE, 12, 12, 24, 24, 3, 1, 1),
     Case(Kernel.DEPTHWISE, 16, 16, 30, 30, 3, 1, 1),
     Case(Kernel.DEPTHWISE, 16, 16, 15, 15, 3, 1, 1),
     Case(Kernel.DEPTHWISE, 34, 34, 16, 16, 3, 2, 0),
@@ -134,6 +155,26 @@ CASES = [
     Case(Kernel.MAXPOOL, 16, 16, 32, 32, 2, 2),
     Case(Kernel.MAXPOOL, 16, 16, 32, 32, 3, 2),
     Case(Kernel.CLIP, 16, 16, 32, 32),
+    Case(Kernel.MUL, 16, 16, 32, 32),
+    Case(Kernel.TABLE, 16, 16, 32, 32),
+    Case(Kernel.COPY, 16, 16, 32, 32),
+    Case(Kernel.PAD, 18, 18, 32, 32),
+    Case(Kernel.CONV_HIGH, 16, 16, 32, 64),
+    Case(Kernel.CONV_HIGH, 16, 16, 16, 32, 3, 1, 1),
+    Case(Kernel.CONV_HIGH, 34, 34, 3, 16, 3, 2, 0),
+    Case(Kernel.DEPTHWISE_HIGH, 16, 16, 32, 32, 3, 1, 1),
+    Case(Kernel.DEPTHWISE_HIGH, 34, 34, 16, 16, 3, 2, 0),
+    Case(Kernel.DEPTHWISE_HIGH, 7, 7, 64, 64, 3, 1, 1),
+    Case(Kernel.DEPTHWISE_HIGH, 16, 16, 32, 32, 5, 1, 2),
+    Case(Kernel.LINEAR_HIGH, 1, 1, 640, 64),
+    Case(Kernel.CONV_WIDE, 16, 16, 32, 64),
+    Case(Kernel.CONV_WIDE, 16, 16, 16, 32, 3, 1, 1),
+    Case(Kernel.CONV_WIDE, 34, 34, 3, 16, 3, 2, 0),
+    Case(Kernel.DEPTHWISE_WIDE, 16, 16, 32, 32, 3, 1, 1),
+    Case(Kernel.DEPTHWISE_WIDE, 34, 34, 16, 16, 3, 2, 0),
+    Case(Kernel.DEPTHWISE_WIDE, 7, 7, 64, 64, 3, 1, 1),
+    Case(Kernel.DEPTHWISE_WIDE, 16, 16, 32, 32, 5, 1, 2),
+    Case(Kernel.LINEAR_WIDE, 1, 1, 640, 64),
 ]
 
 

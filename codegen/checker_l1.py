@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from tvm_pulp.codegen.graph import LayerGraph, LayerKind
-from tvm_pulp.codegen.plan import Box, L1Buffer, L1Tensor, L3Kind, LayerPlan, Operand, Plan
+from tvm_pulp.codegen.plan import CLUSTER_NAME, Box, L1Buffer, L1Tensor, L3Kind, LayerPlan, Operand, Plan
 from tvm_pulp.errors import PlanError
 
 ALIGNMENT = 8
@@ -70,6 +70,8 @@ def _check_operands(graph: LayerGraph, plan: Plan, index: int) -> None:
     there = {one.tensor for one in plan.l1_tensors}
     if set(layer_plan.in_l1) != there & {*layer.inputs, layer.output}:
         raise _fail("its operands in L1 aren't the plan's tensors in L1", where)
+    if layer_plan.in_l1 and layer_plan.engine != CLUSTER_NAME:
+        raise _fail(f"engine {layer_plan.engine} can't use operands where they lie in L1", where)
     if there & set(layer.inputs):
         if layer_plan.pad_in_l1 or layer_plan.channels_first or layer_plan.kernel == "pulp_nn_maxpool":
             raise _fail("its kernel changes an input that others read, or needs it in another form", where)
@@ -96,6 +98,8 @@ def _check_ahead(plan: Plan, index: int) -> None:
     where = f"layer {layer.layer}"
     if index == 0:
         raise _fail("there is no layer before it to load its parameters ahead", where)
+    if not layer.engine == plan.layers[index - 1].engine == CLUSTER_NAME:
+        raise _fail("its parameters are loaded ahead, but not both layers run on the cores", where)
     if not layer.steps[0].load_params:
         raise _fail("has no parameters to load ahead", where)
     if any(one.kind is L3Kind.PARAMS and one.layer == index for one in plan.transfers):

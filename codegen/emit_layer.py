@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jinja2 import Environment
 from tvm_pulp.codegen.emit_kernels import compute_tile
 from tvm_pulp.codegen.emit_l3 import layer_marks
-from tvm_pulp.codegen.emit_params import params_bytes, params_symbol
+from tvm_pulp.codegen.emit_params import params_symbol
 from tvm_pulp.codegen.emit_steps import COLUMNS, StepTable, step_table
 from tvm_pulp.codegen.emit_text import LINE, address, comment_text, designated, fill, labelled, signature
+from tvm_pulp.codegen.engines.engine import Engine, Job
+from tvm_pulp.codegen.engines.registry import engine_named
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, macs
 from tvm_pulp.codegen.l3_places import step_places, streams_params, transfers_of
-from tvm_pulp.codegen.params import has_params
-from tvm_pulp.codegen.plan import L1Buffer, L3Kind, L3Transfer, LayerPlan, LoopOrder, Operand, Plan
+from tvm_pulp.codegen.params import has_params, pack_size
+from tvm_pulp.codegen.plan import (
+    CLUSTER_NAME,
+    L1Buffer,
+    L3Kind,
+    L3Transfer,
+    LayerPlan,
+    LoopOrder,
+    Operand,
+    Plan,
+)
 from tvm_pulp.codegen.step_groups import StepGroups, narrowest
 
 _WINDOWED = (
@@ -60,21 +71,24 @@ class _Function:
 @dataclass(frozen=True)
 class _Functions:
     """What a layer does with each tile; `ahead` loads for the next layer. A body is empty where nothing is to
-    be moved."""
+    be moved. On an engine beside the cores `compute` starts a `job`."""
 
     load: _Function
     compute: _Function
     store: _Function
     ahead: _Function
+    job: Job | None = None
 
 
-def layer_text(templates: Environment, graph: LayerGraph, index: int, region: Plan) -> LayerText:
-    """Text of the `index`-th layer of a region."""
+def layer_text(
+    templates: Environment, graph: LayerGraph, index: int, region: Plan, engines: Iterable[Engine]
+) -> LayerText:
+    """Text of the `index`-th layer of a region; `engines` are those beside the cluster."""
     layer, plan, cores = graph.layers[index], region.layers[index], region.cores
     homes = {one.tensor: one.offset for one in region.l1_tensors}
     table = step_table(graph, layer, plan, step_places(graph, region, index), homes)
     job = _Job(graph, region, index, table)
-    functions = _functions(job)
+    functions = _functions(job, engine_named(plan.engine, engines))
     run = _run(templates, job, functions)
     step_type = f"step_{layer.name}_t"
     moving = (functions.load, functions.ahead, functions.store)
@@ -114,9 +128,10 @@ class _Job:
         return "l2_arena" if in_arena else params_symbol(self.graph, self.layer)
 
 
-def _functions(job: _Job) -> _Functions:
+def _functions(job: _Job, engine: Engine) -> _Functions:
     graph, layer, plan, table = job.graph, job.layer, job.plan, job.table
     name, inputs = layer.name, _loaded_names(layer, plan)
+    beside = None if engine.name == CLUSTER_NAME else engine.job(graph, layer, plan, table)
     return _Functions(
         load=_Function(
             "void ",
@@ -125,9 +140,7 @@ def _functions(job: _Job) -> _Functions:
             (*inputs, "l1", "&loads"),
             _load(job),
         ),
-        compute=_Function(
-            "void ", f"compute_{name}", ("uint8_t *l1",), ("l1",), compute_tile(graph, layer, plan, table)
-        ),
+        compute=_compute(job) if beside is None else _start(name, beside),
         store=_Function(
             "pulp_dma_job_t ",
             f"store_{name}",
@@ -138,6 +151,7 @@ def _functions(job: _Job) -> _Functions:
         ahead=_Function(
             "void ", f"load_ahead_{name}", ("uint8_t *l1", "loads_t *loads"), ("l1", "&loads"), _ahead(job)
         ),
+        job=beside,
     )
 
 
@@ -158,6 +172,15 @@ def _params_buffer(plan: LayerPlan) -> L1Buffer:
     return next(buffer for buffer in plan.buffers if (buffer.operand, buffer.slot) == slot)
 
 
+def _compute(job: _Job) -> _Function:
+    body = compute_tile(job.graph, job.layer, job.plan, job.table)
+    return _Function("void ", f"compute_{job.layer.name}", ("uint8_t *l1",), ("l1",), body)
+
+
+def _start(name: str, job: Job) -> _Function:
+    return _Function("void ", f"start_{name}", ("uint8_t *l1", f"{job.state} *job"), ("l1", "{job}"), job.start)
+
+
 def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
     """The layer's entry function: one tile, or the pipelined loop over tiles."""
     layer, table, marks = job.layer, job.table, layer_marks(job.region, job.index)
@@ -165,7 +188,19 @@ def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
     stores = bool(functions.store.body)
     l2_ranges = _l2_ranges(job)
     y_slots = 1 + max(step.y_slot for step in steps)
-    body = templates.get_template("run_pipelined.c.j2" if len(steps) > 1 else "run_single.c.j2").render(
+    y_slot = table.expression("y_slot") if stores else ""
+    beside = functions.job
+    kind = "run" if beside is None else "run_beside"
+    body = templates.get_template(f"{kind}_{'pipelined' if len(steps) > 1 else 'single'}.c.j2").render(
+        state="" if beside is None else beside.state,
+        blocks=beside is not None and beside.blocks,
+        start=functions.compute.call("step"),
+        wait="" if beside is None else beside.wait,
+        n_l2=len(l2_ranges),
+        y_slot_before=y_slot.replace("step->", "(step - 1)->"),
+        store_before=functions.store.call("step - 1"),
+        y_slot_last=y_slot.replace("step->", "last->"),
+        store_last=functions.store.call("last"),
         name=name,
         n_steps=len(steps),
         l2_ranges="\n".join(l2_ranges),
@@ -174,7 +209,7 @@ def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
         l3_step=f"l3_at({job.index}, {'t' if len(steps) > 1 else '0'});" if marks.steps else "",
         no_stores=", ".join(["PULP_DMA_NONE"] * y_slots),
         wait_stores="\n".join(f"    pulp_dma_wait(stores[{slot}]);" for slot in range(y_slots)),
-        y_slot=table.expression("y_slot") if stores else "",
+        y_slot=y_slot,
         load_first=functions.load.call(f"&steps_{name}[0]") if functions.load.body else "",
         load_next=functions.load.call("step + 1") if functions.load.body else "",
         load_ahead=functions.ahead.call("step") if functions.ahead.body else "",
@@ -205,7 +240,8 @@ def in_l2(layer: Layer, plan: LayerPlan) -> tuple[str, ...]:
 def _comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores: int) -> list[str]:
     inputs = [_shape(graph.tensors[name]) for name in layer.inputs]
     tile = plan.tile
-    kernel = f"{plan.kernel} on {cores} core{'s' if cores > 1 else ''}"
+    on_cores = f"{cores} core{'s' if cores > 1 else ''}"
+    kernel = f"{plan.kernel} on {on_cores if plan.engine == CLUSTER_NAME else plan.engine}"
     lines = [
         f"/* Layer {index + 1} of {len(graph.layers)}: {layer.name} ({layer.kind.value})",
         " *",
@@ -243,7 +279,8 @@ def _requant_comment(layer: Layer) -> list[str]:
         return []
     total = _SUMS.get(layer.kind, "k[c] * acc + lambda[c]")
     formula = f"y = clip(({total}) >> {requant.shift}, {requant.lo}, {requant.hi})"
-    return labelled("requant", [formula, "in 64 bits"] if requant.wide else [formula])
+    width = "in 64 bits, of which the high word is enough" if requant.high else "in 64 bits"
+    return labelled("requant", [formula, width] if requant.wide else [formula])
 
 
 _SUMS = {LayerKind.ADD: "k1 * x + k2 * x2 + lambda", LayerKind.AVGPOOL: "k * sum + lambda"}
@@ -364,10 +401,10 @@ def _l2_ranges(job: _Job) -> list[str]:
     if streams_params(job.region, job.index):
         ranges += _arena_ranges("parameters", transfers_of(job.region, job.index, L3Kind.PARAMS))
     elif has_params(layer):
-        ranges.append(("parameters", params_symbol(graph, layer), str(params_bytes(layer, job.plan))))
+        ranges.append(("parameters", params_symbol(graph, layer), str(pack_size(job.plan))))
     if _ahead(job):
         following, plan = graph.layers[job.index + 1], job.region.layers[job.index + 1]
-        ranges.append(("next parameters", params_symbol(graph, following), str(params_bytes(following, plan))))
+        ranges.append(("next parameters", params_symbol(graph, following), str(pack_size(plan))))
     return [fill("      {", [f'"{name}"', base, size], "},") for name, base, size in ranges]
 
 

@@ -1,7 +1,8 @@
 """Activations that stay in L1 from the layer that makes them to the last that reads them.
 
-They are neither stored nor loaded, but take L1 from the tiles of all layers meanwhile. One after the other is
-kept, in the order of the layers, as long as the layers concerned don't become slower.
+They are for the cores; an engine beside them works on what is loaded. They are neither stored nor loaded, but
+take L1 from the tiles of all layers meanwhile. One after the other is kept, in the order of the layers, as long
+as the layers concerned don't become slower.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.l2_space import Rect, find_room
-from tvm_pulp.codegen.plan import L1Buffer, L1Tensor, LayerPlan, Operand
+from tvm_pulp.codegen.plan import CLUSTER_NAME, L1Buffer, L1Tensor, LayerPlan, Operand
 from tvm_pulp.codegen.spill import Life, has_views, same_shape
 
 Search = Callable[[int, int, frozenset[str]], LayerPlan | None]
@@ -110,7 +111,8 @@ def place_l1(
     for index, plan in enumerate(plans):
         obstacles = _alive(tensors, index)
         before = [] if index == 0 else [*_alive(tensors, index - 1), *_buffer_rects(layers[-1])]
-        placed = _place_ahead(plan, obstacles, before, limit) if index else None
+        on_cores = index > 0 and plan.engine == layers[-1].engine == CLUSTER_NAME
+        placed = _place_ahead(plan, obstacles, before, limit) if on_cores else None
         placed = placed or _place_buffers(plan, obstacles, {}, limit)
         if placed is None:
             return None

@@ -9,13 +9,16 @@ from dataclasses import dataclass, replace
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.cost.layer import region_costs
 from tvm_pulp.codegen.effort import Effort
+from tvm_pulp.codegen.engines.cluster import CLUSTER
+from tvm_pulp.codegen.engines.engine import Engine
+from tvm_pulp.codegen.engines.registry import engines_of
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
 from tvm_pulp.codegen.l1_tensors import L1Layout, keep_in_l1
 from tvm_pulp.codegen.l2_errors import L2ShortageError, tables_error
 from tvm_pulp.codegen.l2_plan import L2Task, plan_l2
 from tvm_pulp.codegen.l2_tables import step_tables_bytes, tables_bytes
 from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.params import block_bytes, pack_size
+from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L1Tensor, LayerPlan, Plan
 from tvm_pulp.codegen.schedule import schedule_layer
 from tvm_pulp.codegen.spill import tensor_lives
@@ -156,10 +159,10 @@ def _plans_by_rows(
 def _plan_layer(
     graph: LayerGraph, layer: Layer, machine: Machine, searches: _Searches, most_rows: int | None = None
 ) -> LayerPlan:
-    best = searches.of(graph, layer, most_rows).best
-    tile, order = best.plan.tile, best.plan.order
-    plan = schedule_layer(graph, layer, tile, machine.cores, order)
-    return replace(plan, cycles=best.cycles)
+    engine, search = searches.of(graph, layer, most_rows)
+    tile, order = search.best.plan.tile, search.best.plan.order
+    plan = schedule_layer(graph, layer, tile, machine.cores, order, engine=engine)
+    return replace(plan, cycles=search.best.cycles)
 
 
 def _check_window(layer: Layer) -> None:
@@ -184,6 +187,7 @@ def _l1_top(plan: LayerPlan) -> int:
 class _Signature:
     """All that a tile depends on: layers with equal signatures get equal tiles."""
 
+    engine: str
     kind: LayerKind
     window: Window
     inputs: tuple[tuple[int, ...], ...]
@@ -200,19 +204,17 @@ class _Searches:
     def __init__(self, machine: Machine, effort: Effort) -> None:
         self._machine = machine
         self._effort = effort
-        self._done: dict[tuple[_Signature, int | None], Search] = {}
+        self._done: dict[tuple[_Signature, int | None], Search | NothingFits] = {}
         self._within: dict[tuple[_Signature, int, tuple[bool, ...]], Search | NothingFits] = {}
 
     def within(self, graph: LayerGraph) -> Callable[[int, int, frozenset[str]], LayerPlan | None]:
-        """The search for a layer's plan in part of L1 beside some of its operands; see `l1_tensors.Search`."""
+        """The search for the cluster's plan of a layer in part of L1 beside some of its operands; see
+        `l1_tensors.Search`."""
 
         def search(index: int, l1_bytes: int, in_l1: frozenset[str]) -> LayerPlan | None:
             layer = graph.layers[index]
-            key = (
-                _signature(graph, layer),
-                l1_bytes,
-                tuple(name in in_l1 for name in (*layer.inputs, layer.output)),
-            )
+            whole = tuple(name in in_l1 for name in (*layer.inputs, layer.output))
+            key = (_signature(graph, layer, CLUSTER), l1_bytes, whole)
             if key not in self._within:
                 machine = replace(self._machine, l1_bytes=l1_bytes)
                 self._within[key] = search_tiles(graph, layer, machine, effort=self._effort, in_l1=in_l1)
@@ -225,19 +227,30 @@ class _Searches:
 
         return search
 
-    def of(self, graph: LayerGraph, layer: Layer, most_rows: int | None) -> Search:
-        """The ways to run a layer. Raises PlanError if none fits L1."""
-        signature = (_signature(graph, layer), most_rows)
-        if signature not in self._done:
-            found = search_tiles(graph, layer, self._machine, most_rows, effort=self._effort)
-            if isinstance(found, NothingFits):
-                raise _l1_error(layer, found.l1_bytes, self._machine)
-            self._done[signature] = found
-        return self._done[signature]
+    def of(self, graph: LayerGraph, layer: Layer, most_rows: int | None) -> tuple[Engine, Search]:
+        """The fastest engine for a layer, and the ways to run it there. Raises PlanError if none fits L1."""
+        engines = [one for one in engines_of(self._machine) if one.refusal(graph, layer) is None]
+        searches = [(one, self._on(graph, layer, most_rows, one)) for one in engines]
+        fitting = [(one, found) for one, found in searches if isinstance(found, Search)]
+        if not fitting:
+            least = min(found.l1_bytes for _, found in searches if isinstance(found, NothingFits))
+            raise _l1_error(layer, least, self._machine)
+        return min(fitting, key=lambda found: found[1].best.cycles)
+
+    def _on(
+        self, graph: LayerGraph, layer: Layer, most_rows: int | None, engine: Engine
+    ) -> Search | NothingFits:
+        key = (_signature(graph, layer, engine), most_rows)
+        if key not in self._done:
+            self._done[key] = search_tiles(
+                graph, layer, self._machine, most_rows=most_rows, engine=engine, effort=self._effort
+            )
+        return self._done[key]
 
 
-def _signature(graph: LayerGraph, layer: Layer) -> _Signature:
+def _signature(graph: LayerGraph, layer: Layer, engine: Engine) -> _Signature:
     return _Signature(
+        engine=engine.name,
         kind=layer.kind,
         window=layer.window,
         inputs=tuple(_layout(graph.tensors[name]) for name in layer.inputs),
@@ -245,7 +258,7 @@ def _signature(graph: LayerGraph, layer: Layer) -> _Signature:
         weights=() if layer.weights is None else layer.weights.shape,
         padded_value=graph.tensors[layer.inputs[0]].zero_point != 0,
         wide=layer.requant is not None and layer.requant.wide,
-        block=block_bytes(layer, 1),
+        block=engine.block_bytes(layer, 1),
     )
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from tvm_pulp.codegen.align import align
+from tvm_pulp.codegen.engines.cluster import CLUSTER
+from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.graph import Layer, LayerGraph
-from tvm_pulp.codegen.kernels import KernelChoice, choose_kernel, input_slack_bytes, scratch_bytes
-from tvm_pulp.codegen.params import block_bytes
+from tvm_pulp.codegen.kernels import KernelChoice
 from tvm_pulp.codegen.plan import Box, L1Buffer, LayerPlan, LoopOrder, Operand, TileStep
 from tvm_pulp.codegen.tiling import channel_ranges, enumerate_tiles
 
@@ -50,11 +51,13 @@ def schedule_layer(
     cores: int,
     order: LoopOrder | None = None,
     *,
+    engine: Engine = CLUSTER,
     in_l1: Collection[str] = (),
 ) -> LayerPlan:
     """The plan of a layer cut into `tile`s, its cycles left 0; without an `order` the one that loads less.
     Inputs and output `in_l1` are read and written where they lie."""
-    job = _Job(graph, layer, tile, cores, choose_kernel(graph, layer, tile, cores), frozenset(in_l1))
+    choice = engine.choose_kernel(graph, layer, tile, cores)
+    job = _Job(graph, layer, tile, cores, engine, choice, frozenset(in_l1))
     orders = (LoopOrder.CHANNELS_OUTER, LoopOrder.SPACE_OUTER) if order is None else (order,)
     return min((_in_order(job, one) for one in orders), key=lambda plan: loaded_bytes(plan, len(layer.inputs)))
 
@@ -71,6 +74,7 @@ class _Job:
     layer: Layer
     tile: Box
     cores: int
+    engine: Engine
     choice: KernelChoice
     in_l1: frozenset[str]
 
@@ -98,13 +102,14 @@ def _in_order(job: _Job, order: LoopOrder) -> LayerPlan:
         pad_in_l1=job.choice.pad_in_l1,
         clip=job.choice.clip,
         in_l1=tuple(sorted({*job.layer.inputs, job.layer.output} & job.in_l1)),
+        engine=job.engine.name,
     )
 
 
 def _steps(job: _Job, order: LoopOrder) -> tuple[TileStep, ...]:
     tiles = enumerate_tiles(job.graph, job.layer, job.tile, order)
     ranges = channel_ranges(job.graph.tensors[job.layer.output].channels, job.tile.c)
-    sizes = [block_bytes(job.layer, channels) for _, channels in ranges]
+    sizes = [job.engine.block_bytes(job.layer, channels) for _, channels in ranges]
     offsets = list(accumulate(sizes, initial=0))
     has_params = sizes[0] > 0
     # Explicit padding is part of what the slot holds.
@@ -130,12 +135,13 @@ def _steps(job: _Job, order: LoopOrder) -> tuple[TileStep, ...]:
     )
 
 
-def input_tile_bytes(choice: KernelChoice, layer: Layer, step: TileStep) -> int:
-    """Size of one input tile in L1, with explicit padding and what the kernel may read behind it."""
+def _input_tile_bytes(job: _Job, step: TileStep) -> int:
+    """Size of one input tile in L1, with explicit padding and what the engine may read behind it."""
     pad = step.padding
-    tall = pad.top + pad.bottom if choice.pad_in_l1 else 0
-    wide = pad.left + pad.right if choice.pad_in_l1 else 0
-    return (step.x.h + tall) * (step.x.w + wide) * step.x.c + input_slack_bytes(choice, layer)
+    tall = pad.top + pad.bottom if job.choice.pad_in_l1 else 0
+    wide = pad.left + pad.right if job.choice.pad_in_l1 else 0
+    slack = job.engine.input_slack_bytes(job.choice, job.layer)
+    return (step.x.h + tall) * (step.x.w + wide) * step.x.c + slack
 
 
 @dataclass(frozen=True)
@@ -146,7 +152,7 @@ class _Wanted:
 
 
 def _wanted_buffers(job: _Job, steps: tuple[TileStep, ...]) -> list[_Wanted]:
-    x_size = max(input_tile_bytes(job.choice, job.layer, step) for step in steps)
+    x_size = max(_input_tile_bytes(job, step) for step in steps)
     x_slots = max(step.x_slot for step in steps) + 1
     params_slots = max(step.params_slot for step in steps) + 1
     inputs = [
@@ -166,7 +172,7 @@ def _wanted_buffers(job: _Job, steps: tuple[TileStep, ...]) -> list[_Wanted]:
 def _scratch(job: _Job, step: TileStep) -> int:
     padded_h = step.x.h + step.padding.top + step.padding.bottom
     in_channels = job.graph.tensors[job.layer.inputs[0]].channels
-    return scratch_bytes(job.choice, job.layer, padded_h, in_channels, job.cores)
+    return job.engine.scratch_bytes(job.choice, job.layer, padded_h, in_channels, job.cores)
 
 
 def _place(wanted: list[_Wanted]) -> tuple[L1Buffer, ...]:

@@ -14,12 +14,12 @@ from itertools import accumulate, chain, product, zip_longest
 import numpy as np
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.cost.arrays import BoolArray, FloatArray, IntArray, Tiles
-from tvm_pulp.codegen.cost.cluster import kernel_cycles
 from tvm_pulp.codegen.cost.dma import line_cycles
 from tvm_pulp.codegen.cost.layer import step_costs, x_costs, y_costs
 from tvm_pulp.codegen.effort import Effort
+from tvm_pulp.codegen.engines.cluster import CLUSTER
+from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.graph import Layer, LayerGraph
-from tvm_pulp.codegen.kernels import choose_kernel
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder
 from tvm_pulp.codegen.schedule import loaded_bytes, schedule_layer
@@ -63,16 +63,17 @@ def search_tiles(
     graph: LayerGraph,
     layer: Layer,
     machine: Machine,
-    most_rows: int | None = None,
     *,
+    most_rows: int | None = None,
+    engine: Engine = CLUSTER,
     effort: Effort | None = None,
     in_l1: frozenset[str] = frozenset(),
 ) -> Search | NothingFits:
-    """The best way to run a layer within the machine's L1, or how much it would take; with `most_rows` of those
-    that finish a row of tiles, of at most so many rows of the map, before they begin the next. Tensors `in_l1`
-    take none of the machine's L1: they lie beside it."""
-    table = tile_tables(graph, layer, machine.cores, machine.l1_bytes, in_l1)
-    target = _Target(graph, layer, machine, most_rows, in_l1)
+    """The best way to run a layer on an engine within the machine's L1, or how much it would take; with
+    `most_rows` of those that finish a row of tiles, of at most so many rows of the map, before they begin the
+    next. Tensors `in_l1` take none of the machine's L1: they lie beside it."""
+    table = tile_tables(graph, layer, machine.cores, machine.l1_bytes, engine, in_l1=in_l1)
+    target = _Target(graph, layer, machine, most_rows, engine, in_l1)
     estimates = _estimates(target, table)
     if not estimates:
         return NothingFits(int(table.l1_bytes().min()))
@@ -109,6 +110,7 @@ class _Target:
     layer: Layer
     machine: Machine
     most_rows: int | None
+    engine: Engine
     in_l1: frozenset[str]
 
 
@@ -206,7 +208,7 @@ def _cycles(target: _Target, table: TileTables, pairs: _Pairs, loads: _Loads) ->
     longer of computation and transfers; what is loaded at the begin of a pass counts as far as it exceeds the
     computation there."""
     graph, layer, machine = target.graph, target.layer, target.machine
-    kernel = choose_kernel(graph, layer, None, machine.cores).name
+    kernel = target.engine.choose_kernel(graph, layer, None, machine.cores).name
     total, busy = np.zeros(pairs.tiles.shape), np.zeros(pairs.tiles.shape)
     sizes = (pairs.space["nh"], pairs.space["nw"], pairs.channel["ranges"])
     for last in product((False, True), repeat=3):
@@ -216,7 +218,7 @@ def _cycles(target: _Target, table: TileTables, pairs: _Pairs, loads: _Loads) ->
             count = count * (1 if is_last else size - 1)
             first &= (size > 1) != is_last
         tiles = _tiles(table, pairs, *last)
-        compute = kernel_cycles(machine, layer, kernel, tiles)
+        compute = target.engine.cycles(machine, layer, kernel, tiles)
         x = x_costs(graph, layer, machine, tiles, channels_first=table.channels_first, in_l1=target.in_l1)[0]
         y = y_costs(graph, layer, machine, tiles)[0] * table.stored
         params = line_cycles(machine.dma, pairs.channel["last_block" if last[2] else "block"])
@@ -284,7 +286,9 @@ def _affordable(finalists: Sequence[_Estimate], effort: Effort) -> list[_Estimat
 
 def _candidate(target: _Target, estimate: _Estimate) -> Candidate:
     graph, layer, machine = target.graph, target.layer, target.machine
-    plan = schedule_layer(graph, layer, estimate.tile, machine.cores, estimate.order, in_l1=target.in_l1)
+    plan = schedule_layer(
+        graph, layer, estimate.tile, machine.cores, estimate.order, engine=target.engine, in_l1=target.in_l1
+    )
     loaded = sum(name not in target.in_l1 for name in layer.inputs)
     stored = sum(step.y.size_bytes for step in plan.steps) if layer.output not in target.in_l1 else 0
     costs = step_costs(graph, layer, plan, machine)

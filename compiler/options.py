@@ -16,15 +16,17 @@ class PulpOptions:
     """What a user may choose about the target; `None` means what the SoC's file says.
 
     `soc` is a SoC's name or the path of its file; `l1` and `l2` are the bytes that generated code may use of
-    the cluster's L1 and of L2; `cores` is how many cluster cores work. `plan` is the path of a plan (JSON) to
-    take instead of making one, or of a folder with a plan for each region; `plan_time` is how many seconds
-    making one may take, as the solver counts work.
+    the cluster's L1 and of L2; `cores` is how many cluster cores work; `engines` are the names of the engines
+    that may be used, with commas. `plan` is the path of a plan (JSON) to take instead of making one, or of a
+    folder with a plan for each region; `plan_time` is how many seconds making one may take, as the solver
+    counts work.
     """
 
     soc: str = "gap8"
     l1: int | None = None
     l2: int | None = None
     cores: int | None = None
+    engines: str | None = None
     plan: str | None = None
     plan_time: int | None = None
 
@@ -46,6 +48,7 @@ class PulpOptions:
             l1=_positive(values, "l1", "bytes"),
             l2=_positive(values, "l2", "bytes"),
             cores=_positive(values, "cores", "cores"),
+            engines=values.get("engines"),
             plan=values.get("plan"),
             plan_time=_positive(values, "plan-time", "seconds"),
         )

@@ -67,7 +67,7 @@ def partition_for_pulp(
     _check_total(plans, machine)
     timelines = {var: simulate(graph, plans[var], machine) for var, graph in graphs.items()}
     for var, graph in graphs.items():
-        function = _with_code(partitioned[var], graph, plans[var])
+        function = _with_code(partitioned[var], graph, plans[var], machine)
         partitioned.update_func(var, function.with_attr(TIMELINE_ATTR, timeline_to_json(timelines[var])))
     report = CompilationReport(
         soc=machine.soc,
@@ -141,6 +141,6 @@ def _check_total(plans: Mapping[Any, Plan], machine: Machine) -> None:
         )
 
 
-def _with_code(func: relay.Function, graph: LayerGraph, plan: Plan) -> relay.Function:
-    files = emit_region(graph, plan)
+def _with_code(func: relay.Function, graph: LayerGraph, plan: Plan, machine: Machine) -> relay.Function:
+    files = emit_region(graph, plan, machine.engines)
     return func.with_attr(FILES_ATTR, json.dumps(files)).with_attr(PLAN_ATTR, plan_to_json(plan))

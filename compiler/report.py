@@ -231,11 +231,12 @@ def read_report(package: Package) -> CompilationReport:
 
 
 def peak_macs_per_cycle(machine: Machine) -> float:
-    """Return the rate of the fastest kernel with all cores at work."""
+    """Return the rate of the fastest engine: of NE16 and the like, or of all cores with the fastest kernel."""
     cluster = machine.cluster
     block = cluster.word_weights_cycles + cluster.block_pixels * cluster.word_pixel_cycles
     product = BLOCK_CHANNELS * WORD * cluster.block_pixels / block
-    return machine.cores * max(product, cluster.depthwise_macs_per_cycle, cluster.linear_macs_per_cycle)
+    cores = machine.cores * max(product, cluster.depthwise_macs_per_cycle, cluster.linear_macs_per_cycle)
+    return max([cores, *(engine.peak_macs_per_cycle for engine in machine.engines)])
 
 
 def region_report(graph: LayerGraph, plan: Plan, timeline: Timeline) -> RegionReport:
@@ -288,6 +289,7 @@ def _layer_report(graph: LayerGraph, layer: Layer, plan: LayerPlan, busy: Mappin
         dma_cycles=busy[Lane.DMA_IN] + busy[Lane.DMA_OUT],
         params_bytes=max(step.params_offset + step.params_size for step in plan.steps),
         buffers=plan.buffers,
+        engine=plan.engine,
     )
 
 

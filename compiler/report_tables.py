@@ -116,11 +116,11 @@ def _refused_table(report: CompilationReport) -> Table:
 
 
 def _layer_table(region: RegionReport) -> Table:
-    columns = ("layer", "from", "input", "output", "kernel", "tile", "requantize")
+    columns = ("layer", "from", "input", "output", "engine", "kernel", "tile", "requantize")
     table = new_table(*columns, title=f"region {region.name}")
     for layer in region.layers:
         inputs = " + ".join(_shape(shape) for shape in layer.inputs)
-        shapes = (inputs, _shape(layer.output), layer.kernel, _shape(layer.tile))
+        shapes = (inputs, _shape(layer.output), layer.engine, layer.kernel, _shape(layer.tile))
         table.add_row(layer.name, ", ".join(layer.sources), *shapes, _requantize(layer))
     return table
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from .errors import PulpError, ToolError
 from .inputs import Samples, check_samples
 from .package import LEGALIZED_FILE, Package, TensorInfo
-from .toolchain import Platform, build_tool, check_tools, find_gvsoc, run_tool
+from .toolchain import Platform, build_tool, check_tools, find_gvsoc, find_pulp_nn, run_tool
 
 Array = npt.NDArray[Any]
 
@@ -74,6 +74,7 @@ def build_package(package: Package, platform: Platform, workdir: Path, *, saniti
         f"-DCMAKE_MAKE_PROGRAM={build_tool('ninja')}",
         f"-DPULP_PLATFORM={platform.folder}",
         f"-DPULP_SANITIZE={'ON' if sanitize else 'OFF'}",
+        f"-DPULP_NN_DIR={find_pulp_nn() or ''}",
     ]
     if platform is not Platform.HOST:
         configure.append(f"-DCMAKE_TOOLCHAIN_FILE={source / 'runtime/cmake' / platform.folder}.cmake")

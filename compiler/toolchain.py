@@ -78,6 +78,17 @@ def find_gvsoc() -> str:
     )
 
 
+def find_pulp_nn() -> Path | None:
+    """The folder of the genuine PULP-NN that PULP_NN_DIR names; None if it names none."""
+    named = os.environ.get("PULP_NN_DIR", "")
+    if named and not Path(named, "32bit", "src", "pulp_nn_matmul.c").is_file():
+        raise ToolError(
+            f"PULP_NN_DIR is {named}, which holds no 32bit/src/pulp_nn_matmul.c",
+            fix="set it to a folder of pulp-platform/pulp-nn, or unset it",
+        )
+    return Path(named).absolute() if named else None
+
+
 def build_tool(name: str) -> str:
     """`cmake` or `ninja`: the one beside this Python (they are dependencies), else the one on PATH."""
     beside = shutil.which(name, path=sysconfig.get_path("scripts"))

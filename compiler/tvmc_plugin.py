@@ -35,6 +35,7 @@ _OPTION_HELP = {
     "l1": "bytes of L1 that generated code may use",
     "l2": "bytes of L2 that generated code may use",
     "cores": "cluster cores that work",
+    "engines": "engines that may be used, with commas; all by default",
     "plan_time": "seconds that making a plan may take, as the solver counts work; default 20",
     "plan": "plan (JSON) to take instead of making one, or a folder of them, such as plan/ of a package",
 }

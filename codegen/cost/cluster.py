@@ -35,7 +35,9 @@ def _work(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> FloatArr
 
 
 def _output_cycles(model: ClusterModel, layer: Layer) -> float:
-    return model.wide_output_cycles if layer.requant is not None and layer.requant.wide else model.output_cycles
+    if layer.requant is None or not layer.requant.wide:
+        return model.output_cycles
+    return model.high_output_cycles if layer.requant.high else model.wide_output_cycles
 
 
 def _matrix_product(machine: Machine, layer: Layer, tiles: Tiles) -> FloatArray:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from tvm_pulp.codegen.cost.arrays import IntArray, Tiles, tiles_of
-from tvm_pulp.codegen.cost.cluster import kernel_cycles
 from tvm_pulp.codegen.cost.dma import (
     Boxes,
     box_commands,
@@ -17,6 +16,7 @@ from tvm_pulp.codegen.cost.dma import (
     line_commands,
     line_cycles,
 )
+from tvm_pulp.codegen.engines.registry import engine_named
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import LayerPlan
@@ -83,7 +83,7 @@ def step_costs(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machin
     if plan.params_ahead:
         load_params[0] = 0
     return StepCosts(
-        compute=kernel_cycles(machine, layer, plan.kernel, tiles),
+        compute=engine_named(plan.engine, machine.engines).cycles(machine, layer, plan.kernel, tiles),
         load_x=loads_x * x_cycles,
         load_params=load_params,
         store=stored * y_cycles,

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tvm_pulp.codegen.engines.ne16 import Ne16
 from tvm_pulp.codegen.machine import ClusterModel, DmaModel, L3Model, Machine
+
+NE16 = Ne16(
+    pass_3x3_cycles=18,
+    pass_1x1_cycles=22,
+    pass_depthwise_cycles=28,
+    output_cycles=4,
+    task_cycles=250,
+    start_cycles=60,
+)
+
+
+def with_ne16(l1_bytes: int = 38_000, l2_bytes: int = 380_000, cores: int = 8) -> Machine:
+    """The same with an NE16."""
+    return replace(machine(l1_bytes, l2_bytes, cores), engines=(NE16,))
 
 
 def machine(l1_bytes: int = 38_000, l2_bytes: int = 380_000, cores: int = 8) -> Machine:

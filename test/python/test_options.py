@@ -35,11 +35,12 @@ def test_written_options_are_read_back(options: PulpOptions) -> None:
         (
             "-core=8",
             "target pulp: unknown option -core; did you mean -cores? "
-            "(options: -soc, -l1, -l2, -cores, -plan, -plan-time)",
+            "(options: -soc, -l1, -l2, -cores, -engines, -plan, -plan-time)",
         ),
         (
             "-frequency=8",
-            "target pulp: unknown option -frequency; options: -soc, -l1, -l2, -cores, -plan, -plan-time",
+            "target pulp: unknown option -frequency; "
+            "options: -soc, -l1, -l2, -cores, -engines, -plan, -plan-time",
         ),
         (
             "-l1=38k",

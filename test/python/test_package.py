@@ -26,6 +26,7 @@ def files():
 def test_layout(files):
     assert sorted(name for name in files if not name.startswith("runtime/")) == [
         "CMakeLists.txt",
+        "Makefile",
         "README.md",
         "codegen/host/include/tvmgen_net.h",
         "codegen/host/src/net_lib0.c",

@@ -23,7 +23,7 @@ def line_of(text: str, start: str) -> int:
 
 
 def test_known_socs() -> None:
-    assert list_socs() == ("darkside", "diana", "gap8", "gap9", "pulp_open")
+    assert list_socs() == ("darkside", "diana", "gap8", "gap9", "pulp_open", "pulp_open_ne16")
 
 
 @pytest.mark.parametrize("name", list_socs())
@@ -57,7 +57,7 @@ def test_a_soc_by_path(tmp_path: Path) -> None:
         (
             PulpOptions(soc="gap7"),
             "target pulp: unknown SoC `gap7`; did you mean gap9? "
-            "(known SoCs: darkside, diana, gap8, gap9, pulp_open), or the path of a .toml file",
+            "(known SoCs: darkside, diana, gap8, gap9, pulp_open, pulp_open_ne16), or the path of a .toml file",
         ),
         (
             PulpOptions(l1=65_537),

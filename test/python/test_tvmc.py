@@ -58,6 +58,7 @@ def test_command_line_of_the_readme(tmp_path):
         "l1": 38000,
         "l2": 380000,
         "cores": 8,
+        "engines": None,
         "plan": None,
         "plan_time": None,
     }

@@ -1,32 +1,8 @@
 /* pulp_conv_direct, pulp_conv_direct_wide: groups and dilation; pixels divided over the cores. */
-#include "dot.h"
 #include "pulp_kernels.h"
 #include "requant.h"
 #include "share.h"
-#include "window.h"
-
-/* One output channel at one pixel; `filter` is k_y * k_x * ch_in weights, `channel` the group's first input
- * channel. */
-static int32_t window_dot(const pulp_window_t *w, const pulp_groups_t *g, const uint8_t *in,
-                          const int8_t *filter, uint32_t pixel, uint32_t channel) {
-  const int32_t y0 = (int32_t)(pixel / w->out_x * w->stride_y) - w->pad_top;
-  const int32_t x0 = (int32_t)(pixel % w->out_x * w->stride_x) - w->pad_left;
-  int32_t acc = 0;
-  for (int32_t ky = 0; ky < w->k_y; ky++) {
-    const int32_t y = y0 + ky * g->dilation_y;
-    for (int32_t kx = 0; kx < w->k_x; kx++, filter += g->ch_in) {
-      const int32_t x = x0 + kx * g->dilation_x;
-      if (y >= 0 && y < w->in_y && x >= 0 && x < w->in_x) {
-        acc = pulp_dot(pulp_in_pixel(w, in, y, x) + channel, filter, g->ch_in, acc);
-      }
-    }
-  }
-  return acc;
-}
-
-static uint32_t group_channel(const pulp_groups_t *g, uint32_t co) {
-  return (g->first + co) / g->ch_out * g->ch_in;
-}
+#include "sums.h"
 
 void pulp_conv_direct(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
                       const int32_t *lambda, uint16_t shift, const pulp_window_t *window,
@@ -36,7 +12,7 @@ void pulp_conv_direct(const uint8_t *in, uint8_t *out, const int8_t *weight, con
   for (uint32_t pixel = pixels.begin; pixel < pixels.end; pixel++) {
     for (uint32_t co = 0; co < window->ch_out; co++) {
       const int32_t acc =
-          window_dot(window, groups, in, weight + co * filter, pixel, group_channel(groups, co));
+          pulp_group_sum(window, groups, in, weight + co * filter, pixel, pulp_group_channel(groups, co));
       out[pixel * window->ch_out + co] = pulp_requant(acc, k[co], lambda[co], shift);
     }
   }
@@ -51,7 +27,7 @@ void pulp_conv_direct_wide(const uint8_t *in, uint8_t *out, const int8_t *weight
   for (uint32_t pixel = pixels.begin; pixel < pixels.end; pixel++) {
     for (uint32_t co = 0; co < window->ch_out; co++) {
       const int32_t acc =
-          window_dot(window, groups, in, weight + co * filter, pixel, group_channel(groups, co));
+          pulp_group_sum(window, groups, in, weight + co * filter, pixel, pulp_group_channel(groups, co));
       out[pixel * window->ch_out + co] = pulp_requant_wide(acc, k[co], lambda[co], shift);
     }
   }

@@ -76,39 +76,54 @@ static void gather_border(const pulp_window_t *w, const uint8_t *in, uint32_t y,
   }
 }
 
-/* Copies a window that lies in the map and begins at `from`. */
-static void gather_inner(const pulp_window_t *w, const uint8_t *from, uint8_t *column, uint32_t length) {
-  const int32_t row = w->k_x * w->ch_in;
-  xp_store(column + length - 4, 0);
-  xp_copy_rows(column, from, w->k_y, (uint32_t)row, row, w->in_x * w->ch_in);
+/* Copies `count` windows that lie in the map, the first of which begins at `from` and each other `step` bytes
+ * further. */
+static void gather_inner(const pulp_window_t *w, const uint8_t *from, uint32_t step, uint8_t *column,
+                         uint32_t length, uint32_t count) {
+  const int32_t row = w->k_x * w->ch_in, pitch = w->in_x * w->ch_in;
+  const uint32_t rows = w->k_y;
+  for (; count > 0; count--, from += step, column += length) {
+    xp_store(column + length - 4, 0);
+    xp_copy_rows(column, from, rows, (uint32_t)row, row, pitch);
+  }
 }
 
-static void convolve_im2col(const pulp_convolution_t *c, pulp_share_t pixels) {
+/* Copies the windows of `count` pixels, of which (y, x) is the first, and leaves there the place of the next.
+ */
+static void gather(const pulp_convolution_t *c, pulp_share_t inner_x, pulp_share_t inner_y, uint32_t *y,
+                   uint32_t *x, uint8_t *column, uint32_t length, uint32_t count) {
+  const pulp_window_t *const w = &c->window;
+  while (count > 0) {
+    uint32_t run = 1;
+    if (*x >= inner_x.begin && *x < inner_x.end && *y >= inner_y.begin && *y < inner_y.end) {
+      run = inner_x.end - *x < count ? inner_x.end - *x : count;
+      const uint8_t *const from = pulp_in_pixel(w, c->in, (int32_t)(*y * w->stride_y) - w->pad_top,
+                                                (int32_t)(*x * w->stride_x) - w->pad_left);
+      gather_inner(w, from, (uint32_t)w->stride_x * w->ch_in, column, length, run);
+    } else {
+      gather_border(w, c->in, *y, *x, column, length);
+    }
+    column += run * length;
+    count -= run;
+    *x += run;
+    if (*x == w->out_x) {
+      *x = 0;
+      (*y)++;
+    }
+  }
+}
+
+void pulp_convolve_im2col(const pulp_convolution_t *c, pulp_share_t pixels, uint32_t batch,
+                          uint8_t *columns) {
   const pulp_window_t *const w = &c->window;
   const uint32_t filter = (uint32_t)w->k_x * w->k_y * w->ch_in, length = (filter + 3) & ~3u;
-  const uint32_t batch = length <= 32 ? 16 : length <= 64 ? 8 : 4; /* pixels */
-  uint8_t *const columns = c->im2col + batch * pulp_core_id() * length;
   const pulp_share_t inner_x = inner(w->in_x, w->k_x, w->stride_x, w->pad_left, w->out_x);
   const pulp_share_t inner_y = inner(w->in_y, w->k_y, w->stride_y, w->pad_top, w->out_y);
   uint32_t y = pixels.begin / w->out_x, x = pixels.begin - y * w->out_x;
-  for (uint32_t pixel = pixels.begin; pixel < pixels.end;) {
-    const uint32_t first = pixel;
-    uint8_t *column = columns;
-    for (; pixel < pixels.end && pixel < first + batch; pixel++, column += length) {
-      if (x >= inner_x.begin && x < inner_x.end && y >= inner_y.begin && y < inner_y.end) {
-        gather_inner(w,
-                     pulp_in_pixel(w, c->in, (int32_t)(y * w->stride_y) - w->pad_top,
-                                   (int32_t)(x * w->stride_x) - w->pad_left),
-                     column, length);
-      } else {
-        gather_border(w, c->in, y, x, column, length);
-      }
-      if (++x == w->out_x) {
-        x = 0;
-        y++;
-      }
-    }
-    pulp_multiply_padded(&c->filters, filter, columns, c->weight, c->out + first * w->ch_out, pixel - first);
+  for (uint32_t pixel = pixels.begin; pixel < pixels.end; pixel += batch) {
+    const uint32_t count = pixels.end - pixel < batch ? pixels.end - pixel : batch;
+    gather(c, inner_x, inner_y, &y, &x, columns, length, count);
+    pulp_multiply_padded(&c->filters, filter, columns, c->weight, c->out + pixel * w->ch_out, count);
   }
 }
 
@@ -116,18 +131,24 @@ static void conv(PULP_NN_CONV_ARGS) {
   const uint32_t filter = (uint32_t)k_x * k_y * ch_in;
   const pulp_part_t part =
       pulp_my_part((uint32_t)out_x * out_y, ch_out, filter, ch_in % 4 == 0 ? 0 : GATHER_CYCLES + filter);
-  const pulp_convolution_t c = {
-      in,
-      im2col,
-      out,
-      weight,
-      {in_x, in_y, ch_in, out_x, out_y, ch_out, k_x, k_y, pad_top, pad_bottom, pad_left, pad_right, stride_x,
-       stride_y},
-      {bias, {k, lambda, out_mult, out_shift, flag_relu, flag_bn}, NULL, NULL, ch_out, part.channels}};
+  const pulp_convolution_t c = {in,
+                                im2col,
+                                out,
+                                weight,
+                                {in_x, in_y, ch_in, out_x, out_y, ch_out, k_x, k_y, pad_top, pad_bottom,
+                                 pad_left, pad_right, stride_x, stride_y},
+                                {bias,
+                                 {k, lambda, out_mult, out_shift, flag_relu, flag_bn},
+                                 NULL,
+                                 NULL,
+                                 ch_out,
+                                 part.channels,
+                                 PULP_NARROW}};
   if (ch_in % 4 == 0) {
     pulp_convolve_direct(&c, part.pixels);
   } else {
-    convolve_im2col(&c, part.pixels);
+    const uint32_t length = (filter + 3) & ~3u, batch = length <= 32 ? 16 : length <= 64 ? 8 : 4;
+    pulp_convolve_im2col(&c, part.pixels, batch, im2col + batch * pulp_core_id() * length);
   }
   pulp_barrier();
 }

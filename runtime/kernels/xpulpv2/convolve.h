@@ -17,4 +17,12 @@ typedef struct {
  * 1x1; im2col isn't used. */
 void pulp_convolve_direct(const pulp_convolution_t *convolution, pulp_share_t pixels);
 
+/* The same of any convolution: the windows of `batch` pixels at a time are copied to `columns`, word-aligned,
+ * each padded with zeros to whole words. Up to 3 bytes behind the weights are read. */
+void pulp_convolve_im2col(const pulp_convolution_t *convolution, pulp_share_t pixels, uint32_t batch,
+                          uint8_t *columns);
+
+/* All of a convolution that has no im2col buffer, but for `filters.channels`, and the barrier. */
+void pulp_convolve_without_buffer(pulp_convolution_t *convolution);
+
 #endif

@@ -12,7 +12,8 @@ static void pointwise(PULP_NN_CONV_ARGS) {
   (void)pad_right, (void)stride_x, (void)stride_y;
   const pulp_part_t part = pulp_my_part((uint32_t)out_x * out_y, ch_out, ch_in, 0);
   const pulp_filters_t filters = {
-      bias, {k, lambda, out_mult, out_shift, flag_relu, flag_bn}, NULL, NULL, ch_out, part.channels};
+      bias,       {k, lambda, out_mult, out_shift, flag_relu, flag_bn}, NULL, NULL, ch_out, part.channels,
+      PULP_NARROW};
   const pulp_segments_t segments = {ch_in / 4, 1, ch_in % 4, ch_in, ch_in, 0, 0};
   /* Rows that follow one another without a gap are one row. */
   const uint32_t row = in_x == out_x ? (uint32_t)out_x * out_y : out_x;

@@ -29,7 +29,8 @@ static inline pulp_part_t pulp_my_part(uint32_t pixels, uint32_t channels, uint3
   const uint32_t cores = pulp_num_cores(), core = pulp_core_id();
   const uint32_t blocks = (channels + BLOCK_CHANNELS - 1) / BLOCK_CHANNELS;
   uint32_t best_log = 0, best_cycles = UINT32_MAX;
-  for (uint32_t log = 0; cores >> log << log == cores && cores >> log > 0; log++) {
+  const int even = pixels % (BLOCK_PIXELS * cores) == 0; /* then nothing is better */
+  for (uint32_t log = 0; !even && cores >> log << log == cores && cores >> log > 0; log++) {
     const uint32_t sharers = cores >> log;
     const uint32_t own_pixels = sharers == 1 ? pixels : (pixels + sharers - 1) / sharers;
     const uint32_t own_blocks = (blocks + (1u << log) - 1) >> log;
@@ -45,12 +46,21 @@ static inline pulp_part_t pulp_my_part(uint32_t pixels, uint32_t channels, uint3
                        pulp_block_channels(own, channels)};
 }
 
-/* The calling core's part of the outputs for one pixel. */
+/* Cycles of a word of one pixel and of `outputs` channels: blocks, then single outputs. */
+static inline uint32_t pulp_word_cycles(uint32_t outputs) {
+  return outputs / BLOCK_CHANNELS * 9 + outputs % BLOCK_CHANNELS * 3;
+}
+
+/* The calling core's part of the outputs for one pixel: whole blocks, unless some cores would get too many.
+ */
 static inline pulp_share_t pulp_my_outputs(uint32_t outputs) {
-  if (outputs < BLOCK_CHANNELS * pulp_num_cores()) {
+  const pulp_share_t blocks = pulp_my_share((outputs + BLOCK_CHANNELS - 1) / BLOCK_CHANNELS);
+  const uint32_t cores = pulp_num_cores();
+  const uint32_t most_blocks = (outputs + BLOCK_CHANNELS * cores - 1) / (BLOCK_CHANNELS * cores);
+  if (pulp_word_cycles((outputs + cores - 1) / cores) < pulp_word_cycles(BLOCK_CHANNELS * most_blocks)) {
     return pulp_my_share(outputs);
   }
-  return pulp_block_channels(pulp_my_share((outputs + BLOCK_CHANNELS - 1) / BLOCK_CHANNELS), outputs);
+  return pulp_block_channels(blocks, outputs);
 }
 
 #endif
