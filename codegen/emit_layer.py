@@ -315,7 +315,9 @@ def _step_table(templates: Environment, name: str, table: StepTable) -> str:
         return ""
     if table.groups is not None:
         return _grouped_tables(templates, name, table, table.groups)
-    members = {column: (COLUMNS[column][0], table.values[column], COLUMNS[column][1]) for column in columns}
+    members = {
+        column: (_type(table.values[column]), table.values[column], COLUMNS[column]) for column in columns
+    }
     return _struct_table(templates, f"step_{name}_t", f"steps_{name}", members)
 
 
@@ -325,7 +327,7 @@ def _grouped_tables(templates: Environment, name: str, table: StepTable, groups:
     for group, rows in groups.rows.items():
         columns = table.group_columns(group)
         if columns:
-            members = {column: (_type(rows[column]), rows[column], COLUMNS[column][1]) for column in columns}
+            members = {column: (_type(rows[column]), rows[column], COLUMNS[column]) for column in columns}
             texts.append(_struct_table(templates, f"{group}_{name}_t", f"{group}_{name}", members))
             steps[group] = (_type(groups.index[group]), groups.index[group], f"row of {group}_{name}")
     texts.append(_struct_table(templates, f"step_{name}_t", f"steps_{name}", steps))

@@ -13,37 +13,35 @@ from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.l3_places import StepPlaces
 from tvm_pulp.codegen.params import has_params
 from tvm_pulp.codegen.plan import Box, LayerPlan, Operand, TileStep
-from tvm_pulp.codegen.step_groups import GROUPS, LEAST_SAVED, StepGroups, group_steps, table_bytes
+from tvm_pulp.codegen.step_groups import GROUPS, LEAST_SAVED, StepGroups, group_steps, narrowest, table_bytes
 
-# In the order in which they appear in the table: wide columns first, so that a row has no holes.
-COLUMNS: dict[str, tuple[str, str]] = {
-    "x": ("uint32_t", "input box: offset in the tensor"),
-    "x2": ("uint32_t", "second input's box: offset in the tensor"),
-    "x_l1": ("uint32_t", "input buffer, offset in L1"),
-    "x2_l1": ("uint32_t", "second input's buffer, offset in L1"),
-    "x_data": ("uint32_t", "where the input box goes inside its padded buffer, offset in L1"),
-    "params": ("uint32_t", "parameter block: offset in the layer's parameters, or in L2"),
-    "params_l1": ("uint32_t", "parameter buffer, offset in L1"),
-    "params_size": ("uint32_t", "bytes of the parameter block"),
-    "y": ("uint32_t", "output box: offset in the tensor"),
-    "y_l1": ("uint32_t", "output buffer, offset in L1"),
-    "x_h": ("uint16_t", "rows of the input box"),
-    "x_w": ("uint16_t", "columns of the input box"),
-    "x_c": ("uint16_t", "channels of the input box"),
-    "y_h": ("uint16_t", "rows of the output box"),
-    "y_w": ("uint16_t", "columns of the output box"),
-    "y_c": ("uint16_t", "channels of the output box"),
-    "y_c0": ("uint16_t", "first channel of the output box"),
-    "pad_top": ("uint16_t", "padding above the input box"),
-    "pad_bottom": ("uint16_t", "below"),
-    "pad_left": ("uint16_t", "on the left"),
-    "pad_right": ("uint16_t", "on the right"),
-    "load_x": ("uint8_t", "the input box has to be loaded"),
-    "load_params": ("uint8_t", "the parameter block has to be loaded"),
-    "y_slot": ("uint8_t", "which output buffer"),
+# Their meaning. In a table wide columns come first, so that a row has no holes.
+COLUMNS: dict[str, str] = {
+    "x": "input box: offset in the tensor",
+    "x2": "second input's box: offset in the tensor",
+    "x_l1": "input buffer, offset in L1",
+    "x2_l1": "second input's buffer, offset in L1",
+    "x_data": "where the input box goes inside its padded buffer, offset in L1",
+    "params": "parameter block: offset in the layer's parameters, or in L2",
+    "params_l1": "parameter buffer, offset in L1",
+    "params_size": "bytes of the parameter block",
+    "y": "output box: offset in the tensor",
+    "y_l1": "output buffer, offset in L1",
+    "x_h": "rows of the input box",
+    "x_w": "columns of the input box",
+    "x_c": "channels of the input box",
+    "y_h": "rows of the output box",
+    "y_w": "columns of the output box",
+    "y_c": "channels of the output box",
+    "y_c0": "first channel of the output box",
+    "pad_top": "padding above the input box",
+    "pad_bottom": "below",
+    "pad_left": "on the left",
+    "pad_right": "on the right",
+    "load_x": "the input box has to be loaded",
+    "load_params": "the parameter block has to be loaded",
+    "y_slot": "which output buffer",
 }
-
-_WIDTHS = {"uint32_t": 4, "uint16_t": 2, "uint8_t": 1}
 
 
 @dataclass
@@ -99,7 +97,7 @@ class StepTable:
         if self.groups is not None:
             return self.groups.size_bytes
         varying = varying_columns(self.layer, self.plan, self.values)
-        return table_bytes([_WIDTHS[COLUMNS[name][0]] for name in varying], varying)
+        return table_bytes([narrowest(values) for values in varying.values()], varying)
 
     def _terms(self, name: str) -> tuple[str, ...]:
         """What the size of the input buffer on one axis is the sum of."""

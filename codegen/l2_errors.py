@@ -54,15 +54,6 @@ def _choose(least: int) -> str:
     return f"choose a SoC or -l2= with at least {least} bytes"
 
 
-def tables_error(graph: LayerGraph, tables: int, machine: Machine) -> PlanError:
-    """The tables leave too little for the rest."""
-    return PlanError(
-        f"step tables take {tables} of the {machine.l2_bytes} bytes of L2 memory, the rest doesn't fit too",
-        where=f"region {graph.name}",
-        fix="choose a SoC or -l2= with more, or with more L1, which means fewer steps",
-    )
-
-
 def l3_error(graph: LayerGraph, used: int, machine: Machine) -> PlanError:
     """What doesn't fit L2 doesn't fit L3 either."""
     size = 0 if machine.l3 is None else machine.l3.size

@@ -19,6 +19,7 @@ from tvm_pulp.codegen.in_place import input_distance
 from tvm_pulp.codegen.l2_allocator import Distances, place
 from tvm_pulp.codegen.l2_errors import L2ShortageError, l2_error, l3_error
 from tvm_pulp.codegen.l2_space import Rect, arena_bytes
+from tvm_pulp.codegen.l3_bound import Demand, bound, least_moves
 from tvm_pulp.codegen.l3_chunks import (
     Chunk,
     Flow,
@@ -29,7 +30,7 @@ from tvm_pulp.codegen.l3_chunks import (
     step_groups,
     stored_chunks,
 )
-from tvm_pulp.codegen.l3_schedule import Placed, bound, in_order, place_chunks, waits
+from tvm_pulp.codegen.l3_schedule import Placed, in_order, place_chunks, waits
 from tvm_pulp.codegen.machine import L3Model, Machine
 from tvm_pulp.codegen.marks import MarkTimes, mark_times
 from tvm_pulp.codegen.params import pack_size
@@ -309,13 +310,14 @@ def _result(task: L2Task, streams: _Streams) -> L2Plan:
     params = [pack_size(plan) for plan in layout.plans]
     buffers, l3_buffers = layout.buffers(), _l3_buffers(layout)
     kept = [sum(one.size for one in buffers if one.first < index <= one.last) for index in range(len(params))]
+    demand = Demand(params, kept, least_moves(task.graph, task.lives, task.limit))
     places = {buffer.tensor: buffer.offset for buffer in l3_buffers}
     return L2Plan(
         layers=layout.plans,
         buffers=buffers,
         arena=arena,
         used=arena + sum(params[index] for index in streams.resident),
-        prediction=Prediction(marks.total, streams.waits, bound(params, kept, marks, task.limit, l3)),
+        prediction=Prediction(marks.total, streams.waits, bound(demand, marks, task.limit, l3)),
         l3_arena=max((buffer.offset + align(buffer.size) for buffer in l3_buffers), default=0),
         l3_buffers=l3_buffers,
         transfers=tuple(_transfer(one, marks, places.get(one.chunk.tensor, 0)) for one in streams.placed),

@@ -14,7 +14,7 @@ from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.engines.registry import engines_of
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
 from tvm_pulp.codegen.l1_tensors import L1Layout, keep_in_l1
-from tvm_pulp.codegen.l2_errors import L2ShortageError, tables_error
+from tvm_pulp.codegen.l2_errors import L2ShortageError
 from tvm_pulp.codegen.l2_plan import L2Task, plan_l2
 from tvm_pulp.codegen.l2_tables import step_tables_bytes, tables_bytes
 from tvm_pulp.codegen.machine import Machine
@@ -28,10 +28,13 @@ from tvm_pulp.errors import PlanError
 SIZE_STEP, SIZES = 256, 64
 """How finely the least L2 is looked for, in bytes and in parts of what everything takes."""
 
+LESS_L1 = (0.6, 0.35)
+"""Shares of L1 to try where L2 is too small for the tiles that all of it allows."""
+
 FEASIBILITY_SECONDS = 5
 """The effort for each size of L2 that is tried."""
 
-MOST_ATTEMPTS = 4
+MOST_ATTEMPTS = 3
 """Plans that are made anew because the last one's tables were larger than the room left for them."""
 
 
@@ -39,11 +42,24 @@ def plan_region(graph: LayerGraph, machine: Machine, effort: Effort | None = Non
     """The plan of a region. Raises PlanError if a layer has no tile that fits L1, or the region's activations
     and parameters don't fit L2; the error says how much would do."""
     effort = effort or Effort()
+    try:
+        return _plan_region(graph, machine, effort)
+    except L2ShortageError as shortage:
+        for share in LESS_L1:  # smaller tiles mean smaller bands of what comes from L3
+            with suppress(PlanError):
+                plan = _plan_region(graph, replace(machine, l1_bytes=int(share * machine.l1_bytes)), effort)
+                return replace(plan, l1_bytes=machine.l1_bytes)
+        plain = _plain_task(graph, machine, effort)
+        raise shortage.with_enough(_enough_l2(plain) + machine.l2_outside) from shortage
+
+
+def _plain_task(graph: LayerGraph, machine: Machine, effort: Effort) -> L2Task:
+    """The region with every layer as is best for it alone."""
     searches = _Searches(machine, effort)
     for layer in graph.layers:
         _check_window(layer)
     best = tuple(_plan_layer(graph, layer, machine, searches) for layer in graph.layers)
-    plain = L2Task(
+    return L2Task(
         graph=graph,
         best=best,
         by_rows=lambda index: _plans_by_rows(graph, graph.layers[index], machine, searches),
@@ -51,19 +67,24 @@ def plan_region(graph: LayerGraph, machine: Machine, effort: Effort | None = Non
         machine=machine,
         effort=effort,
     )
-    layout = keep_in_l1(graph, best, tensor_lives(graph), machine.l1_bytes, searches.within(graph))
+
+
+def _plan_region(graph: LayerGraph, machine: Machine, effort: Effort) -> Plan:
+    plain = _plain_task(graph, machine, effort)
+    search = _Searches(machine, effort).within(graph)
+    layout = keep_in_l1(graph, plain.best, tensor_lives(graph), machine.l1_bytes, search)
     if machine.l3 is None:
         return _in_l2(plain, layout)
     with suppress(PlanError):
         return _in_l2(plain, layout)
+    options = _streaming(plain, layout)
     try:
-        options = [_fitting_plan(plain)]
-    except L2ShortageError as shortage:
-        options = [plan for plan in (_any_plan(plain),) if plan is not None]
-        reason = shortage
-    options += _streaming(plain, layout)
-    if not options:
-        raise reason.with_enough(_enough_l2(plain) + machine.l2_outside) from reason
+        options.append(_fitting_plan(plain))
+    except L2ShortageError:
+        plan = _any_plan(plain)
+        options += [] if plan is None else [plan]
+        if not options:
+            raise
     return min(options, key=lambda plan: plan.prediction.cycles)
 
 
@@ -88,12 +109,16 @@ def _streaming(task: L2Task, layout: L1Layout) -> list[Plan]:
 def _fitting_plan(task: L2Task, in_l1: tuple[L1Tensor, ...] = ()) -> Plan:
     """A plan whose tables fit too. Raises PlanError if there is none."""
     task = replace(task, tables=step_tables_bytes(task.graph, task.best))
+    if task.thorough and task.machine.l3 is not None:  # how large the tables become is seen with little effort
+        with suppress(PlanError):
+            quick = _plan(replace(task, thorough=False, effort=Effort(FEASIBILITY_SECONDS)), in_l1)
+            task = replace(task, tables=max(task.tables, quick.l2_tables))
     for _ in range(MOST_ATTEMPTS):
         plan = _plan(task, in_l1)
         if plan.l2_used <= task.machine.l2_bytes:
             return plan
-        task = replace(task, tables=max(task.tables, plan.l2_tables))
-    raise tables_error(task.graph, task.tables, task.machine)
+        task = replace(task, tables=plan.l2_tables)
+    raise L2ShortageError(task.graph, task.lives, task.machine, task.tables)
 
 
 def _enough_l2(task: L2Task) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-LEAST_SAVED = 1_024
+LEAST_SAVED = 256
 """Bytes; below, one table is easier to read."""
 
 GROUPS: dict[str, tuple[str, ...]] = {
