@@ -11,6 +11,7 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
+from tvm_pulp.codegen.checker_l1 import check_l1
 from tvm_pulp.codegen.checker_l2 import check_l2
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.engines.registry import engine_named
@@ -35,6 +36,7 @@ def check_plan(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
     _check_header(graph, machine, plan)
     for layer, layer_plan in zip(graph.layers, plan.layers, strict=True):
         _check_layer(graph, layer, layer_plan, plan, engine_named(layer_plan.engine, machine.engines))
+    check_l1(graph, plan)
     check_l2(graph, machine, plan)
 
 
@@ -90,8 +92,17 @@ def _check_buffers(layer: Layer, layer_plan: LayerPlan, plan: Plan, where: str) 
             raise _fail(f"buffer {_buffer_name(one)} is there twice", where)
         if one.offset < other.offset + other.size and other.offset < one.offset + one.size:
             raise _fail(f"buffers {_buffer_name(one)} and {_buffer_name(other)} overlap", where)
-    if _slots(layer_plan, Operand.X2) != (_slots(layer_plan, Operand.X) if len(layer.inputs) == 2 else set()):
+    x, x2 = _slots(layer_plan, Operand.X), _slots(layer_plan, Operand.X2)
+    in_l1 = [name in layer_plan.in_l1 for name in layer.inputs]
+    if x2 != (x if in_l1 == [False, False] else x2 if in_l1 == [True, False] else set()):
         raise _fail("the second input's buffers don't match the first's", where)
+    for operand, name in (
+        (Operand.X, layer.inputs[0]),
+        (Operand.X2, layer.inputs[-1]),
+        (Operand.Y, layer.output),
+    ):
+        if name in layer_plan.in_l1 and _slots(layer_plan, operand):
+            raise _fail(f"{name} lies in L1 and has a buffer too", where)
 
 
 def _buffer_name(buffer: L1Buffer) -> str:
@@ -115,13 +126,16 @@ def _check_sizes(
     columns = step.x.w + (pad.left + pad.right if layer_plan.pad_in_l1 else 0)
     x_bytes, y_bytes = (_element_bytes(graph.tensors[name]) for name in (layer.inputs[0], layer.output))
     needed = [
-        (Operand.X, step.x_slot, rows * columns * step.x.c * x_bytes + _overread(layer, layer_plan, step)),
         (Operand.PARAMS, step.params_slot, step.params_size),
-        (Operand.Y, step.y_slot, step.y.h * step.y.w * step.y.c * y_bytes),
         (Operand.SCRATCH, 0, _scratch(layer, layer_plan, step, cores)),
     ]
-    if len(layer.inputs) == 2:
+    if layer.inputs[0] not in layer_plan.in_l1:
+        overread = _overread(layer, layer_plan, step)
+        needed.append((Operand.X, step.x_slot, rows * columns * step.x.c * x_bytes + overread))
+    if len(layer.inputs) == 2 and layer.inputs[1] not in layer_plan.in_l1:
         needed.append((Operand.X2, step.x_slot, rows * columns * step.x.c))
+    if layer.output not in layer_plan.in_l1:
+        needed.append((Operand.Y, step.y_slot, step.y.h * step.y.w * step.y.c * y_bytes))
     for operand, slot, size in needed:
         if size > _size(layer_plan, operand, slot):
             there = _size(layer_plan, operand, slot)
@@ -286,14 +300,17 @@ def _replay_slots(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engin
         (step.x_slot, step.load_x, (step.x, step.padding if layer_plan.pad_in_l1 else None))
         for step in layer_plan.steps
     ]
-    _replay(x, "x", where, destroyed=layer_plan.kernel == "pulp_nn_maxpool")
+    if not set(layer.inputs) <= set(layer_plan.in_l1):
+        _replay(x, "x", where, destroyed=layer_plan.kernel == "pulp_nn_maxpool")
+    elif any(step.load_x for step in layer_plan.steps):
+        raise _fail("loads an input that lies in L1", where)
     if _block_size(layer, 1, engine):
         params = [(s.params_slot, s.load_params, (s.params_offset, s.params_size)) for s in layer_plan.steps]
         _replay(params, "params", where)
     elif any(step.load_params for step in layer_plan.steps):
         raise _fail("loads parameters that the layer doesn't have", where)
     for index, (before, step) in enumerate(zip(layer_plan.steps, layer_plan.steps[1:], strict=False), start=1):
-        if before.y_slot == step.y_slot:
+        if before.y_slot == step.y_slot and layer.output not in layer_plan.in_l1:
             raise _fail("writes the output slot that is still being stored", f"{where}, step {index}")
 
 

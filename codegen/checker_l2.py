@@ -13,6 +13,7 @@ from math import inf
 
 import numpy as np
 from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, Tensor
+from tvm_pulp.codegen.l2_tables import tables_bytes
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Box, L2Buffer, L3Buffer, L3Kind, L3Transfer, LayerPlan, Mark, Plan
 from tvm_pulp.errors import PlanError
@@ -28,7 +29,7 @@ def check_l2(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
     _check_order(plan)
     _check_params(plan)
     _check_bands(graph, plan)
-    _check_room(machine, plan)
+    _check_room(graph, machine, plan)
     for one, other in combinations(_uses(plan), 2):
         if _clash(one, other) and not _overwrites(graph, plan, one, other):
             raise _fail(f"shares bytes with {other.what} while both live", one.what)
@@ -43,9 +44,10 @@ def _fail(what: str, where: str) -> PlanError:
 
 def _check_homes(graph: LayerGraph, plan: Plan) -> None:
     lives = _lives(graph)
-    homes = [*(buffer.tensor for buffer in plan.l2_buffers), *(buffer.tensor for buffer in plan.l3_buffers)]
+    homes = [one.tensor for one in plan.l2_buffers]
+    homes += [one.tensor for one in plan.l3_buffers] + [one.tensor for one in plan.l1_tensors]
     if sorted(homes) != sorted(lives):
-        raise _fail("the tensors in L2 and L3 aren't those between layers", "L2")
+        raise _fail("the tensors in L1, L2 and L3 aren't those between layers", "L2")
     _check_l3_homes(graph, plan, lives)
     for buffer in plan.l2_buffers:
         where = f"L2 buffer {buffer.tensor}"
@@ -254,12 +256,16 @@ def _check_written(plan: Plan, home: L3Buffer, number: int) -> None:
         raise _fail(f"reads rows of {home.tensor} that aren't in L3 yet", _transfer_words(number))
 
 
-def _check_room(machine: Machine, plan: Plan) -> None:
+def _check_room(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
     in_l3 = {one.layer for one in plan.transfers if one.kind is L3Kind.PARAMS}
     sizes = [_params_bytes(layer) for layer in plan.layers]
     kept = sum(size for index, size in enumerate(sizes) if index not in in_l3)
-    if plan.l2_used < plan.l2_arena + kept:
-        raise _fail(f"arena and parameters need {plan.l2_arena + kept} bytes, not {plan.l2_used}", "L2")
+    tables = tables_bytes(graph, plan)
+    if plan.l2_tables < tables:
+        raise _fail(f"the tables need {tables} bytes, not {plan.l2_tables}", "L2")
+    used = plan.l2_arena + kept + plan.l2_tables
+    if plan.l2_used < used:
+        raise _fail(f"arena, parameters and tables need {used} bytes, not {plan.l2_used}", "L2")
     if plan.transfers and machine.l3 is None:
         raise _fail("there is no L3", "header")
     needed = plan.l3_arena + sum(size for index, size in enumerate(sizes) if index in in_l3)

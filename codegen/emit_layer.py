@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jinja2 import Environment
@@ -25,7 +25,17 @@ from tvm_pulp.codegen.engines.registry import engine_named
 from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind, Tensor, macs
 from tvm_pulp.codegen.l3_places import step_places, streams_params, transfers_of
 from tvm_pulp.codegen.params import has_params, pack_size
-from tvm_pulp.codegen.plan import CLUSTER_NAME, L1Buffer, L3Kind, L3Transfer, LayerPlan, LoopOrder, Plan
+from tvm_pulp.codegen.plan import (
+    CLUSTER_NAME,
+    L1Buffer,
+    L3Kind,
+    L3Transfer,
+    LayerPlan,
+    LoopOrder,
+    Operand,
+    Plan,
+)
+from tvm_pulp.codegen.step_groups import StepGroups, narrowest
 
 _WINDOWED = (
     LayerKind.CONV2D,
@@ -69,11 +79,13 @@ class _Function:
 
 @dataclass(frozen=True)
 class _Functions:
-    """What a layer does with each tile. On an engine beside the cores `compute` starts a `job`."""
+    """What a layer does with each tile; `ahead` loads for the next layer. A body is empty where nothing is to
+    be moved. On an engine beside the cores `compute` starts a `job`."""
 
     load: _Function
     compute: _Function
     store: _Function
+    ahead: _Function
     job: Job | None = None
     setup: _Function | None = None
 
@@ -83,20 +95,20 @@ def layer_text(
 ) -> LayerText:
     """Text of the `index`-th layer of a region; `engines` are those beside the cluster."""
     layer, plan, cores = graph.layers[index], region.layers[index], region.cores
-    table = step_table(graph, layer, plan, step_places(graph, region, index))
+    homes = {one.tensor: one.offset for one in region.l1_tensors}
+    table = step_table(graph, layer, plan, step_places(graph, region, index), homes)
     job = _Job(graph, region, index, table)
     functions = _functions(job, engine_named(plan.engine, engines))
     run = _run(templates, job, functions)
     step_type = f"step_{layer.name}_t"
+    moving = (functions.load, functions.ahead, functions.store)
     definitions = templates.get_template("layer.c.j2").render(
         name=layer.name,
         comment="\n".join(_comment(graph, index, layer, plan, cores)),
         steps=_step_table(templates, layer.name, table),
-        l1_ranges="\n".join(_l1_range(buffer) for buffer in plan.buffers),
-        info=_info(layer.name, len(plan.buffers)),
-        load=functions.load.definition(step_type),
+        **_l1_ranges(job),
+        moves=[function.definition(step_type) for function in moving if function.body],
         compute="\n\n".join(one.definition(step_type) for one in (functions.setup, functions.compute) if one),
-        store=functions.store.definition(step_type),
         run=run,
     )
     return LayerText(f"run_{layer.name}", definitions)
@@ -128,7 +140,7 @@ class _Job:
 
 def _functions(job: _Job, engine: Engine) -> _Functions:
     graph, layer, plan, table = job.graph, job.layer, job.plan, job.table
-    name, inputs = layer.name, _input_names(layer)
+    name, inputs = layer.name, _loaded_names(layer, plan)
     beside = None if engine.name == CLUSTER_NAME else engine.job(graph, layer, plan, table)
     return _Functions(
         load=_Function(
@@ -144,11 +156,31 @@ def _functions(job: _Job, engine: Engine) -> _Functions:
             f"store_{name}",
             ("const uint8_t *l1", "uint8_t *out"),
             ("l1", "out"),
-            _store(graph, layer, table),
+            _store(graph, layer, table) if layer.output not in plan.in_l1 else [],
+        ),
+        ahead=_Function(
+            "void ", f"load_ahead_{name}", ("uint8_t *l1", "loads_t *loads"), ("l1", "&loads"), _ahead(job)
         ),
         job=beside,
         setup=None if beside is None else _setup(name, beside),
     )
+
+
+def _ahead(job: _Job) -> list[str]:
+    """Loads the first parameters of the next layer."""
+    following = job.index + 1
+    if following == len(job.region.layers) or not job.region.layers[following].params_ahead:
+        return []
+    plan, first = job.region.layers[following], job.region.layers[following].steps[0]
+    target = address("l1", str(_params_buffer(plan).offset))
+    source = address(params_symbol(job.graph, job.graph.layers[following]), str(first.params_offset))
+    return [f"  loads->params = pulp_dma_in({target}, {source}, {first.params_size});"]
+
+
+def _params_buffer(plan: LayerPlan) -> L1Buffer:
+    """The buffer of the first step's parameters."""
+    slot = (Operand.PARAMS, plan.steps[0].params_slot)
+    return next(buffer for buffer in plan.buffers if (buffer.operand, buffer.slot) == slot)
 
 
 def _compute(job: _Job) -> _Function:
@@ -167,10 +199,11 @@ def _start(name: str, job: Job) -> _Function:
 def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
     """The layer's entry function: one tile, or the pipelined loop over tiles."""
     layer, table, marks = job.layer, job.table, layer_marks(job.region, job.index)
-    name, inputs, steps = layer.name, _input_names(layer), table.plan.steps
+    name, inputs, steps = layer.name, _loaded_names(layer, job.plan), table.plan.steps
+    stores = bool(functions.store.body)
     l2_ranges = _l2_ranges(job)
     y_slots = 1 + max(step.y_slot for step in steps)
-    y_slot = table.expression("y_slot")
+    y_slot = table.expression("y_slot") if stores else ""
     beside = functions.job
     kind = "run" if beside is None else "run_beside"
     body = templates.get_template(f"{kind}_{'pipelined' if len(steps) > 1 else 'single'}.c.j2").render(
@@ -178,6 +211,7 @@ def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
         setup="" if functions.setup is None else functions.setup.call("step"),
         start=functions.compute.call("step"),
         wait="" if beside is None else beside.wait,
+        n_l2=len(l2_ranges),
         y_slot_before=y_slot.replace("step->", "(step - 1)->"),
         store_before=functions.store.call("step - 1"),
         y_slot_last=y_slot.replace("step->", "last->"),
@@ -185,28 +219,37 @@ def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
         name=name,
         n_steps=len(steps),
         l2_ranges="\n".join(l2_ranges),
-        n_l2=len(l2_ranges),
+        l2=f"l2, {len(l2_ranges)}" if l2_ranges else "NULL, 0",
         l3_first=f"    l3_at({job.index}, -1);\n" if marks.first else "",
         l3_step=f"l3_at({job.index}, {'t' if len(steps) > 1 else '0'});" if marks.steps else "",
         no_stores=", ".join(["PULP_DMA_NONE"] * y_slots),
         wait_stores="\n".join(f"    pulp_dma_wait(stores[{slot}]);" for slot in range(y_slots)),
         y_slot=y_slot,
-        load_first=functions.load.call(f"&steps_{name}[0]"),
-        load_next=functions.load.call("step + 1"),
+        load_first=functions.load.call(f"&steps_{name}[0]") if functions.load.body else "",
+        load_next=functions.load.call("step + 1") if functions.load.body else "",
+        load_ahead=functions.ahead.call("step") if functions.ahead.body else "",
+        has_steps=bool(table.columns()),
         compute_call=functions.compute.call("step"),
-        store_call=functions.store.call("step"),
+        store_call=functions.store.call("step") if stores else "",
     )
-    return (
-        signature("void ", f"run_{name}", ["uint8_t *l1", *_pointers(inputs), "uint8_t *out"]) + f"\n{body}}}"
-    )
+    pointers = [*_pointers(inputs), *(["uint8_t *out"] if stores else [])]
+    return signature("void ", f"run_{name}", ["uint8_t *l1", *pointers]) + f"\n{body}}}"
 
 
 def _pointers(inputs: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"const uint8_t *{name}" for name in inputs)
 
 
-def _input_names(layer: Layer) -> tuple[str, ...]:
-    return ("in",) if len(layer.inputs) == 1 else ("in", "in2")
+def _loaded_names(layer: Layer, plan: LayerPlan) -> tuple[str, ...]:
+    """C names of the inputs that are loaded."""
+    names = zip(layer.inputs, ("in", "in2"), strict=False)
+    return tuple(name for tensor, name in names if tensor not in plan.in_l1)
+
+
+def in_l2(layer: Layer, plan: LayerPlan) -> tuple[str, ...]:
+    """The inputs and the output that a layer finds, or puts, in L2, in the order of `run_<layer>`'s
+    arguments."""
+    return tuple(name for name in (*layer.inputs, layer.output) if name not in plan.in_l1)
 
 
 def _comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores: int) -> list[str]:
@@ -287,22 +330,54 @@ def _step_table(templates: Environment, name: str, table: StepTable) -> str:
     columns = table.columns()
     if not columns:
         return ""
+    if table.groups is not None:
+        return _grouped_tables(templates, name, table, table.groups)
+    members = {
+        column: (_type(table.values[column]), table.values[column], COLUMNS[column]) for column in columns
+    }
+    return _struct_table(templates, f"step_{name}_t", f"steps_{name}", members)
+
+
+def _grouped_tables(templates: Environment, name: str, table: StepTable, groups: StepGroups) -> str:
+    """A table for each group, and one of the steps that names their rows."""
+    texts, steps = [], {}
+    for group, rows in groups.rows.items():
+        columns = table.group_columns(group)
+        if columns:
+            members = {column: (_type(rows[column]), rows[column], COLUMNS[column]) for column in columns}
+            texts.append(_struct_table(templates, f"{group}_{name}_t", f"{group}_{name}", members))
+            steps[group] = (_type(groups.index[group]), groups.index[group], f"row of {group}_{name}")
+    texts.append(_struct_table(templates, f"step_{name}_t", f"steps_{name}", steps))
+    return "".join(texts)
+
+
+def _type(values: Sequence[int]) -> str:
+    return f"uint{8 * narrowest(values)}_t"
+
+
+_Members = Mapping[str, tuple[str, Sequence[int], str]]
+"""Name -> type, values, meaning."""
+
+
+def _struct_table(templates: Environment, struct: str, array: str, members: _Members) -> str:
+    """A type and an array of it; wide members first, so that a row has no holes."""
+    ordered = dict(sorted(members.items(), key=lambda item: -int(item[1][0][4:-2])))
     return templates.get_template("steps.c.j2").render(
-        name=name, columns="\n".join(_columns(columns)), rows="\n".join(_rows(table, columns))
+        struct=struct, array=array, columns="\n".join(_columns(ordered)), rows="\n".join(_rows(ordered))
     )
 
 
-def _columns(columns: list[str]) -> list[str]:
-    members = [f"  {COLUMNS[column][0]} {column};" for column in columns]
+def _columns(columns: _Members) -> list[str]:
+    members = [f"  {kind} {name};" for name, (kind, _, _) in columns.items()]
     width = max(map(len, members))
-    return [
-        f"{member:<{width}} /* {COLUMNS[column][1]} */" for member, column in zip(members, columns, strict=True)
-    ]
+    meanings = [meaning for _, _, meaning in columns.values()]
+    return [f"{member:<{width}} /* {text} */" for member, text in zip(members, meanings, strict=True)]
 
 
-def _rows(table: StepTable, columns: list[str]) -> list[str]:
+def _rows(members: _Members) -> list[str]:
     """The rows with aligned columns, behind their names where these fit on a line."""
-    rows = [list(map(str, row)) for row in zip(*(table.values[column] for column in columns), strict=True)]
+    columns = list(members)
+    rows = [list(map(str, row)) for row in zip(*(values for _, values, _ in members.values()), strict=True)]
     lines = _aligned([columns, *rows])
     if len(lines[0]) + len("    /*  */") <= LINE:
         return [f"    /* {lines[0]} */", *(f"    {{  {line}  }}," for line in lines[1:])]
@@ -314,19 +389,29 @@ def _aligned(rows: list[list[str]]) -> list[str]:
     return [", ".join(f"{text:>{width}}" for text, width in zip(row, widths, strict=True)) for row in rows]
 
 
-def _l1_range(buffer: L1Buffer) -> str:
-    return f'    {{"{buffer.operand.value}[{buffer.slot}]", {buffer.offset}, {buffer.size}}},'
+def _l1_ranges(job: _Job) -> dict[str, str]:
+    """The layer's ranges of L1, and the data about the layer that name them."""
+    ranges = [_l1_range(buffer) for buffer in job.plan.buffers]
+    if _ahead(job):
+        ranges.append(_l1_range(_params_buffer(job.region.layers[job.index + 1]), "next "))
+    array = f"l1_{job.layer.name}" if ranges else "NULL"
+    fields = (("name", f'"{job.layer.name}"'), ("l1", array), ("n_l1", str(len(ranges))))
+    info = designated(f"static const pulp_layer_info_t info_{job.layer.name}", fields, indent=0)
+    return {"l1_ranges": "\n".join(ranges), "info": info}
 
 
-def _info(name: str, l1_ranges: int) -> str:
-    fields = (("name", f'"{name}"'), ("l1", f"l1_{name}"), ("n_l1", str(l1_ranges)))
-    return designated(f"static const pulp_layer_info_t info_{name}", fields, indent=0)
+def _l1_range(buffer: L1Buffer, before: str = "") -> str:
+    return f'    {{"{before}{buffer.operand.value}[{buffer.slot}]", {buffer.offset}, {buffer.size}}},'
 
 
 def _l2_ranges(job: _Job) -> list[str]:
     graph, layer = job.graph, job.layer
-    operands = zip((*layer.inputs, layer.output), (*_input_names(layer), "out"), strict=True)
-    ranges = [(tensor, name, str(graph.tensors[tensor].span_bytes)) for tensor, name in operands]
+    operands = zip((*layer.inputs, layer.output), (*("in", "in2")[: len(layer.inputs)], "out"), strict=True)
+    ranges = [
+        (tensor, name, str(graph.tensors[tensor].span_bytes))
+        for tensor, name in operands
+        if tensor not in job.plan.in_l1
+    ]
     in_l3 = {buffer.tensor for buffer in job.region.l3_buffers}
     ranges = [one for one in ranges if one[0] not in in_l3]
     for tensor in sorted({layer.output, *layer.inputs} & in_l3):
@@ -336,6 +421,9 @@ def _l2_ranges(job: _Job) -> list[str]:
         ranges += _arena_ranges("parameters", transfers_of(job.region, job.index, L3Kind.PARAMS))
     elif has_params(layer):
         ranges.append(("parameters", params_symbol(graph, layer), str(pack_size(job.plan))))
+    if _ahead(job):
+        following, plan = graph.layers[job.index + 1], job.region.layers[job.index + 1]
+        ranges.append(("next parameters", params_symbol(graph, following), str(pack_size(plan))))
     return [fill("      {", [f'"{name}"', base, size], "},") for name, base, size in ranges]
 
 
@@ -360,6 +448,9 @@ def _load(job: _Job) -> list[str]:
 
 def _load_x(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) -> list[str]:
     tensor = graph.tensors[layer.inputs[0]]
+    first, second = (name not in plan.in_l1 for name in (layer.inputs[0], layer.inputs[-1]))
+    if not (first or second):
+        return []
     box = _box(tensor, table, "x")
     box.append(("l1_row", table.expression("x_row")))
     if plan.channels_first:
@@ -367,10 +458,10 @@ def _load_x(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) 
     function = "pulp_dma_box_in_chw" if plan.channels_first else "pulp_dma_box_in"
     source = table.expression("x")
     target = address("l1", table.expression("x_data" if plan.pad_in_l1 else "x_l1"))
-    boxes = [("box", box)]
-    copies = [f"loads->x = {function}({target}, {address('in', source)}, &box);"]
-    if len(layer.inputs) > 1:
-        own = _has_own_box2(graph, layer)
+    boxes = [("box", box)] if first else []
+    copies = [f"loads->x = {function}({target}, {address('in', source)}, &box);"] if first else []
+    if len(layer.inputs) > 1 and second:
+        own = not first or _has_own_box2(graph, layer)
         target = address("l1", table.expression("x2_l1"))
         offset = "x2" if table.values["x2"] != table.values["x"] else "x"
         source = address("in2", table.expression(offset))
@@ -391,6 +482,8 @@ def _load_x(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) 
 
 def _load_params(job: _Job) -> list[str]:
     table = job.table
+    if not table.any("load_params"):
+        return []
     target, source = table.expression("params_l1"), table.expression("params")
     arguments = [address("l1", target), address("params", source), table.expression("params_size")]
     copy = f"loads->params = pulp_dma_in({', '.join(arguments)});"

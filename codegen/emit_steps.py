@@ -1,55 +1,60 @@
 """The step table of a layer: what differs between the iterations of its tile loop.
 
 A value that is the same in all steps becomes a literal in the code; one that varies becomes a column of the
-table, and the code reads it from there.
+table, and the code reads it from there. A long table is divided (`step_groups`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.l3_places import StepPlaces
+from tvm_pulp.codegen.params import has_params
 from tvm_pulp.codegen.plan import Box, LayerPlan, Operand, TileStep
+from tvm_pulp.codegen.step_groups import GROUPS, LEAST_SAVED, StepGroups, group_steps, narrowest, table_bytes
 
-# In the order in which they appear in the table: wide columns first, so that a row has no holes.
-COLUMNS: dict[str, tuple[str, str]] = {
-    "x": ("uint32_t", "input box: offset in the tensor"),
-    "x2": ("uint32_t", "second input's box: offset in the tensor"),
-    "x_l1": ("uint32_t", "input buffer, offset in L1"),
-    "x2_l1": ("uint32_t", "second input's buffer, offset in L1"),
-    "x_data": ("uint32_t", "where the input box goes inside its padded buffer, offset in L1"),
-    "params": ("uint32_t", "parameter block: offset in the layer's parameters, or in L2"),
-    "params_l1": ("uint32_t", "parameter buffer, offset in L1"),
-    "params_size": ("uint32_t", "bytes of the parameter block"),
-    "y": ("uint32_t", "output box: offset in the tensor"),
-    "y_l1": ("uint32_t", "output buffer, offset in L1"),
-    "x_h": ("uint16_t", "rows of the input box"),
-    "x_w": ("uint16_t", "columns of the input box"),
-    "x_c": ("uint16_t", "channels of the input box"),
-    "y_h": ("uint16_t", "rows of the output box"),
-    "y_w": ("uint16_t", "columns of the output box"),
-    "y_c": ("uint16_t", "channels of the output box"),
-    "y_c0": ("uint16_t", "first channel of the output box"),
-    "pad_top": ("uint16_t", "padding above the input box"),
-    "pad_bottom": ("uint16_t", "below"),
-    "pad_left": ("uint16_t", "on the left"),
-    "pad_right": ("uint16_t", "on the right"),
-    "load_x": ("uint8_t", "the input box has to be loaded"),
-    "load_params": ("uint8_t", "the parameter block has to be loaded"),
-    "y_slot": ("uint8_t", "which output buffer"),
+# Their meaning. In a table wide columns come first, so that a row has no holes.
+COLUMNS: dict[str, str] = {
+    "x": "input box: offset in the tensor",
+    "x2": "second input's box: offset in the tensor",
+    "x_l1": "input buffer, offset in L1",
+    "x2_l1": "second input's buffer, offset in L1",
+    "x_data": "where the input box goes inside its padded buffer, offset in L1",
+    "params": "parameter block: offset in the layer's parameters, or in L2",
+    "params_l1": "parameter buffer, offset in L1",
+    "params_size": "bytes of the parameter block",
+    "y": "output box: offset in the tensor",
+    "y_l1": "output buffer, offset in L1",
+    "x_h": "rows of the input box",
+    "x_w": "columns of the input box",
+    "x_c": "channels of the input box",
+    "y_h": "rows of the output box",
+    "y_w": "columns of the output box",
+    "y_c": "channels of the output box",
+    "y_c0": "first channel of the output box",
+    "pad_top": "padding above the input box",
+    "pad_bottom": "below",
+    "pad_left": "on the left",
+    "pad_right": "on the right",
+    "load_x": "the input box has to be loaded",
+    "load_params": "the parameter block has to be loaded",
+    "y_slot": "which output buffer",
 }
 
 
 @dataclass
 class StepTable:
     """Values of each column, and of sizes derived from columns, in each step; `used` grows as code refers to
-    columns that vary."""
+    columns that vary. With `groups` the columns are divided among several tables."""
 
+    layer: Layer
     plan: LayerPlan
     values: dict[str, tuple[int, ...]]
     x_tensor: Tensor
     y_tensor: Tensor
+    groups: StepGroups | None = None
     used: set[str] = field(default_factory=set)
 
     def varies(self, name: str) -> bool:
@@ -66,7 +71,7 @@ class StepTable:
             return str(self.constant(name))
         if name in COLUMNS:
             self.used.add(name)
-            return f"step->{name}"
+            return f"step->{name}" if self.groups is None else self._of_group(name, self.groups)
         if name in ("in_h", "in_w"):
             return " + ".join(self.expression(term) for term in self._terms(name) if self.any(term))
         factors = [self.expression(factor) for factor in self._factors(name)]
@@ -77,6 +82,30 @@ class StepTable:
         """What turns a number of elements into bytes, where bytes are asked for."""
         tensors = {"x_row": self.x_tensor, "y_row": self.y_tensor}
         return tensors[name].dtype.size if name in tensors else 1
+
+    def _of_group(self, name: str, groups: StepGroups) -> str:
+        """C for a column of one of several tables."""
+        group = next(group for group, names in GROUPS.items() if name in names)
+        constant = len(set(groups.rows[group][name])) == 1
+        cell = f"{group}_{self.layer.name}[step->{group}].{name}"
+        if name not in groups.beyond:
+            return cell
+        channel = self.expression("y_c0")
+        return f"{groups.rows[group][name][0]} + {channel}" if constant else f"{cell} + {channel}"
+
+    def group_columns(self, group: str) -> list[str]:
+        """The columns that the table of a group needs."""
+        assert self.groups is not None
+        rows = self.groups.rows.get(group, {})
+        return [name for name in self.columns() if name in rows and (len(set(rows[name])) > 1)]
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the tables, where code refers to every column that it may refer to."""
+        if self.groups is not None:
+            return self.groups.size_bytes
+        varying = varying_columns(self.layer, self.plan, self.values)
+        return table_bytes([narrowest(values) for values in varying.values()], varying)
 
     def _terms(self, name: str) -> tuple[str, ...]:
         """What the size of the input buffer on one axis is the sum of."""
@@ -104,17 +133,39 @@ class StepTable:
         return [name for name in COLUMNS if name in self.used]
 
 
-def step_table(graph: LayerGraph, layer: Layer, plan: LayerPlan, places: StepPlaces | None = None) -> StepTable:
+def step_table(
+    graph: LayerGraph,
+    layer: Layer,
+    plan: LayerPlan,
+    places: StepPlaces | None = None,
+    homes: Mapping[str, int] | None = None,
+) -> StepTable:
     """The table of a layer, with every column that its operands have. Offsets of what lies in L3 are replaced
-    by `places` in the L2 arena."""
+    by `places` in the L2 arena; `homes` are the offsets of tensors that lie in L1."""
     tensors = tuple(graph.tensors[name] for name in (layer.inputs[0], layer.inputs[-1], layer.output))
-    rows = [_row(plan, step, *tensors) for step in plan.steps]
+    rows = [_row(_L1Places(plan, homes or {}), step, *tensors) for step in plan.steps]
+    if plan.params_ahead:
+        rows[0]["load_params"] = 0
     in_arena = {} if places is None else _in_arena(places)
     for column, offsets in in_arena.items():
         for row, offset in zip(rows, offsets, strict=True):
             row[column] = offset
     values = {name: tuple(row[name] for row in rows) for name in rows[0]}
-    return StepTable(plan, values, tensors[0], tensors[2])
+    table = StepTable(layer, plan, values, tensors[0], tensors[2])
+    groups = group_steps(varying_columns(layer, plan, values))
+    if groups.size_bytes + LEAST_SAVED > table.size_bytes:
+        return table
+    return replace(table, groups=groups)
+
+
+def varying_columns(
+    layer: Layer, plan: LayerPlan, values: dict[str, tuple[int, ...]]
+) -> dict[str, tuple[int, ...]]:
+    """The columns that a layer's code may refer to and that aren't the same in all steps."""
+    unused = set() if len(layer.inputs) > 1 else {"x2", "x2_l1"}
+    unused |= set() if plan.pad_in_l1 else {"x_data"}
+    unused |= set() if has_params(layer) else {"params", "params_l1", "params_size", "load_params"}
+    return {name: values[name] for name in COLUMNS if name not in unused and len(set(values[name])) > 1}
 
 
 def _in_arena(places: StepPlaces) -> dict[str, tuple[int, ...]]:
@@ -123,21 +174,39 @@ def _in_arena(places: StepPlaces) -> dict[str, tuple[int, ...]]:
     return {column: offsets for column, offsets in columns.items() if offsets is not None}
 
 
+class _L1Places:
+    """Where a layer's operands are in L1."""
+
+    def __init__(self, plan: LayerPlan, homes: Mapping[str, int]) -> None:
+        self.plan = plan
+        self._slots = {(buffer.operand, buffer.slot): buffer.offset for buffer in plan.buffers}
+        self._homes = homes
+
+    def slot(self, operand: Operand, slot: int) -> int:
+        """The offset of a buffer; 0 if there is none."""
+        return self._slots.get((operand, slot), 0)
+
+    def box(self, tensor: Tensor, box: Box, operand: Operand, slot: int) -> int:
+        """The offset of a box of a tensor that lies in L1, else that of the buffer which holds the box."""
+        if tensor.name in self.plan.in_l1:
+            return self._homes.get(tensor.name, 0) + _box_offset(tensor, box)
+        return self.slot(operand, slot)
+
+
 def _row(
-    plan: LayerPlan, step: TileStep, x_tensor: Tensor, x2_tensor: Tensor, y_tensor: Tensor
+    l1: _L1Places, step: TileStep, x_tensor: Tensor, x2_tensor: Tensor, y_tensor: Tensor
 ) -> dict[str, int]:
-    slots = {(buffer.operand, buffer.slot): buffer.offset for buffer in plan.buffers}
     x, y, padding = step.x, step.y, step.padding
     row = {
         "x": _box_offset(x_tensor, x),
         "x2": _box_offset(x2_tensor, _second_box(x_tensor, x2_tensor, x)),
-        "x_l1": slots[Operand.X, step.x_slot],
-        "x2_l1": slots.get((Operand.X2, step.x_slot), 0),
+        "x_l1": l1.box(x_tensor, x, Operand.X, step.x_slot),
+        "x2_l1": l1.box(x2_tensor, _second_box(x_tensor, x2_tensor, x), Operand.X2, step.x_slot),
         "params": step.params_offset,
-        "params_l1": slots.get((Operand.PARAMS, step.params_slot), 0),
+        "params_l1": l1.slot(Operand.PARAMS, step.params_slot),
         "params_size": step.params_size,
         "y": _box_offset(y_tensor, y),
-        "y_l1": slots[Operand.Y, step.y_slot],
+        "y_l1": l1.box(y_tensor, y, Operand.Y, step.y_slot),
         "y_row": y.w * (y.h if y_tensor.planar else y.c) * y_tensor.dtype.size,
         "y_size": y.h * y.w * y.c,
         "y_pixels": y.h * y.w,
@@ -156,7 +225,7 @@ def _row(
         "load_params": int(step.load_params),
         "y_slot": step.y_slot,
     }
-    return row | _input_buffer(plan, step, x_tensor, row["x_l1"])
+    return row | _input_buffer(l1.plan, step, x_tensor, row["x_l1"])
 
 
 def _input_buffer(plan: LayerPlan, step: TileStep, x_tensor: Tensor, x_l1: int) -> dict[str, int]:

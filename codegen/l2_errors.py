@@ -15,28 +15,43 @@ LARGEST_NAMED = 3
 def l2_error(
     graph: LayerGraph, lives: Sequence[Life], params: Sequence[int], arena: int, machine: Machine
 ) -> PlanError:
-    """Activations in an arena of `arena` bytes and the packed parameters of all layers are too large."""
+    """Activations and tables of `arena` bytes and the packed parameters of all layers are too large."""
     used = arena + sum(params)
     parts = [_tensor_words(graph, life.tensor) for life in lives]
     for layer, size in zip(graph.layers, params, strict=True):
         parts.append((size, f"parameters of {', '.join(layer.sources) or layer.name}"))
     return PlanError(
-        f"activations and parameters need {used} bytes of L2 memory, there are {machine.l2_bytes}"
-        f" (largest: {_largest(parts)})",
+        f"activations, parameters and step tables need {used} bytes of L2 memory, there are {machine.l2_bytes}"
+        f"{beside(machine)} (largest: {_largest(parts)})",
         where=f"region {graph.name}",
-        fix=f"choose a SoC or -l2= with at least {used} bytes",
+        fix=_choose(used + machine.l2_outside),
     )
 
 
-def activations_error(graph: LayerGraph, lives: Sequence[Life], machine: Machine) -> PlanError:
-    """Not even bands of the activations, and chunks of the parameters, are found to fit."""
-    parts = [_tensor_words(graph, life.tensor) for life in lives]
-    return PlanError(
-        f"no choice of activations in L3 lets the rest, and what passes through, fit the {machine.l2_bytes}"
-        f" bytes of L2 memory (largest: {_largest(parts)})",
-        where=f"region {graph.name}",
-        fix="choose a SoC or -l2= with more",
-    )
+class L2ShortageError(PlanError):
+    """Not even bands of the activations, and chunks of the parameters, are found to fit beside `tables`."""
+
+    def __init__(self, graph: LayerGraph, lives: Sequence[Life], machine: Machine, tables: int) -> None:
+        parts = [_tensor_words(graph, life.tensor) for life in lives]
+        super().__init__(
+            f"no choice of activations in L3 lets the rest, and what passes through, fit the {machine.l2_bytes}"
+            f" bytes of L2 memory less {tables} of step tables{beside(machine)} (largest: {_largest(parts)})",
+            where=f"region {graph.name}",
+            fix="choose a SoC or -l2= with more",
+        )
+
+    def with_enough(self, least: int) -> PlanError:
+        """The same with a size of L2 that is enough."""
+        return PlanError(self.what, where=self.where, fix=_choose(least))
+
+
+def beside(machine: Machine) -> str:
+    """Words on what else is in L2."""
+    return f" beside {machine.l2_outside} of the network's other parts" if machine.l2_outside else ""
+
+
+def _choose(least: int) -> str:
+    return f"choose a SoC or -l2= with at least {least} bytes"
 
 
 def l3_error(graph: LayerGraph, used: int, machine: Machine) -> PlanError:

@@ -17,8 +17,9 @@ from tvm_pulp.codegen.effort import Effort
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.in_place import input_distance
 from tvm_pulp.codegen.l2_allocator import Distances, place
-from tvm_pulp.codegen.l2_errors import activations_error, l2_error, l3_error
+from tvm_pulp.codegen.l2_errors import L2ShortageError, l2_error, l3_error
 from tvm_pulp.codegen.l2_space import Rect, arena_bytes
+from tvm_pulp.codegen.l3_bound import Demand, bound, least_moves
 from tvm_pulp.codegen.l3_chunks import (
     Chunk,
     Flow,
@@ -29,17 +30,20 @@ from tvm_pulp.codegen.l3_chunks import (
     step_groups,
     stored_chunks,
 )
-from tvm_pulp.codegen.l3_schedule import Placed, bound, in_order, place_chunks, waits
+from tvm_pulp.codegen.l3_schedule import Placed, in_order, place_chunks, waits
 from tvm_pulp.codegen.machine import L3Model, Machine
 from tvm_pulp.codegen.marks import MarkTimes, mark_times
 from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L2Buffer, L3Buffer, L3Transfer, LayerPlan, Prediction
-from tvm_pulp.codegen.spill import Life, Spill, SpillTask, Ways, choose_spill, may_overwrite
+from tvm_pulp.codegen.spill import Life, Spill, SpillTask, Ways, choose_spill, may_overwrite, tensor_lives
 from tvm_pulp.errors import PlanError
 
 CHUNK_BYTES = (65_536, 32_768, 16_384, 8_192, 2_048)
 SPILL_LIMITS = (1.0, 0.94, 0.86, 0.75, 0.6)
 """Shares of L2 that what is there at once may take: room for more transfers ahead, and against fragments."""
+
+MOST_FOR_TRANSFERS = 4_096
+"""Bytes of L2 that are left for the table of transfers, at most; should it be larger the plan is made again."""
 
 BANDS = (4, 2, 1)
 """Rows of tiles in a band of an activation that lies in L3."""
@@ -61,34 +65,42 @@ class L2Plan:
 
 @dataclass(frozen=True)
 class L2Task:
-    """A region whose layers have plans. `by_rows` makes plans of a layer that work row by row; `cost` is
-    what a layer's steps cost."""
+    """A region whose layers have plans. `by_rows` makes plans of a layer that work row by row; `costs` is
+    what a layer's steps cost; `tables` are bytes of L2 to be left for tables. If not
+    `thorough` the first plan that is found will do; `may_spill` allows activations in L3."""
 
     graph: LayerGraph
     best: tuple[LayerPlan, ...]
     by_rows: Callable[[int], tuple[LayerPlan, ...]]
-    cost: Callable[[int, LayerPlan], StepCosts]
+    costs: Callable[[Sequence[LayerPlan]], list[StepCosts]]
     machine: Machine
     effort: Effort
+    tables: int = 0
+    thorough: bool = True
+    may_spill: bool = True
+
+    @property
+    def limit(self) -> int:
+        """Bytes of L2 for activations and parameters."""
+        return self.machine.l2_bytes - self.tables
+
+    @property
+    def l3_limit(self) -> int:
+        """The same where data come from L3, with some room for the table of transfers."""
+        return self.limit - min(self.limit // 64, MOST_FOR_TRANSFERS)
 
     @property
     def lives(self) -> list[Life]:
-        """Every tensor between layers, with the first and the last layer that touches it or a view of it."""
-        outside = set(self.graph.inputs) | set(self.graph.outputs)
-        lives: dict[str, Life] = {}
-        for index, layer in enumerate(self.graph.layers):
-            for name in (layer.output, *layer.inputs):
-                base = self.graph.tensors[name].base
-                if base not in outside:
-                    first = lives[base].first if base in lives else index
-                    lives[base] = Life(base, first, index)
-        return list(lives.values())
+        """Every tensor between layers that is not in L1."""
+        in_l1 = {name for plan in self.best for name in plan.in_l1}
+        return [life for life in tensor_lives(self.graph) if life.tensor not in in_l1]
 
 
 def plan_l2(task: L2Task) -> L2Plan:
-    """Places everything. Raises PlanError, naming the largest contributors, if it doesn't fit."""
+    """Places everything. Raises PlanError, naming the largest contributors and a size of L2 that would do, if
+    it doesn't fit."""
     params = [pack_size(plan) for plan in task.best]
-    l2_bytes = task.machine.l2_bytes
+    l2_bytes = task.limit
     plain = _Layout.of(task, task.best, Spill())
     if plain.arena + sum(params) <= l2_bytes:
         return _all_in_l2(plain, params)
@@ -96,9 +108,14 @@ def plan_l2(task: L2Task) -> L2Plan:
     if tight.arena + sum(params) <= l2_bytes:
         return _all_in_l2(tight, params)
     if task.machine.l3 is None:
-        raise l2_error(task.graph, task.lives, params, plain.arena, task.machine)
+        raise l2_error(task.graph, task.lives, params, plain.arena + task.tables, task.machine)
     options = [found for layout in (plain, tight) if (found := _stream(layout, task.machine)) is not None]
-    found = _keep_in_l2(min(options, key=_Streams.order, default=None) or _spilled(task), task.machine)
+    found = min(options, key=_Streams.order, default=None)
+    if found is None and not task.may_spill:
+        raise L2ShortageError(task.graph, task.lives, task.machine, task.tables)
+    found = found or _spilled(task)
+    if task.thorough:
+        found = _keep_in_l2(found, task.machine)
     result = _result(task, found)
     l3_used = result.l3_arena + sum(size for i, size in enumerate(params) if i not in found.resident)
     if l3_used > task.machine.l3.size:
@@ -112,7 +129,9 @@ def _dying_inputs(task: L2Task) -> frozenset[tuple[str, str]]:
     return frozenset(
         (layer.output, layer.inputs[0])
         for index, layer in enumerate(task.graph.layers)
-        if last.get(layer.inputs[0]) == index and may_overwrite(task.graph, layer, layer.inputs[0])
+        if last.get(layer.inputs[0]) == index
+        and layer.output in last
+        and may_overwrite(task.graph, layer, layer.inputs[0])
     )
 
 
@@ -138,7 +157,7 @@ class _Layout:
     @classmethod
     def of(cls, task: L2Task, plans: tuple[LayerPlan, ...], spill: Spill, groups: int = 1) -> _Layout:
         """Places the activations; `groups` rows of tiles make a band."""
-        marks = mark_times([task.cost(index, plan) for index, plan in enumerate(plans)])
+        marks = mark_times(task.costs(plans))
         rects = [
             Rect(
                 life.tensor,
@@ -228,18 +247,20 @@ def _spilled(task: L2Task) -> _Streams:
     found: list[_Streams] = []
     tried: set[Spill] = set()
     for share in SPILL_LIMITS:
-        limit = int(share * task.machine.l2_bytes)
+        if found and not task.thorough:
+            break
+        limit = int(share * task.l3_limit)
         spill = choose_spill(SpillTask(task.graph, ways, task.lives, l3, limit), task.effort.spill_seconds)
         if spill is None or spill in tried:
             continue
         tried.add(spill)
         plans = tuple(way.all[number] for way, number in zip(ways, spill.ways, strict=True))
-        for groups in BANDS:
+        for groups in BANDS if task.thorough else BANDS[-1:]:
             streams = _stream(_Layout.of(task, plans, spill, groups), task.machine)
             if streams is not None:
                 found.append(streams)
     if not found:
-        raise activations_error(task.graph, task.lives, task.machine)
+        raise L2ShortageError(task.graph, task.lives, task.machine, task.tables)
     return min(found, key=_Streams.order)
 
 
@@ -251,7 +272,9 @@ def _l3(machine: Machine) -> L3Model:
 
 def _stream(layout: _Layout, machine: Machine) -> _Streams | None:
     """The best way found to bring parameters to L2 beside these activations; None if there is none."""
-    options = [_try(layout, machine, frozenset(), most) for most in CHUNK_BYTES]
+    options = [
+        _try(layout, machine, frozenset(), most) for most in CHUNK_BYTES[0 if layout.task.thorough else -1 :]
+    ]
     return min((option for option in options if option is not None), key=_Streams.order, default=None)
 
 
@@ -266,7 +289,7 @@ def _keep_in_l2(best: _Streams, machine: Machine) -> _Streams:
 
 
 def _try(layout: _Layout, machine: Machine, resident: frozenset[int], most: int) -> _Streams | None:
-    limit = machine.l2_bytes - sum(align(pack_size(layout.plans[index])) for index in resident)
+    limit = layout.task.l3_limit - sum(align(pack_size(layout.plans[index])) for index in resident)
     if layout.arena > limit:
         return None
     chunks = list(layout.moves)
@@ -287,15 +310,14 @@ def _result(task: L2Task, streams: _Streams) -> L2Plan:
     params = [pack_size(plan) for plan in layout.plans]
     buffers, l3_buffers = layout.buffers(), _l3_buffers(layout)
     kept = [sum(one.size for one in buffers if one.first < index <= one.last) for index in range(len(params))]
+    demand = Demand(params, kept, least_moves(task.graph, task.lives, task.limit))
     places = {buffer.tensor: buffer.offset for buffer in l3_buffers}
     return L2Plan(
         layers=layout.plans,
         buffers=buffers,
         arena=arena,
         used=arena + sum(params[index] for index in streams.resident),
-        prediction=Prediction(
-            marks.total, streams.waits, bound(params, kept, marks, task.machine.l2_bytes, l3)
-        ),
+        prediction=Prediction(marks.total, streams.waits, bound(demand, marks, task.limit, l3)),
         l3_arena=max((buffer.offset + align(buffer.size) for buffer in l3_buffers), default=0),
         l3_buffers=l3_buffers,
         transfers=tuple(_transfer(one, marks, places.get(one.chunk.tensor, 0)) for one in streams.placed),

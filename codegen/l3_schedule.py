@@ -122,22 +122,3 @@ def replay(transfers: Sequence[Moment], marks: MarkTimes, model: L3Model) -> Rep
 def transfer_cycles(model: L3Model, size: int) -> int:
     """Cycles of one transfer."""
     return model.setup_cycles + ceil(size / model.bytes_per_cycle)
-
-
-def bound(params: Sequence[int], live: Sequence[int], marks: MarkTimes, limit: int, model: L3Model) -> int:
-    """Cycles that no choice of transfers and resident parameters can beat.
-
-    `params` are the bytes of each layer's packed parameters, `live` those of the activations in L2 at the begin
-    of each layer. From the begin of layer i to the begin of layer j > i pass at least the cycles of the layers
-    between, and as many as it takes to bring their parameters from L3, less what can have been in L2 already.
-    """
-    layers = len(params)
-    least = [0] * (layers + 1)
-    for j in range(1, layers + 1):
-        between = 0
-        for i in range(j - 1, -1, -1):
-            between += params[i]
-            compute = marks.begin(j) - marks.begin(i)
-            transfer = ceil((between - max(0, limit - live[i])) / model.bytes_per_cycle)
-            least[j] = max(least[j], least[i] + max(compute, transfer))
-    return least[layers]

@@ -68,7 +68,8 @@ class Machine:
     """The target of a compilation.
 
     `l1_bytes` and `l2_bytes` are what the generated code may use: the memory less what is reserved. Without
-    `l3` everything has to fit L2. `engines` are those beside the cluster that may be used.
+    `l3` everything has to fit L2. `l2_outside` are the bytes of L2 that the parts of the network outside of its
+    regions take; they are not among `l2_bytes`. `engines` are those beside the cluster that may be used.
     """
 
     soc: str
@@ -78,4 +79,5 @@ class Machine:
     dma: DmaModel
     cluster: ClusterModel
     l3: L3Model | None = None
+    l2_outside: int = 0
     engines: tuple[Engine, ...] = ()

@@ -97,9 +97,11 @@ class LayerPlan:
     `engine` is the unit that computes the layer, `kernel` the cluster's C function that computes a tile, or
     what another engine calls its computation. `channels_first` says that the input tile is gathered into
     CHW order in L1 (what PULP-NN's depthwise reads). `pad_in_l1` says that the padding is part of the input
-    buffer, filled with the input's zero point, and the kernel is called without padding; otherwise the
-    kernel pads with 0. `clip` says that a clipping pass follows the kernel, because the bounds are not 0..255.
-    `cycles` is the cost model's prediction for the layer.
+    buffer, filled with the input's zero point, and the kernel is called without padding; otherwise the kernel
+    pads with 0. `clip` says that a clipping pass follows the kernel, because the bounds are not 0..255. `in_l1`
+    names the inputs and the output that lie whole in L1 (`L1Tensor`): they have no buffers of the layer, its
+    tiles read and write them in place. `params_ahead` says that the parameters of the first step are loaded
+    during the last step of the layer before. `cycles` is the cost model's prediction for the layer.
     """
 
     layer: str
@@ -113,6 +115,20 @@ class LayerPlan:
     clip: bool = False
     cycles: int = 0
     engine: str = CLUSTER_NAME
+    in_l1: tuple[str, ...] = ()
+    params_ahead: bool = False
+
+
+@dataclass(frozen=True)
+class L1Tensor:
+    """An activation that lies whole in the L1 arena and never in L2, alive from layer `first` to layer
+    `last`."""
+
+    tensor: str
+    offset: int
+    size: int
+    first: int
+    last: int
 
 
 @dataclass(frozen=True)
@@ -198,7 +214,8 @@ class Prediction:
 @dataclass(frozen=True)
 class Plan:
     """A whole region's plan. `l1_bytes` and `l2_bytes` are the limits that it was made for, `l1_used` and
-    `l2_used` what it takes: the top of the L1 arena; arena plus packed parameters of the layers in L2.
+    `l2_used` what it takes: the top of the L1 arena; arena, packed parameters of the layers in L2, and
+    `l2_tables`, the step tables and the table of transfers.
 
     The packed parameters of a layer that `transfers` bring to L2 lie in L3, those of the others in L2. The
     activations of `l3_buffers` lie in L3, the others in the L2 arena.
@@ -217,4 +234,6 @@ class Plan:
     l3_arena: int = 0
     l3_buffers: tuple[L3Buffer, ...] = ()
     transfers: tuple[L3Transfer, ...] = ()
+    l2_tables: int = 0
+    l1_tensors: tuple[L1Tensor, ...] = ()
     prediction: Prediction = Prediction()

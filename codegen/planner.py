@@ -2,55 +2,174 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from tvm_pulp.codegen.align import align
-from tvm_pulp.codegen.cost.layer import step_costs
+from tvm_pulp.codegen.cost.layer import region_costs
 from tvm_pulp.codegen.effort import Effort
+from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.engines.registry import engines_of
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
+from tvm_pulp.codegen.l1_tensors import L1Layout, keep_in_l1
+from tvm_pulp.codegen.l2_errors import L2ShortageError
 from tvm_pulp.codegen.l2_plan import L2Task, plan_l2
+from tvm_pulp.codegen.l2_tables import step_tables_bytes, tables_bytes
 from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.plan import LayerPlan, Plan
+from tvm_pulp.codegen.params import pack_size
+from tvm_pulp.codegen.plan import L1Tensor, LayerPlan, Plan
 from tvm_pulp.codegen.schedule import schedule_layer
+from tvm_pulp.codegen.spill import tensor_lives
 from tvm_pulp.codegen.tile_search import NothingFits, Search, search_tiles
 from tvm_pulp.errors import PlanError
+
+SIZE_STEP, SIZES = 256, 64
+"""How finely the least L2 is looked for, in bytes and in parts of what everything takes."""
+
+LESS_L1 = (0.6, 0.35)
+"""Shares of L1 to try where L2 is too small for the tiles that all of it allows."""
+
+FEASIBILITY_SECONDS = 5
+"""The effort for each size of L2 that is tried."""
+
+MOST_ATTEMPTS = 3
+"""Plans that are made anew because the last one's tables were larger than the room left for them."""
 
 
 def plan_region(graph: LayerGraph, machine: Machine, effort: Effort | None = None) -> Plan:
     """The plan of a region. Raises PlanError if a layer has no tile that fits L1, or the region's activations
     and parameters don't fit L2; the error says how much would do."""
     effort = effort or Effort()
+    try:
+        return _plan_region(graph, machine, effort)
+    except L2ShortageError as shortage:
+        for share in LESS_L1:  # smaller tiles mean smaller bands of what comes from L3
+            with suppress(PlanError):
+                plan = _plan_region(graph, replace(machine, l1_bytes=int(share * machine.l1_bytes)), effort)
+                return replace(plan, l1_bytes=machine.l1_bytes)
+        plain = _plain_task(graph, machine, effort)
+        raise shortage.with_enough(_enough_l2(plain) + machine.l2_outside) from shortage
+
+
+def _plain_task(graph: LayerGraph, machine: Machine, effort: Effort) -> L2Task:
+    """The region with every layer as is best for it alone."""
     searches = _Searches(machine, effort)
     for layer in graph.layers:
         _check_window(layer)
-    l2 = plan_l2(
-        L2Task(
-            graph=graph,
-            best=tuple(_plan_layer(graph, layer, machine, searches) for layer in graph.layers),
-            by_rows=lambda index: _plans_by_rows(graph, graph.layers[index], machine, searches),
-            cost=lambda index, plan: step_costs(graph, graph.layers[index], plan, machine),
-            machine=machine,
-            effort=effort,
-        )
+    best = tuple(_plan_layer(graph, layer, machine, searches) for layer in graph.layers)
+    return L2Task(
+        graph=graph,
+        best=best,
+        by_rows=lambda index: _plans_by_rows(graph, graph.layers[index], machine, searches),
+        costs=lambda plans: region_costs(graph, plans, machine),
+        machine=machine,
+        effort=effort,
     )
-    return Plan(
+
+
+def _plan_region(graph: LayerGraph, machine: Machine, effort: Effort) -> Plan:
+    plain = _plain_task(graph, machine, effort)
+    search = _Searches(machine, effort).within(graph)
+    layout = keep_in_l1(graph, plain.best, tensor_lives(graph), machine.l1_bytes, search)
+    if machine.l3 is None:
+        return _in_l2(plain, layout)
+    with suppress(PlanError):
+        return _in_l2(plain, layout)
+    options = _streaming(plain, layout)
+    try:
+        options.append(_fitting_plan(plain))
+    except L2ShortageError:
+        plan = _any_plan(plain)
+        options += [] if plan is None else [plan]
+        if not options:
+            raise
+    return min(options, key=lambda plan: plan.prediction.cycles)
+
+
+def _in_l2(task: L2Task, layout: L1Layout) -> Plan:
+    """The plan with all parameters in L2, some loaded ahead. Raises PlanError if they don't fit."""
+    machine = replace(task.machine, l3=None)
+    return _fitting_plan(replace(task, best=layout.layers, machine=machine), layout.tensors)
+
+
+def _streaming(task: L2Task, layout: L1Layout) -> list[Plan]:
+    """The plan with the same tensors in L1 and parameters from L3, which are not loaded ahead; if there is
+    one."""
+    if not layout.tensors or task.machine.l3 is None:
+        return []
+    layers = tuple(replace(plan, params_ahead=False) for plan in layout.layers)
+    try:
+        return [_fitting_plan(replace(task, best=layers, may_spill=False), layout.tensors)]
+    except PlanError:
+        return []
+
+
+def _fitting_plan(task: L2Task, in_l1: tuple[L1Tensor, ...] = ()) -> Plan:
+    """A plan whose tables fit too. Raises PlanError if there is none."""
+    task = replace(task, tables=step_tables_bytes(task.graph, task.best))
+    if task.thorough and task.machine.l3 is not None:  # how large the tables become is seen with little effort
+        with suppress(PlanError):
+            quick = _plan(replace(task, thorough=False, effort=Effort(FEASIBILITY_SECONDS)), in_l1)
+            task = replace(task, tables=max(task.tables, quick.l2_tables))
+    for _ in range(MOST_ATTEMPTS):
+        plan = _plan(task, in_l1)
+        if plan.l2_used <= task.machine.l2_bytes:
+            return plan
+        task = replace(task, tables=plan.l2_tables)
+    raise L2ShortageError(task.graph, task.lives, task.machine, task.tables)
+
+
+def _enough_l2(task: L2Task) -> int:
+    """The least L2, to a hundredth or so, with which a plan is found."""
+    everything = sum(tensor.size_bytes for tensor in task.graph.tensors.values())
+    everything += sum(map(pack_size, task.best)) + 2 * step_tables_bytes(task.graph, task.best)
+    low, high = task.machine.l2_bytes, align(everything)
+    step = max(SIZE_STEP, (high - low) // SIZES)
+    while high - low > step:
+        middle = align((low + high) // 2)
+        if _any_plan(replace(task, machine=replace(task.machine, l2_bytes=middle))) is None:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _any_plan(task: L2Task) -> Plan | None:
+    """A plan that fits, with little effort for a good one; None if none is found."""
+    try:
+        return _fitting_plan(replace(task, thorough=False, effort=Effort(FEASIBILITY_SECONDS)))
+    except PlanError:
+        return None
+
+
+def _plan(task: L2Task, in_l1: tuple[L1Tensor, ...]) -> Plan:
+    """The region's plan; its tables may turn out larger than what the task leaves for them."""
+    graph, machine = task.graph, task.machine
+    l2 = plan_l2(task)
+    costs = task.costs(l2.layers)
+    layers = tuple(replace(one, cycles=cost.cycles) for one, cost in zip(l2.layers, costs, strict=True))
+    top = max((_l1_top(layer) for layer in layers), default=0)
+    plan = Plan(
         region=graph.name,
         soc=machine.soc,
         cores=machine.cores,
         l1_bytes=machine.l1_bytes,
         l2_bytes=machine.l2_bytes,
-        l1_used=max((_l1_top(layer) for layer in l2.layers), default=0),
+        l1_used=max([top, *(one.offset + align(one.size) for one in in_l1)]),
         l2_used=l2.used,
         l2_arena=l2.arena,
-        layers=l2.layers,
+        layers=layers,
         l2_buffers=l2.buffers,
         l3_arena=l2.l3_arena,
         l3_buffers=l2.l3_buffers,
         transfers=l2.transfers,
+        l1_tensors=in_l1,
         prediction=l2.prediction,
     )
+    tables = tables_bytes(graph, plan)
+    return replace(plan, l2_tables=tables, l2_used=l2.used + tables)
 
 
 def _plans_by_rows(
@@ -86,7 +205,7 @@ def _layer_words(layer: Layer) -> str:
 
 
 def _l1_top(plan: LayerPlan) -> int:
-    return max(buffer.offset + align(buffer.size) for buffer in plan.buffers)
+    return max((buffer.offset + align(buffer.size) for buffer in plan.buffers), default=0)
 
 
 @dataclass(frozen=True)
@@ -111,6 +230,27 @@ class _Searches:
         self._machine = machine
         self._effort = effort
         self._done: dict[tuple[_Signature, int | None], Search | NothingFits] = {}
+        self._within: dict[tuple[_Signature, int, tuple[bool, ...]], Search | NothingFits] = {}
+
+    def within(self, graph: LayerGraph) -> Callable[[int, int, frozenset[str]], LayerPlan | None]:
+        """The search for the cluster's plan of a layer in part of L1 beside some of its operands; see
+        `l1_tensors.Search`."""
+
+        def search(index: int, l1_bytes: int, in_l1: frozenset[str]) -> LayerPlan | None:
+            layer = graph.layers[index]
+            whole = tuple(name in in_l1 for name in (*layer.inputs, layer.output))
+            key = (_signature(graph, layer, CLUSTER), l1_bytes, whole)
+            if key not in self._within:
+                machine = replace(self._machine, l1_bytes=l1_bytes)
+                self._within[key] = search_tiles(graph, layer, machine, effort=self._effort, in_l1=in_l1)
+            found = self._within[key]
+            if isinstance(found, NothingFits):
+                return None
+            tile, order = found.best.plan.tile, found.best.plan.order
+            plan = schedule_layer(graph, layer, tile, self._machine.cores, order, in_l1=in_l1)
+            return replace(plan, cycles=found.best.cycles)
+
+        return search
 
     def of(self, graph: LayerGraph, layer: Layer, most_rows: int | None) -> tuple[Engine, Search]:
         """The fastest engine for a layer, and the ways to run it there. Raises PlanError if none fits L1."""

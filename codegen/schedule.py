@@ -6,7 +6,7 @@ uses. What is already in a slot isn't loaded again.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -53,9 +53,12 @@ def schedule_layer(
     order: LoopOrder | None = None,
     *,
     engine: Engine = CLUSTER,
+    in_l1: Collection[str] = (),
 ) -> LayerPlan:
-    """The plan of a layer cut into `tile`s, its cycles left 0; without an `order` the one that loads less."""
-    job = _Job(graph, layer, tile, cores, engine, engine.choose_kernel(graph, layer, tile, cores))
+    """The plan of a layer cut into `tile`s, its cycles left 0; without an `order` the one that loads less.
+    Inputs and output `in_l1` are read and written where they lie."""
+    choice = engine.choose_kernel(graph, layer, tile, cores)
+    job = _Job(graph, layer, tile, cores, engine, choice, frozenset(in_l1))
     orders = (LoopOrder.CHANNELS_OUTER, LoopOrder.SPACE_OUTER) if order is None else (order,)
     return min(
         (_in_order(job, one) for one in orders), key=lambda plan: layer_traffic(graph, layer, plan).bytes_in
@@ -70,6 +73,17 @@ class _Job:
     cores: int
     engine: Engine
     choice: KernelChoice
+    in_l1: frozenset[str]
+
+    @property
+    def loads(self) -> bool:
+        """True if some input is loaded."""
+        return not self.in_l1.issuperset(self.layer.inputs)
+
+    @property
+    def stores(self) -> bool:
+        """True if the output is stored."""
+        return self.layer.output not in self.in_l1
 
 
 def _in_order(job: _Job, order: LoopOrder) -> LayerPlan:
@@ -84,6 +98,7 @@ def _in_order(job: _Job, order: LoopOrder) -> LayerPlan:
         channels_first=job.choice.channels_first,
         pad_in_l1=job.choice.pad_in_l1,
         clip=job.choice.clip,
+        in_l1=tuple(sorted({*job.layer.inputs, job.layer.output} & job.in_l1)),
         engine=job.engine.name,
     )
 
@@ -97,6 +112,8 @@ def _steps(job: _Job, order: LoopOrder) -> tuple[TileStep, ...]:
     # Explicit padding is part of what the slot holds.
     held = [(part.x, part.padding if job.choice.pad_in_l1 else None) for part in tiles]
     x_uses = assign_slots(held, reusable=not job.choice.destroys_input)
+    if not job.loads:
+        x_uses = [SlotUse(0, load=False)] * len(tiles)
     params_uses = assign_slots([part.channel_range if has_params else 0 for part in tiles])
     return tuple(
         TileStep(
@@ -105,7 +122,7 @@ def _steps(job: _Job, order: LoopOrder) -> tuple[TileStep, ...]:
             padding=part.padding,
             x_slot=x_use.slot,
             params_slot=params_use.slot,
-            y_slot=index % 2,
+            y_slot=index % 2 if job.stores else 0,
             load_x=x_use.load,
             load_params=params_use.load and has_params,
             params_offset=offsets[part.channel_range],
@@ -136,10 +153,14 @@ def _wanted_buffers(job: _Job, steps: tuple[TileStep, ...]) -> list[_Wanted]:
     source, out = (job.graph.tensors[name] for name in (job.layer.inputs[0], job.layer.output))
     slack = job.engine.input_slack_bytes(job.choice, job.layer)
     x_size = max(input_tile_bytes(job.choice, step, source, slack) for step in steps)
-    y_size = max(step.y.size_bytes for step in steps) * out.dtype.size
+    y_size = max(step.y.size_bytes for step in steps) * out.dtype.size if job.stores else 0
     x_slots = max(step.x_slot for step in steps) + 1
     params_slots = max(step.params_slot for step in steps) + 1
-    inputs = (Operand.X, Operand.X2)[: len(job.layer.inputs)]
+    inputs = [
+        operand
+        for operand, name in zip((Operand.X, Operand.X2), job.layer.inputs, strict=False)
+        if name not in job.in_l1
+    ]
     return [
         *(_Wanted(operand, x_slots, x_size) for operand in inputs),
         _Wanted(Operand.PARAMS, params_slots, max(step.params_size for step in steps)),

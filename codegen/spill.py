@@ -55,6 +55,19 @@ class Life:
     last: int
 
 
+def tensor_lives(graph: LayerGraph) -> list[Life]:
+    """Every tensor between layers, with the first and the last layer that touches it or a view of it."""
+    outside = {*graph.inputs, *graph.outputs}
+    lives: dict[str, Life] = {}
+    for index, layer in enumerate(graph.layers):
+        for name in (layer.output, *layer.inputs):
+            base = graph.tensors[name].base
+            if base not in outside:
+                first = lives[base].first if base in lives else index
+                lives[base] = Life(base, first, index)
+    return list(lives.values())
+
+
 def has_views(graph: LayerGraph, name: str) -> bool:
     """True if other tensors are parts of this one."""
     return any(tensor.view is not None and tensor.base == name for tensor in graph.tensors.values())

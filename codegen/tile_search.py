@@ -13,7 +13,7 @@ from itertools import accumulate, chain, product, zip_longest
 
 import numpy as np
 from tvm_pulp.codegen.align import align
-from tvm_pulp.codegen.cost.arrays import FloatArray, IntArray, Tiles
+from tvm_pulp.codegen.cost.arrays import BoolArray, FloatArray, IntArray, Tiles
 from tvm_pulp.codegen.cost.dma import line_cycles
 from tvm_pulp.codegen.cost.layer import step_costs, x_costs, y_costs
 from tvm_pulp.codegen.effort import Effort
@@ -28,6 +28,7 @@ from tvm_pulp.codegen.traffic import layer_traffic
 
 TOLERANCE = 0.01
 FINALISTS = 4
+WORD = 4
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,13 @@ def search_tiles(
     most_rows: int | None = None,
     engine: Engine = CLUSTER,
     effort: Effort | None = None,
+    in_l1: frozenset[str] = frozenset(),
 ) -> Search | NothingFits:
     """The best way to run a layer on an engine within the machine's L1, or how much it would take; with
     `most_rows` of those that finish a row of tiles, of at most so many rows of the map, before they begin the
-    next."""
-    table = tile_tables(graph, layer, machine.cores, machine.l1_bytes, engine)
-    target = _Target(graph, layer, machine, most_rows, engine)
+    next. Tensors `in_l1` take none of the machine's L1: they lie beside it."""
+    table = tile_tables(graph, layer, machine.cores, machine.l1_bytes, engine, in_l1=in_l1)
+    target = _Target(graph, layer, machine, most_rows, engine, in_l1)
     estimates = _estimates(target, table)
     if not estimates:
         return NothingFits(int(table.l1_bytes().min()))
@@ -110,6 +112,7 @@ class _Target:
     machine: Machine
     most_rows: int | None
     engine: Engine
+    in_l1: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,7 @@ def _estimates(target: _Target, table: TileTables) -> list[_Estimate]:
     fits = table.l1_bytes() <= target.machine.l1_bytes
     if target.most_rows is not None:
         fits &= table.space["h"][:, None] <= target.most_rows
+    fits &= _whole_lines(target, table)
     rows, columns = np.nonzero(fits)
     if rows.size == 0:
         return []
@@ -151,6 +155,25 @@ def _estimates(target: _Target, table: TileTables) -> list[_Estimate]:
         cycles, dma_cycles = _cycles(target, table, pairs, loads)
         found += _most_promising(table, pairs, order, cycles, dma_cycles)
     return found
+
+
+def _whole_lines(target: _Target, table: TileTables) -> BoolArray:
+    """Tiles that a kernel can read or write where they lie in a tensor that is whole in L1: lines of all
+    columns and channels, or channels of one pixel, at whole words."""
+    graph, layer = target.graph, target.layer
+    space, channel = table.space, table.channels
+    allowed = np.ones((space["h"].size, channel["c"].size), np.bool_)
+    for name in (*layer.inputs, layer.output):
+        if name not in target.in_l1:
+            continue
+        tensor, own = graph.tensors[name], name == layer.output or table.in_channels is None
+        width = space["w" if name == layer.output else "x_w"]
+        words = (space["nh"] == 1) | (tensor.row_bytes % WORD == 0)
+        lines = (width == tensor.width) & (space["nw"] == 1) & words
+        one_pixel = tensor.height * tensor.width == 1
+        whole = (channel["ranges"] == 1) | (one_pixel & (channel["c"] % WORD == 0)) if own else True
+        allowed &= lines[:, None] & whole
+    return allowed
 
 
 def _orders(table: TileTables, pairs: _Pairs) -> tuple[LoopOrder, ...]:
@@ -197,8 +220,8 @@ def _cycles(target: _Target, table: TileTables, pairs: _Pairs, loads: _Loads) ->
             first &= (size > 1) != is_last
         tiles = _tiles(table, pairs, *last)
         compute = target.engine.cycles(machine, layer, kernel, tiles)
-        x = x_costs(graph, layer, machine, tiles, channels_first=table.channels_first)[0]
-        y = y_costs(graph, layer, machine, tiles)[0]
+        x = x_costs(graph, layer, machine, tiles, channels_first=table.channels_first, in_l1=target.in_l1)[0]
+        y = y_costs(graph, layer, machine, tiles)[0] * table.stored
         params = line_cycles(machine.dma, pairs.channel["last_block" if last[2] else "block"])
         x_each, params_each = loads.x_share * x, loads.params_share * params
         passing = y + (params_each if loads.x_bursts else x_each)
@@ -264,13 +287,15 @@ def _affordable(finalists: Sequence[_Estimate], effort: Effort) -> list[_Estimat
 
 def _candidate(target: _Target, estimate: _Estimate) -> Candidate:
     graph, layer, machine = target.graph, target.layer, target.machine
-    plan = schedule_layer(graph, layer, estimate.tile, machine.cores, estimate.order, engine=target.engine)
+    plan = schedule_layer(
+        graph, layer, estimate.tile, machine.cores, estimate.order, engine=target.engine, in_l1=target.in_l1
+    )
     costs = step_costs(graph, layer, plan, machine)
     traffic = layer_traffic(graph, layer, plan)
     return Candidate(
         plan=plan,
         cycles=costs.cycles,
-        l1_bytes=max(buffer.offset + align(buffer.size) for buffer in plan.buffers),
+        l1_bytes=max((buffer.offset + align(buffer.size) for buffer in plan.buffers), default=0),
         traffic_bytes=traffic.bytes_in + traffic.bytes_out,
         commands=costs.commands,
         dma_cycles=int(costs.load.sum() + costs.store.sum()),

@@ -6,7 +6,8 @@ a channel row's numbers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Collection
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from tvm_pulp.codegen.align import ALIGNMENT
@@ -66,7 +67,8 @@ class ChannelRow:
 @dataclass(frozen=True)
 class TileTables:
     """All tile sizes of a layer. `in_channels` is what a tile reads; None: its own channels. `x_bytes` and
-    `y_bytes` are those of an element."""
+    `y_bytes` are those of an element. `inputs` counts those that are loaded; `stored` says that the output
+    is."""
 
     space: dict[str, IntArray]
     channels: dict[str, IntArray]
@@ -75,6 +77,7 @@ class TileTables:
     channels_first: bool
     x_bytes: int
     y_bytes: int
+    stored: bool = True
 
     def l1_bytes(self) -> IntArray:
         """L1 bytes by space and channel row: every buffer aligned, twice for what is transferred more than
@@ -90,18 +93,24 @@ class TileTables:
             * (many if own else np.where(tiles > 1, 2, 1))
             * _aligned(space["x_area"] * in_channels * self.x_bytes + space["slack"])
             + np.where(channel["ranges"] > 1, 2, 1) * _aligned(channel["block"])
-            + many * _aligned(space["h"] * space["w"] * channel["c"] * self.y_bytes)
+            + self.stored * many * _aligned(space["h"] * space["w"] * channel["c"] * self.y_bytes)
             + _aligned(space["scratch"])
         ).astype(np.int64)
         return size
 
 
 def tile_tables(
-    graph: LayerGraph, layer: Layer, cores: int, l1_limit: int, engine: Engine = CLUSTER
+    graph: LayerGraph,
+    layer: Layer,
+    cores: int,
+    l1_limit: int,
+    engine: Engine = CLUSTER,
+    *,
+    in_l1: Collection[str] = (),
 ) -> TileTables:
-    """The tile sizes of a layer: for each number of tiles on an axis the most even cut, and the same rounded
-    up to what the engine likes; the whole axis and 1 are always among them, but where whole rows fit L1 few
-    narrower tiles are tried, for they add halo and transfers."""
+    """The tile sizes of a layer, tensors `in_l1` having memory of their own: for each number of tiles on an
+    axis the most even cut, and the same rounded up to what the engine likes; the whole axis and 1 are always
+    among them, but where whole rows fit L1 few narrower tiles are tried, for they add halo and transfers."""
     out, steps = graph.tensors[layer.output], engine.tile_steps(layer)
     heights = [spans(rows(graph, layer), size) for size in _cuts(out.height, steps.rows)]
     widths = [spans(columns(graph, layer), size) for size in reversed(_cuts(out.width, steps.columns))]
@@ -110,11 +119,18 @@ def tile_tables(
         cuts = [c for c in cuts if c % steps.channels == 0 or c == out.channels]
     channels = [_channel_row(engine, layer, out.channels, c) for c in cuts]
     few = _tables(graph, layer, cores, engine, (heights, widths[:MOST_WIDTHS], channels))
+    few = _without(few, layer, in_l1)
     enough = min(out.channels, CHANNEL_GROUP) if few.in_channels is None else out.channels
     whole_rows = few.space["w"] == out.width
     if (few.l1_bytes()[whole_rows][:, few.channels["c"] >= enough] <= l1_limit).any():
         return few
-    return _tables(graph, layer, cores, engine, (heights, widths, channels))
+    return _without(_tables(graph, layer, cores, engine, (heights, widths, channels)), layer, in_l1)
+
+
+def _without(table: TileTables, layer: Layer, in_l1: Collection[str]) -> TileTables:
+    """The table with no memory for these operands."""
+    loaded = sum(name not in in_l1 for name in layer.inputs)
+    return replace(table, inputs=loaded, stored=layer.output not in in_l1)
 
 
 def _tables(

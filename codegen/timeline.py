@@ -14,7 +14,7 @@ from enum import Enum
 from itertools import accumulate
 from typing import NamedTuple
 
-from tvm_pulp.codegen.cost.layer import StepCosts, step_costs
+from tvm_pulp.codegen.cost.layer import StepCosts, region_costs
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.l3_schedule import Moment, replay
 from tvm_pulp.codegen.machine import Machine
@@ -118,8 +118,7 @@ class Timeline:
 
 def simulate(graph: LayerGraph, plan: Plan, machine: Machine) -> Timeline:
     """The timeline of a region; a layer's span is as long as its `LayerPlan.cycles` and its waits for L3."""
-    layers = {layer.name: layer for layer in graph.layers}
-    costs = [step_costs(graph, layers[one.layer], one, machine) for one in plan.layers]
+    costs = region_costs(graph, plan.layers, machine)
     marks = mark_times(costs)
     l3 = _replay_l3(plan, marks, machine)
     spans: list[LayerSpan] = []
@@ -193,8 +192,12 @@ def _events(layer: int, waits: _Waits, span: LayerSpan) -> Iterator[Event]:
         if waits.at(step):
             yield Event(Work.WAIT_L3, layer, step, begin - waits.at(step), waits.at(step))
         yield Event(Work.COMPUTE, layer, step, begin, int(costs.compute[step]))
-        yield from _in_turn(layer, begin, [*_store(costs, step - 1), *_loads(costs, step + 1)])
+        store, loads = _store(costs, step - 1), _loads(costs, step + 1)
+        yield from _in_turn(layer, begin, [*store, *loads])
     last = costs.compute.size - 1
+    if costs.ahead:
+        begin = span.steps[last] + sum(cycles for _, _, cycles in _store(costs, last - 1))
+        yield Event(Work.LOAD_PARAMS, layer + 1, 0, begin, costs.ahead)
     yield from _in_turn(layer, span.start + span.cycles - int(costs.store[last]), _store(costs, last))
 
 

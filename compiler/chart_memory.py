@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tvm_pulp.codegen.plan import L1Buffer, L2Buffer, Operand
+from tvm_pulp.codegen.plan import L1Buffer, L1Tensor, L2Buffer, Operand
 
 from .charts import Rect, Tick, linear_ticks, size_label
 from .report import LayerReport, RegionReport
@@ -44,7 +44,7 @@ class Segment:
 
 
 def l1_map(region: RegionReport) -> MemoryMap:
-    """The L1 buffers of every layer, each alive during the whole layer."""
+    """The L1 buffers of every layer, each alive during the whole layer, and the tensors that stay in L1."""
     top = max(region.l1_limit, 1)
     column = WIDTH / max(1, len(region.layers))
     rects = tuple(
@@ -52,7 +52,8 @@ def l1_map(region: RegionReport) -> MemoryMap:
         for index, layer in enumerate(region.layers)
         for buffer in layer.buffers
     )
-    return MemoryMap(rects, _columns(region), _rows(top), _row(top, top))
+    kept = tuple(_tensor_rect(region, tensor, column, top) for tensor in region.l1_tensors)
+    return MemoryMap(rects + kept, _columns(region), _rows(top), _row(top, top))
 
 
 def l2_map(region: RegionReport) -> MemoryMap:
@@ -60,7 +61,7 @@ def l2_map(region: RegionReport) -> MemoryMap:
     top = max(region.l2_arena, 1)
     column = WIDTH / max(1, len(region.layers))
     return MemoryMap(
-        tuple(_l2_rect(region, buffer, column, top) for buffer in region.l2_buffers),
+        tuple(_tensor_rect(region, buffer, column, top) for buffer in region.l2_buffers),
         _columns(region),
         _rows(top),
     )
@@ -76,6 +77,7 @@ def _l2_segments(region: RegionReport) -> Iterator[Segment]:
     parts = [
         (region.l2_arena, "activation", "activations between layers"),
         *((layer.params_bytes, "params", f"parameters of {layer.name}") for layer in region.layers),
+        (region.l2_tables, "scratch", "tables of steps and transfers"),
         (region.l2_limit - region.l2_used, "free", "free"),
     ]
     for size, style, name in parts:
@@ -95,7 +97,7 @@ def _l1_rect(layer: LayerReport, buffer: L1Buffer, x: float, column: float, top:
     )
 
 
-def _l2_rect(region: RegionReport, buffer: L2Buffer, column: float, top: int) -> Rect:
+def _tensor_rect(region: RegionReport, buffer: L2Buffer | L1Tensor, column: float, top: int) -> Rect:
     width, height = (buffer.last - buffer.first + 1) * column, HEIGHT * buffer.size / top
     first, last = region.layers[buffer.first].name, region.layers[buffer.last].name
     fits = width > LETTER_WIDTH * len(buffer.tensor) and height > 14

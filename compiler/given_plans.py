@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tvm_pulp.codegen.checker import check_plan
-from tvm_pulp.codegen.cost.layer import layer_cycles
+from tvm_pulp.codegen.cost.layer import region_costs
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Plan
@@ -70,9 +70,9 @@ def accept_plan(given: GivenPlan, graph: LayerGraph, machine: Machine) -> Plan:
         check_plan(graph, machine, plan)
     except PlanError as error:
         raise _in_file(error, given.file) from error
+    costs = region_costs(graph, plan.layers, machine)
     layers = tuple(
-        replace(layer_plan, cycles=layer_cycles(graph, layer, layer_plan, machine))
-        for layer, layer_plan in zip(graph.layers, plan.layers, strict=True)
+        replace(layer_plan, cycles=cost.cycles) for layer_plan, cost in zip(plan.layers, costs, strict=True)
     )
     return replace(plan, l1_bytes=machine.l1_bytes, l2_bytes=machine.l2_bytes, layers=layers)
 

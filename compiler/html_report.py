@@ -134,9 +134,11 @@ def _cards(report: CompilationReport) -> Iterator[Card]:
     l1_used = max((region.l1_used for region in regions), default=0)
     l1_limit = max((region.l1_limit for region in regions), default=0)
     yield Card("L1", f"{l1_used:,} B", f"{_percent(l1_used, l1_limit)} of {l1_limit:,}")
-    l2_used = sum(region.l2_used for region in regions)
-    l2_limit = max((region.l2_limit for region in regions), default=0)
-    yield Card("L2", f"{l2_used:,} B", f"{_percent(l2_used, l2_limit)} of {l2_limit:,}")
+    l2_used = sum(region.l2_used for region in regions) + report.l2_outside
+    l2_limit = max((region.l2_limit for region in regions), default=0) + report.l2_outside
+    yield Card(
+        "L2", f"{l2_used:,} B", f"{_percent(l2_used, l2_limit)} of {l2_limit:,}; {report.l2_outside:,} of TVM"
+    )
     share = _percent(report.offloaded_macs, report.macs)
     yield Card(
         "Offloaded", f"{len(report.offloaded)} of {len(report.operators)}", f"operators, {share} of the MAC"
@@ -154,7 +156,8 @@ def _region(report: CompilationReport, region: RegionReport, timeline: Timeline 
         l1=l1_map(region),
         l2=l2_map(region),
         l2_bar=l2_bar(region),
-        l2_text=f"{region.l2_arena:,} bytes of activations, {region.l2_params:,} of parameters, {free:,} free",
+        l2_text=f"{region.l2_arena:,} bytes of activations, {region.l2_params:,} of parameters,"
+        f" {region.l2_tables:,} of tables, {free:,} free",
         roofline=roofline(report, region),
     )
 

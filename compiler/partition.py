@@ -13,6 +13,7 @@ from tvm import relay
 from tvm_pulp.codegen.effort import DEFAULT_SECONDS, Effort
 from tvm_pulp.codegen.emit import emit_region
 from tvm_pulp.codegen.graph import LayerGraph
+from tvm_pulp.codegen.l2_errors import beside
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Plan
 from tvm_pulp.codegen.plan_json import plan_to_json
@@ -36,6 +37,7 @@ from .plan_cache import cache_folder, checked_plan
 from .relay_ext import FILES_ATTR, LEGALIZED_ATTR, PLAN_ATTR, REPORT_ATTR, TIMELINE_ATTR, is_region
 from .report import CompilationReport, peak_macs_per_cycle, region_report
 from .soc import load_machine
+from .tvm_memory import tvm_bytes
 
 
 def partition_for_pulp(
@@ -52,11 +54,12 @@ def partition_for_pulp(
     Raises TargetError for bad options and PlanError where memory does not suffice or a given plan is wrong.
     """
     options = options or PulpOptions()
-    machine = load_machine(options)
+    whole = load_machine(options)
     given = read_given_plans(options.plan)
     imported = prepare(mod, params)
     legalized = legalize(imported)
     partitioned = _partitioned(legalized, mod_name)
+    machine = _beside_tvm(whole, tvm_bytes(partitioned))
     graphs = _graphs(partitioned)
     check_regions(given, list(graphs.values()))
     effort = Effort(options.plan_time or DEFAULT_SECONDS)
@@ -73,9 +76,22 @@ def partition_for_pulp(
         regions=tuple(region_report(graph, plans[var], timelines[var]) for var, graph in graphs.items()),
         peak_macs_per_cycle=peak_macs_per_cycle(machine),
         dma_bytes_per_cycle=machine.dma.bytes_per_cycle,
+        l2_outside=machine.l2_outside,
     )
     partitioned = partitioned.with_attr(LEGALIZED_ATTR, tvm.ir.save_json(legalized))
     return partitioned.with_attr(REPORT_ATTR, report.to_json())
+
+
+def _beside_tvm(machine: Machine, outside: int) -> Machine:
+    """The machine as the regions have it: with less L2. Raises PlanError if there is nothing left."""
+    if outside >= machine.l2_bytes:
+        raise PlanError(
+            f"what lies between its regions and the parts that TVM compiles takes {outside} bytes of L2,"
+            f" {machine.l2_bytes} may be used",
+            where="network",
+            fix="choose a SoC or -l2= with more, or a network with a smaller input",
+        )
+    return replace(machine, l2_bytes=machine.l2_bytes - outside, l2_outside=outside)
 
 
 def prepare(mod: tvm.IRModule, params: Mapping[str, Any] | None = None) -> tvm.IRModule:
@@ -143,9 +159,10 @@ def _check_total(plans: Mapping[Any, Plan], machine: Machine) -> None:
     needed = sum(plan.l2_used for plan in plans.values())
     if needed > machine.l2_bytes:
         raise PlanError(
-            f"its {len(plans)} regions need {needed} bytes of L2 together, {machine.l2_bytes} may be used",
+            f"its {len(plans)} regions need {needed} bytes of L2 together, {machine.l2_bytes} may be used"
+            f"{beside(machine)}",
             where="network",
-            fix=f"give -l2={needed} or a SoC with more L2",
+            fix=f"give -l2={needed + machine.l2_outside} or a SoC with more L2",
         )
 
 

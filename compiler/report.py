@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from tvm_pulp.codegen.cost.cluster import BLOCK_CHANNELS, WORD
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor, macs
 from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.plan import L1Buffer, L2Buffer, LayerPlan, Plan
+from tvm_pulp.codegen.plan import L1Buffer, L1Tensor, L2Buffer, LayerPlan, Plan
 from tvm_pulp.codegen.timeline import Lane, Timeline
 from tvm_pulp.codegen.traffic import layer_traffic
 
@@ -99,8 +99,9 @@ class RegionReport:
     """One region (a function of generated C) and its memory in bytes.
 
     `l1_limit` and `l2_limit` are what the plan might use, `l1_used` and `l2_used` what it does; of the latter
-    `l2_arena` are activations and what comes from L3, `l2_params` packed parameters. No plan with these tiles
-    takes fewer than `bound_cycles`. `l3_transfers` move data between L3 and L2.
+    `l2_arena` are activations and what comes from L3, `l2_params` packed parameters, `l2_tables` step tables
+    and the like. No plan with these tiles takes fewer than `bound_cycles`. `l3_transfers` move data between L3
+    and L2.
     """
 
     name: str
@@ -114,6 +115,8 @@ class RegionReport:
     l2_buffers: tuple[L2Buffer, ...] = ()
     bound_cycles: int = 0
     l3_transfers: int = 0
+    l2_tables: int = 0
+    l1_tensors: tuple[L1Tensor, ...] = ()
 
     @property
     def macs(self) -> int:
@@ -156,7 +159,8 @@ class CompilationReport:
     """A whole network: its operators in the order of the graph, and the regions that were generated.
 
     `peak_macs_per_cycle` is the best rate of all cores together, `dma_bytes_per_cycle` that of a long transfer
-    between L2 and L1; 0 where nobody said.
+    between L2 and L1; 0 where nobody said. `l2_outside` are bytes of L2 beside the regions: tensors and
+    constants of the parts that TVM compiles, among them the regions' inputs and outputs.
     """
 
     soc: str
@@ -165,6 +169,7 @@ class CompilationReport:
     regions: tuple[RegionReport, ...]
     peak_macs_per_cycle: float = 0.0
     dma_bytes_per_cycle: float = 0.0
+    l2_outside: int = 0
 
     @property
     def offloaded(self) -> tuple[OperatorReport, ...]:
@@ -253,7 +258,9 @@ def region_report(graph: LayerGraph, plan: Plan, timeline: Timeline) -> RegionRe
         l2_used=plan.l2_used,
         l2_limit=plan.l2_bytes,
         l2_arena=plan.l2_arena,
-        l2_params=plan.l2_used - plan.l2_arena,
+        l2_params=plan.l2_used - plan.l2_arena - plan.l2_tables,
+        l2_tables=plan.l2_tables,
+        l1_tensors=plan.l1_tensors,
         l2_buffers=plan.l2_buffers,
         bound_cycles=plan.prediction.bound,
         l3_transfers=len(plan.transfers),

@@ -18,7 +18,7 @@ def report_tables(report: CompilationReport) -> RenderableType:
     if report.refused:
         parts.append(_refused_table(report))
     for region in report.regions:
-        parts += [_layer_table(region), _cost_table(region), _memory_table(region)]
+        parts += [_layer_table(region), _cost_table(region), _memory_table(region, report.l2_outside)]
     return Group(*parts)
 
 
@@ -147,12 +147,15 @@ def _cost_table(region: RegionReport) -> Table:
     return table
 
 
-def _memory_table(region: RegionReport) -> Table:
+def _memory_table(region: RegionReport, outside: int) -> Table:
     table = new_table("memory", "used", "of", "share", numbers=("used", "of", "share"))
-    for name, used, limit in (("L1", region.l1_used, region.l1_limit), ("L2", region.l2_used, region.l2_limit)):
+    l2 = ("L2", region.l2_used + outside, region.l2_limit + outside)
+    for name, used, limit in (("L1", region.l1_used, region.l1_limit), l2):
         table.add_row(name, f"{used:,}", f"{limit:,}", f"{100 * used / limit:.0f} %")
     table.add_row("  activations in L2", f"{region.l2_arena:,}", "", "")
     table.add_row("  parameters in L2", f"{region.l2_params:,}", "", "")
+    table.add_row("  tensors of TVM's part in L2", f"{outside:,}", "", "")
+    table.add_row("  tables in L2", f"{region.l2_tables:,}", "", "")
     return table
 
 
@@ -161,6 +164,8 @@ def _layer_summary(layer: LayerReport, plan: LayerPlan) -> str:
     notes += ["input gathered to CHW"] if plan.channels_first else []
     notes += ["padding in L1"] if plan.pad_in_l1 else []
     notes += ["clipping pass"] if plan.clip else []
+    notes += [f"{name} stays in L1" for name in plan.in_l1]
+    notes += ["first parameters loaded during the layer before"] if plan.params_ahead else []
     return ", ".join(notes)
 
 

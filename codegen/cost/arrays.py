@@ -11,6 +11,7 @@ import numpy.typing as npt
 from tvm_pulp.codegen.plan import LayerPlan, TileStep
 
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.floating[Any]]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from tvm_pulp.codegen.cost.arrays import IntArray, Tiles, tiles_of
@@ -24,7 +25,8 @@ from tvm_pulp.codegen.plan import LayerPlan
 @dataclass(frozen=True)
 class StepCosts:
     """Cycles of each step: its kernel call, the loads of its inputs and of its parameters (0 where there are
-    none), its store; and the DMA commands of loads and store."""
+    none), its store; and the DMA commands of loads and store. `ahead` are cycles of loads for the next layer
+    beside the last step."""
 
     compute: IntArray
     load_x: IntArray
@@ -32,6 +34,7 @@ class StepCosts:
     store: IntArray
     load_commands: IntArray
     store_commands: IntArray
+    ahead: int = 0
 
     @property
     def load(self) -> IntArray:
@@ -51,6 +54,7 @@ class StepCosts:
         beside = np.zeros_like(self.compute)
         beside[:-1] += self.load[1:]
         beside[1:] += self.store[:-1]
+        beside[-1] += self.ahead
         return beside
 
     @property
@@ -70,15 +74,21 @@ def step_costs(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machin
     tiles = tiles_of(plan)
     loads_x = np.array([step.load_x for step in plan.steps], np.int64)
     params = np.array([step.params_size if step.load_params else 0 for step in plan.steps], np.int64)
-    x_cycles, x_commands = x_costs(graph, layer, machine, tiles, channels_first=plan.channels_first)
+    x_cycles, x_commands = x_costs(
+        graph, layer, machine, tiles, channels_first=plan.channels_first, in_l1=plan.in_l1
+    )
     y_cycles, y_commands = y_costs(graph, layer, machine, tiles)
+    stored = int(layer.output not in plan.in_l1)
+    load_params = line_cycles(machine.dma, params)
+    if plan.params_ahead:
+        load_params[0] = 0
     return StepCosts(
         compute=engine_named(plan.engine, machine.engines).cycles(machine, layer, plan.kernel, tiles),
         load_x=loads_x * x_cycles,
-        load_params=line_cycles(machine.dma, params),
-        store=y_cycles,
+        load_params=load_params,
+        store=stored * y_cycles,
         load_commands=loads_x * x_commands + line_commands(params),
-        store_commands=y_commands,
+        store_commands=stored * y_commands,
     )
 
 
@@ -87,13 +97,31 @@ def layer_cycles(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Mach
     return step_costs(graph, layer, plan, machine).cycles
 
 
+def region_costs(graph: LayerGraph, plans: Sequence[LayerPlan], machine: Machine) -> list[StepCosts]:
+    """What each step of each layer costs, loads for the next layer included."""
+    costs = [step_costs(graph, *one, machine) for one in zip(graph.layers, plans, strict=True)]
+    for index, plan in enumerate(plans):
+        if index and plan.params_ahead:
+            size = np.array([plan.steps[0].params_size], np.int64)
+            costs[index - 1] = replace(costs[index - 1], ahead=int(line_cycles(machine.dma, size)[0]))
+    return costs
+
+
 def x_costs(
-    graph: LayerGraph, layer: Layer, machine: Machine, tiles: Tiles, *, channels_first: bool
+    graph: LayerGraph,
+    layer: Layer,
+    machine: Machine,
+    tiles: Tiles,
+    *,
+    channels_first: bool,
+    in_l1: Collection[str] = (),
 ) -> tuple[IntArray, IntArray]:
-    """Cycles and commands of loading the tiles of all inputs."""
+    """Cycles and commands of loading the tiles of all inputs but those that are `in_l1`."""
     cycles, commands = np.zeros_like(tiles.x_h), np.zeros_like(tiles.x_h)
     first = graph.tensors[layer.inputs[0]]
     for name in layer.inputs:
+        if name in in_l1:
+            continue
         tensor = graph.tensors[name]
         boxes = Boxes(tiles.x_h, tiles.x_w, tiles.x_c, tiles.x_beside)
         if (tensor.height, tensor.width) != (first.height, first.width):  # one pixel for all of the first's

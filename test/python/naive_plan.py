@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.kernels import KernelChoice, choose_kernel, input_slack_bytes, scratch_bytes
+from tvm_pulp.codegen.l2_tables import tables_bytes
 from tvm_pulp.codegen.params import block_bytes, has_params
 from tvm_pulp.codegen.plan import (
     Box,
@@ -39,9 +40,12 @@ def naive_plan(graph: LayerGraph, wishes: list[Wish], cores: int) -> Plan:
     l2_buffers, arena = _l2_buffers(graph)
     params = sum(sum({step.params_offset: step.params_size for step in plan.steps}.values()) for plan in layers)
     l1_used = max(buffer.offset + buffer.size for plan in layers for buffer in plan.buffers)
-    return Plan(
+    plan = Plan(
         graph.name, "naive", cores, l1_used, arena + params, l1_used, arena + params, arena, layers, l2_buffers
     )
+    tables = tables_bytes(graph, plan)
+    used = plan.l2_used + tables
+    return replace(plan, l2_bytes=used, l2_used=used, l2_tables=tables)
 
 
 def _layer_plan(graph: LayerGraph, layer: Layer, wish: Wish, cores: int) -> LayerPlan:

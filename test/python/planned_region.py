@@ -16,6 +16,7 @@ from tvm_pulp.codegen.plan import (
     TileStep,
 )
 
+TABLES_BYTES = 48
 PARAMS_BYTES = 8 * (4 + 4 + 4)  # k, offset and four weights for each of 8 channels
 
 
@@ -88,8 +89,9 @@ def plan() -> Plan:
         l1_bytes=1000,
         l2_bytes=2000,
         l1_used=384,
-        l2_used=128 + PARAMS_BYTES,
+        l2_used=128 + PARAMS_BYTES + TABLES_BYTES,
         l2_arena=128,
+        l2_tables=TABLES_BYTES,
         layers=(pointwise, add),
         l2_buffers=(L2Buffer("t", 0, 128, 0, 1),),
     )

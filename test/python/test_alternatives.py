@@ -10,6 +10,7 @@ from machines import machine
 from test_report import printed, rows
 from tvm_pulp.codegen.alternatives import Alternative, Alternatives, layer_alternatives
 from tvm_pulp.codegen.checker import check_plan
+from tvm_pulp.codegen.l2_tables import tables_bytes
 from tvm_pulp.codegen.planner import plan_region
 from tvm_pulp.codegen.timeline import simulate
 from tvm_pulp.report import region_report
@@ -48,7 +49,8 @@ def test_each_would_be_a_right_plan(case: Case) -> None:
     for one in alternatives.tried[:10]:
         layers = (*PLAN.layers[:index], one.plan, *PLAN.layers[index + 1 :])
         plan = replace(PLAN, l1_used=MACHINE.l1_bytes, layers=layers)
-        check_plan(GRAPH, MACHINE, replace(plan, l2_used=MACHINE.l2_bytes))
+        tables = tables_bytes(GRAPH, plan)
+        check_plan(GRAPH, MACHINE, replace(plan, l2_used=MACHINE.l2_bytes, l2_tables=tables))
         timeline = simulate(GRAPH, plan, MACHINE)
         assert timeline.layers[index].cycles == one.cycles
 

@@ -10,6 +10,7 @@ from layers import Shape, residual_network, single_layer, window3
 from machines import machine
 from tvm_pulp.codegen.checker import check_plan
 from tvm_pulp.codegen.graph import LayerGraph, LayerKind, Window
+from tvm_pulp.codegen.l2_tables import tables_bytes
 from tvm_pulp.codegen.plan import Box, L1Buffer, L2Buffer, LayerPlan, Operand, Padding, Plan, TileStep
 from tvm_pulp.codegen.planner import plan_region
 from tvm_pulp.codegen.schedule import schedule_layer
@@ -22,7 +23,8 @@ def tiled(shape: Shape, tile: Box) -> tuple[LayerGraph, Plan]:
     """A right plan of one layer with the tile that the test wants."""
     graph = single_layer(shape)
     layer = schedule_layer(graph, graph.layers[0], tile, TARGET.cores)
-    plan = replace(plan_region(graph, TARGET), layers=(layer,), l1_used=16_000, l2_used=16_000)
+    plan = replace(plan_region(graph, TARGET), layers=(layer,), l1_used=16_000)
+    plan = replace(plan, l2_used=16_000, l2_tables=tables_bytes(graph, plan))
     check_plan(graph, TARGET, plan)
     return graph, plan
 
@@ -176,8 +178,9 @@ PLAN_DEFECTS: list[tuple[Callable[[Plan], Plan], str]] = [
     (lambda p: replace(p, cores=4), "made for 4 cores, there are 8"),
     (lambda p: replace(p, l1_used=64_001), "uses 64001 bytes of L1, there are 64000"),
     (lambda p: replace(p, l2_used=380_001), "uses 380001 bytes of L2, there are 380000"),
-    (lambda p: replace(p, l2_used=p.l2_used - 1), "arena and parameters need"),
-    (lambda p: replace(p, l2_buffers=p.l2_buffers[1:]), "the tensors in L2 and L3 aren't those between layers"),
+    (lambda p: replace(p, l2_used=p.l2_used - 1), "arena, parameters and tables need"),
+    (lambda p: replace(p, l2_tables=p.l2_tables - 8), "the tables need"),
+    (lambda p: replace(p, l2_buffers=p.l2_buffers[1:]), "the tensors in L1, L2 and L3 aren't those"),
     (lambda p: _l2(p, 0, lambda b: replace(b, offset=p.l2_arena - 8)), "t0: lies outside of the arena"),
     (lambda p: _l2(p, 0, lambda b: replace(b, size=8)), "L2 buffer t0: 8 bytes aren't the tensor's size"),
     (lambda p: _l2(p, 0, lambda b: replace(b, last=2)), "L2 buffer t0: lives from layer 0 to 3, not 0 to 2"),
@@ -194,6 +197,6 @@ def _l2(plan: Plan, index: int, change: Callable[[L2Buffer], L2Buffer]) -> Plan:
 @pytest.mark.parametrize(("change", "message"), PLAN_DEFECTS)
 def test_plan(change: Callable[[Plan], Plan], message: str) -> None:
     graph = residual_network()
-    plan = plan_region(graph, TARGET)
+    plan = plan_region(graph, machine(4_000))  # so little L1 that tensors lie in L2
     check_plan(graph, TARGET, plan)
     refuse(graph, change(plan), message)

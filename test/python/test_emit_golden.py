@@ -74,7 +74,7 @@ def test_conv2d_is_a_loop_over_its_step_table() -> None:
         " *   tile      3 x 4 x 8, 18 steps, the whole map for each range of channels\n",
         " *   requant   y = clip((k[c] * acc + lambda[c]) >> 20, 0, 255)\n",
         " *   work      43,740 MAC, about 0 cycles\n",
-        "  uint16_t pad_top;     /* padding above the input box */\n",
+        "  uint8_t pad_top;      /* padding above the input box */\n",
         '    {"params[1]", ',
         "static void load_layer(const step_layer_t *step, const uint8_t *in, uint8_t *l1, loads_t *loads) {\n"
         "  if (step->load_x) {\n"

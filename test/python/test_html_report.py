@@ -131,8 +131,8 @@ def test_l2_map_and_bar() -> None:
     (rect,) = l2_map(REGION).rects
     assert (rect.x, rect.width, rect.y, rect.height) == (0, WIDTH, 0, HEIGHT)
     bar = l2_bar(REGION)
-    assert [part.style for part in bar] == ["activation", "params", "free"]
-    assert [part.percent for part in bar] == pytest.approx([6.4, 4.8, 88.8])
+    assert [part.style for part in bar] == ["activation", "params", "scratch", "free"]
+    assert [part.percent for part in bar] == pytest.approx([6.4, 4.8, 2.4, 86.4])
 
 
 def test_roofline_is_above_every_point() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -57,14 +58,14 @@ def assert_exact(runtime: HostRuntime, graph: LayerGraph, plan: Plan, cores: int
 
 
 @needs_compiler
-@pytest.mark.parametrize("l2_bytes", [26_000, 20_000, 12_000])
+@pytest.mark.parametrize("l2_bytes", [29_000, 23_500, 15_500])
 def test_large_network(runtime: HostRuntime, l2_bytes: int) -> None:
     """Parameters from L3; with activations that overwrite each other; with activations in L3."""
     graph, target = wide_network(), with_l3(6_000, l2_bytes)
     plan = plan_region(graph, target)
     check_plan(graph, target, plan)
     assert plan.l2_used <= l2_bytes
-    assert bool(plan.l3_buffers) == (l2_bytes == 12_000)
+    assert bool(plan.l3_buffers) == (l2_bytes == 15_500)
     assert plan.prediction.bound <= plan.prediction.cycles
     assert_exact(runtime, graph, plan)
 
@@ -91,8 +92,8 @@ def test_any_network(runtime: HostRuntime, data: st.DataObject) -> None:
 
 
 def test_without_l3_it_says_how_much_is_missing() -> None:
-    with pytest.raises(PlanError, match=r"activations and parameters need \d+ bytes of L2 memory"):
-        plan_region(resnet8(), machine(64_000, 100_000))
+    with pytest.raises(PlanError, match=r"activations, parameters and step tables need \d+ bytes of L2 memory"):
+        plan_region(resnet8(), machine(64_000, 90_000))
 
 
 def test_what_fits_stays_in_l2() -> None:
@@ -109,7 +110,7 @@ def test_l3_too_small() -> None:
 
 
 def test_plan_is_deterministic() -> None:
-    target = with_l3(6_000, 12_000)
+    target = with_l3(6_000, 15_500)
     assert plan_region(wide_network(), target) == plan_region(wide_network(), target)
 
 
@@ -119,12 +120,12 @@ def test_parameters_stay_in_l2_where_that_costs_nothing() -> None:
     streamed = {one.layer for one in plan.transfers}
     kept = [pack_size(one) for index, one in enumerate(plan.layers) if index not in streamed]
     assert sum(kept) > 0
-    assert plan.l2_used == plan.l2_arena + sum(kept)
+    assert plan.l2_used == plan.l2_arena + sum(kept) + plan.l2_tables
 
 
 # ---- Broken plans --------------------------------------------------------------------------------------------
 
-GRAPH, TARGET = wide_network(), with_l3(6_000, 12_000)
+GRAPH, TARGET = wide_network(), with_l3(6_000, 15_500)
 Change = Callable[[L3Transfer], L3Transfer]
 
 
@@ -146,7 +147,7 @@ def changed(plan: Plan, index: int, change: Change) -> Plan:
 
 
 DEFECTS: list[tuple[L3Kind, Change, str]] = [
-    (L3Kind.PARAMS, lambda t: replace(t, wait=Mark(t.layer + 1, -1)), "started or awaited before L3 transfer"),
+    (L3Kind.PARAMS, lambda t: replace(t, wait=Mark(t.layer + 1, -1)), "awaited before L3|fetched before"),
     (L3Kind.PARAMS, lambda t: replace(t, start=Mark(99, 0)), "at a step that isn't there"),
     (L3Kind.PARAMS, lambda t: replace(t, start=Mark(t.layer + 1, -1)), "is awaited before it is started"),
     (L3Kind.PARAMS, lambda t: replace(t, size=t.size - 4), "0 transfers bring the parameters at"),
@@ -214,7 +215,7 @@ def test_rows_that_never_went_to_l3(right: Plan) -> None:
 
 
 def test_tensor_without_a_home(right: Plan) -> None:
-    with pytest.raises(PlanError, match="the tensors in L2 and L3 aren't those between layers"):
+    with pytest.raises(PlanError, match="the tensors in L1, L2 and L3 aren't those between layers"):
         check_plan(GRAPH, TARGET, replace(right, l3_buffers=right.l3_buffers[1:]))
 
 
@@ -240,7 +241,7 @@ def test_l3_of_the_machine_is_too_small(right: Plan) -> None:
 
 
 def test_output_that_overwrites_what_is_still_read() -> None:
-    graph, target = wide_network(), with_l3(6_000, 20_000)
+    graph, target = wide_network(), with_l3(6_000, 23_500)
     plan = plan_region(graph, target)
     check_plan(graph, target, plan)
     above = next(
@@ -252,3 +253,23 @@ def test_output_that_overwrites_what_is_still_read() -> None:
     closer = tuple(replace(b, offset=b.offset - 8) if b == above else b for b in plan.l2_buffers)
     with pytest.raises(PlanError, match="shares bytes with"):
         check_plan(graph, target, replace(plan, l2_buffers=closer))
+
+
+def test_the_error_names_a_size_that_works() -> None:
+    """And that a little less doesn't."""
+    graph = wide_network()
+    with pytest.raises(PlanError, match="no choice of activations in L3") as caught:
+        plan_region(graph, with_l3(6_000, 6_000))
+    named = re.search(r"with at least (\d+) bytes", str(caught.value))
+    assert named is not None
+    least = int(named[1])
+    target = with_l3(6_000, least)
+    check_plan(graph, target, plan_region(graph, target))
+    with pytest.raises(PlanError):
+        plan_region(graph, with_l3(6_000, least - 2_000))
+
+
+def test_what_is_outside_is_in_the_message() -> None:
+    target = replace(with_l3(6_000, 6_000), l2_outside=5_000)
+    with pytest.raises(PlanError, match=r"beside 5000 of the network's other parts.*at least 1\d{4} bytes"):
+        plan_region(wide_network(), target)

@@ -95,7 +95,7 @@ def test_tables() -> None:
     assert ["add_2", "1", "384", "256", "128", "128", "64", "2.00"] in lines
     assert ["total", "416", "256", "640", "320", "2.00"] in lines
     assert ["L1", "384", "1,000", "38 %"] in lines
-    assert ["L2", "224", "2,000", "11 %"] in lines
+    assert ["L2", "272", "2,000", "14 %"] in lines
 
 
 def test_tables_of_a_network_without_multiplications() -> None:

@@ -1,0 +1,36 @@
+"""What a region's C keeps in L2 beside tensors and parameters: step tables, and the table of transfers from
+L3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tvm_pulp.codegen.align import align
+from tvm_pulp.codegen.emit_steps import step_table
+from tvm_pulp.codegen.graph import LayerGraph
+from tvm_pulp.codegen.l3_places import StepPlaces, step_places
+from tvm_pulp.codegen.plan import LayerPlan, Plan
+
+TRANSFER_BYTES = 24  # of l3_transfer_t on a 32-bit machine
+
+
+def tables_bytes(graph: LayerGraph, plan: Plan) -> int:
+    """Bytes of all tables. Raises PlanError if a step's parameters or rows never come from L3."""
+    places = [step_places(graph, plan, index) for index in range(len(plan.layers))]
+    homes = {one.tensor: one.offset for one in plan.l1_tensors}
+    return step_tables_bytes(graph, plan.layers, places, homes) + align(TRANSFER_BYTES * len(plan.transfers))
+
+
+def step_tables_bytes(
+    graph: LayerGraph,
+    layers: Sequence[LayerPlan],
+    places: Sequence[StepPlaces] | None = None,
+    homes: Mapping[str, int] | None = None,
+) -> int:
+    """Bytes of the step tables of layers that find what comes from L3 at `places`, without, of layers that find
+    everything in L2; `homes` are the offsets of tensors in L1."""
+    places = places or [StepPlaces()] * len(layers)
+    return sum(
+        align(step_table(graph, *one, homes).size_bytes)
+        for one in zip(graph.layers, layers, places, strict=True)
+    )
