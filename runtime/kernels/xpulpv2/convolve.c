@@ -28,6 +28,16 @@ static void by_output(const pulp_convolution_t *c, pulp_share_t pixels) {
   }
 }
 
+/* A function of its own: where the windows needn't be copied, the stack needs no room for them. */
+static __attribute__((noinline)) void through_stack(const pulp_convolution_t *c, pulp_share_t pixels,
+                                                    uint32_t length) {
+  uint32_t columns[STACK_BYTES / sizeof(uint32_t)], batch = MOST_PIXELS;
+  while (batch * length > STACK_BYTES) {
+    batch -= 4;
+  }
+  pulp_convolve_im2col(c, pixels, batch, (uint8_t *)columns);
+}
+
 void pulp_convolve_without_buffer(pulp_convolution_t *c) {
   const pulp_window_t *const w = c->window;
   const uint32_t filter = (uint32_t)w->k_y * w->k_x * w->ch_in, length = (filter + 3) & ~3u;
@@ -36,11 +46,7 @@ void pulp_convolve_without_buffer(pulp_convolution_t *c) {
   if (w->ch_in % 4 == 0 || (w->k_x == 1 && w->k_y == 1)) {
     pulp_convolve_direct(c, part.pixels);
   } else if (4 * length <= STACK_BYTES) {
-    uint32_t columns[STACK_BYTES / sizeof(uint32_t)], batch = MOST_PIXELS;
-    while (batch * length > STACK_BYTES) {
-      batch -= 4;
-    }
-    pulp_convolve_im2col(c, part.pixels, batch, (uint8_t *)columns);
+    through_stack(c, part.pixels, length);
   } else {
     by_output(c, part.pixels);
   }
