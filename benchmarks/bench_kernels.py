@@ -1,7 +1,8 @@
 """Cycles of the kernels on GVSoC's PULP-open, data in L1, by shape and number of cores.
 
 Needs GVSoC (GVSOC_HOME or PATH) and riscv64-unknown-elf-gcc. Each result is compared with the portable
-kernel's on the simulator. A table is printed; `build/bench/kernels.json` (or --json) gets the numbers.
+kernel's on the simulator. A table is printed, with the cost model's error beside each measurement;
+`build/bench/kernels.json` (or --json) gets the numbers.
 """
 
 from __future__ import annotations
@@ -15,8 +16,23 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
+import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
+from tvm_pulp.codegen.cost.arrays import Tiles
+from tvm_pulp.codegen.cost.measured import COLUMNS, DEPTHWISE, ELEMENTS, MATRIX, POOLS
+from tvm_pulp.codegen.cost.measured import LINEAR as LINEAR_CYCLES
+from tvm_pulp.codegen.cost.xpulpv2 import (
+    Calls,
+    Form,
+    depthwise_cycles,
+    element_cycles,
+    linear_cycles,
+    matrix_cycles,
+    pool_cycles,
+)
+from tvm_pulp.codegen.graph import Window
 from tvm_pulp.toolchain import build_tool, find_gvsoc
 
 HERE = Path(__file__).parent
@@ -28,17 +44,33 @@ class Kernel(Enum):
 
     CONV = "conv"
     POINTWISE = "pointwise"
+    CONV_HIGH = "conv_high"
+    CONV_WIDE = "conv_wide"
     DEPTHWISE = "depthwise"
+    DEPTHWISE_HIGH = "depthwise_high"
+    DEPTHWISE_WIDE = "depthwise_wide"
     LINEAR = "linear"
+    LINEAR_HIGH = "linear_high"
+    LINEAR_WIDE = "linear_wide"
     ADD = "add"
     AVGPOOL = "avgpool"
     MAXPOOL = "maxpool"
     CLIP = "clip"
+    MUL = "mul"
+    TABLE = "table"
+    COPY = "copy"
+    PAD = "pad"
+
+
+LINEAR = (Kernel.LINEAR, Kernel.LINEAR_HIGH, Kernel.LINEAR_WIDE)
+CONV = (Kernel.CONV, Kernel.POINTWISE, Kernel.CONV_HIGH, Kernel.CONV_WIDE)
+TWO_INPUTS = (Kernel.ADD, Kernel.MUL)
+ELEMENTWISE = (*TWO_INPUTS, Kernel.CLIP, Kernel.TABLE, Kernel.COPY, Kernel.PAD)
 
 
 # What the instruction set allows a core: multiply-accumulates (elements read, for what has no weights) in a
 # cycle. A dot product of four; for linear also the load of its weights; for the others a load of four elements.
-CORE_LIMIT = {kernel: 2.0 if kernel is Kernel.LINEAR else 4.0 for kernel in Kernel}
+CORE_LIMIT = {kernel: 2.0 if kernel in LINEAR else 4.0 for kernel in Kernel}
 
 
 @dataclass(frozen=True)
@@ -57,20 +89,20 @@ class Case:
 
     @property
     def out_y(self) -> int:
-        return 1 if self.kernel is Kernel.LINEAR else (self.in_y + 2 * self.pad - self.k) // self.stride + 1
+        return 1 if self.kernel in LINEAR else (self.in_y + 2 * self.pad - self.k) // self.stride + 1
 
     @property
     def out_x(self) -> int:
-        return 1 if self.kernel is Kernel.LINEAR else (self.in_x + 2 * self.pad - self.k) // self.stride + 1
+        return 1 if self.kernel in LINEAR else (self.in_x + 2 * self.pad - self.k) // self.stride + 1
 
     @property
     def work(self) -> int:
         """Multiply-accumulates, padding included; elements read by what has no weights."""
-        if self.kernel is Kernel.LINEAR:
+        if self.kernel in LINEAR:
             return self.in_y * self.in_x * self.ch_in * self.ch_out
-        if self.kernel in (Kernel.ADD, Kernel.CLIP):
-            return self.in_y * self.in_x * self.ch_in * (2 if self.kernel is Kernel.ADD else 1)
-        depth = self.ch_in if self.kernel in (Kernel.CONV, Kernel.POINTWISE) else 1
+        if self.kernel in ELEMENTWISE:
+            return self.in_y * self.in_x * self.ch_in * (2 if self.kernel in TWO_INPUTS else 1)
+        depth = self.ch_in if self.kernel in CONV else 1
         return self.out_y * self.out_x * self.ch_out * self.k * self.k * depth
 
     def c_initializer(self) -> str:
@@ -117,6 +149,11 @@ CASES = [
     Case(Kernel.DEPTHWISE, 8, 8, 128, 128, 3, 1, 1),
     Case(Kernel.DEPTHWISE, 4, 4, 256, 256, 3, 1, 1),
     Case(Kernel.DEPTHWISE, 25, 5, 64, 64, 3, 1, 1),
+    Case(Kernel.DEPTHWISE, 5, 5, 64, 64, 3, 1, 1),
+    Case(Kernel.DEPTHWISE, 7, 7, 64, 64, 3, 1, 1),
+    Case(Kernel.DEPTHWISE, 6, 6, 128, 128, 3, 1, 0),
+    Case(Kernel.DEPTHWISE, 18, 7, 64, 64, 3, 1, 0),
+    Case(Kernel.DEPTHWISE, 12, 12, 24, 24, 3, 1, 1),
     Case(Kernel.DEPTHWISE, 16, 16, 30, 30, 3, 1, 1),
     Case(Kernel.DEPTHWISE, 16, 16, 15, 15, 3, 1, 1),
     Case(Kernel.DEPTHWISE, 34, 34, 16, 16, 3, 2, 0),
@@ -134,12 +171,33 @@ CASES = [
     Case(Kernel.MAXPOOL, 16, 16, 32, 32, 2, 2),
     Case(Kernel.MAXPOOL, 16, 16, 32, 32, 3, 2),
     Case(Kernel.CLIP, 16, 16, 32, 32),
+    Case(Kernel.MUL, 16, 16, 32, 32),
+    Case(Kernel.TABLE, 16, 16, 32, 32),
+    Case(Kernel.COPY, 16, 16, 32, 32),
+    Case(Kernel.PAD, 18, 18, 32, 32),
+    Case(Kernel.CONV_HIGH, 16, 16, 32, 64),
+    Case(Kernel.CONV_HIGH, 16, 16, 16, 32, 3, 1, 1),
+    Case(Kernel.CONV_HIGH, 34, 34, 3, 16, 3, 2, 0),
+    Case(Kernel.DEPTHWISE_HIGH, 16, 16, 32, 32, 3, 1, 1),
+    Case(Kernel.DEPTHWISE_HIGH, 34, 34, 16, 16, 3, 2, 0),
+    Case(Kernel.DEPTHWISE_HIGH, 7, 7, 64, 64, 3, 1, 1),
+    Case(Kernel.DEPTHWISE_HIGH, 16, 16, 32, 32, 5, 1, 2),
+    Case(Kernel.LINEAR_HIGH, 1, 1, 640, 64),
+    Case(Kernel.CONV_WIDE, 16, 16, 32, 64),
+    Case(Kernel.CONV_WIDE, 16, 16, 16, 32, 3, 1, 1),
+    Case(Kernel.CONV_WIDE, 34, 34, 3, 16, 3, 2, 0),
+    Case(Kernel.DEPTHWISE_WIDE, 16, 16, 32, 32, 3, 1, 1),
+    Case(Kernel.DEPTHWISE_WIDE, 34, 34, 16, 16, 3, 2, 0),
+    Case(Kernel.DEPTHWISE_WIDE, 7, 7, 64, 64, 3, 1, 1),
+    Case(Kernel.DEPTHWISE_WIDE, 16, 16, 32, 32, 5, 1, 2),
+    Case(Kernel.LINEAR_WIDE, 1, 1, 640, 64),
 ]
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """`rate`: work per cycle; `share`: of what the instruction set allows these cores."""
+    """`rate`: work per cycle; `share`: of what the instruction set allows these cores; `model`: the cycles that
+    the planner's cost model predicts, None for what it doesn't know by itself."""
 
     kernel: str
     shape: str
@@ -148,6 +206,47 @@ class Measurement:
     rate: float
     share: float
     equal: bool
+    model: float | None
+
+    @property
+    def error(self) -> float | None:
+        """(predicted - measured) / measured."""
+        return None if self.model is None else (self.model - self.cycles) / self.cycles
+
+
+def predicted_cycles(case: Case) -> float | None:
+    """What the cost model says."""
+    if case.kernel is Kernel.PAD:
+        return None
+
+    def column(value: int) -> npt.NDArray[np.int64]:
+        return np.array([value])
+
+    is_linear = case.kernel in LINEAR
+    tiles = Tiles(
+        y_h=column(case.out_y),
+        y_w=column(case.out_x),
+        y_c=column(case.ch_out),
+        x_h=column(1 if is_linear else case.in_y),
+        x_w=column(1 if is_linear else case.in_x),
+        x_c=column(case.ch_in),
+        x_beside=column(0),
+    )
+    name = case.kernel.value
+    form = Form(high=name.endswith("_high"), wide=name.endswith("_wide"))
+    window = Window(case.k, case.k, case.stride, case.stride) if not is_linear else Window()
+    calls = Calls(case.cores, window, tiles, form)
+    if case.kernel in CONV:
+        cycles = matrix_cycles(MATRIX, calls)
+    elif name.startswith("depthwise"):
+        cycles = depthwise_cycles(DEPTHWISE, COLUMNS, calls)
+    elif is_linear:
+        cycles = linear_cycles(LINEAR_CYCLES, calls, case.in_y * case.in_x * case.ch_in)
+    elif f"pulp_{name}" in POOLS:
+        cycles = pool_cycles(POOLS[f"pulp_{name}"], calls)
+    else:
+        cycles = element_cycles(ELEMENTS[f"pulp_{name}"], calls)
+    return float(cycles[0])
 
 
 def cases_header(cases: Sequence[Case]) -> str:
@@ -185,7 +284,10 @@ def measurement(case: Case, cycles: int, *, equal: bool) -> Measurement:
     """A case's cycles as a rate and as a share of the limit."""
     rate = case.work / cycles
     limit = CORE_LIMIT[case.kernel] * case.cores
-    return Measurement(case.kernel.value, str(case), case.cores, cycles, rate, rate / limit, equal)
+    share = rate / limit
+    return Measurement(
+        case.kernel.value, str(case), case.cores, cycles, rate, share, equal, predicted_cycles(case)
+    )
 
 
 def parse(printed: str, cases: Sequence[Case]) -> list[Measurement]:
@@ -203,11 +305,23 @@ def parse(printed: str, cases: Sequence[Case]) -> list[Measurement]:
 
 def table(measurements: Sequence[Measurement]) -> Table:
     """The measurements, a row each."""
-    result = Table("kernel", "shape", "cores", "cycles", "MAC or elements/cycle", "of limit", "result")
+    result = Table("kernel", "shape", "cores", "cycles", "MAC or elements/cycle", "of limit", "model", "result")
     for m in measurements:
         verdict = "equal" if m.equal else "[red]WRONG"
-        row = (m.kernel, m.shape, str(m.cores), f"{m.cycles:,}", f"{m.rate:.2f}", f"{m.share:.0%}", verdict)
-        result.add_row(*row)
+        error = "" if m.error is None else f"{m.error:+.0%}"
+        row = (m.kernel, m.shape, str(m.cores), f"{m.cycles:,}", f"{m.rate:.2f}", f"{m.share:.0%}")
+        result.add_row(*row, error, verdict)
+    return result
+
+
+def model_errors(measurements: Sequence[Measurement]) -> Table:
+    """Mean and largest error of the cost model by kernel."""
+    result = Table("kernel", "cases", "mean error of the model", "largest")
+    for kernel in Kernel:
+        errors = [abs(m.error) for m in measurements if m.kernel == kernel.value and m.error is not None]
+        if errors:
+            mean, largest = sum(errors) / len(errors), max(errors)
+            result.add_row(kernel.value, str(len(errors)), f"{mean:.1%}", f"{largest:.1%}")
     return result
 
 
@@ -222,7 +336,7 @@ def main(kernels: str, only: tuple[str, ...], result: Path) -> None:
     cases = [case for case in CASES if not only or case.kernel.value in only]
     with TemporaryDirectory() as folder:
         measurements = parse(simulate(Path(folder), cases, kernels), cases)
-    Console().print(table(measurements))
+    Console().print(table(measurements), model_errors(measurements))
     result.parent.mkdir(parents=True, exist_ok=True)
     result.write_text(json.dumps([asdict(m) for m in measurements], indent=2) + "\n")
     if not all(m.equal for m in measurements):

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from tvm_pulp.codegen.cost.layer import layer_cycles
+from tvm_pulp.codegen.engines.engine import Engine
+from tvm_pulp.codegen.engines.registry import engine_named
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder
@@ -48,8 +50,9 @@ class Alternatives:
 
 
 def layer_alternatives(graph: LayerGraph, layer: Layer, machine: Machine, chosen: LayerPlan) -> Alternatives:
-    """The tiles of a layer that fit L1; `chosen` is the layer's part of the plan."""
-    ways = list(_fitting_tiles(graph, layer, machine))
+    """The tiles of a layer that fit L1, on its engine; `chosen` is the layer's part of the plan."""
+    engine = engine_named(chosen.engine, machine.engines)
+    ways = list(_fitting_tiles(graph, layer, machine, engine))
     tried = {_key(chosen): _alternative(graph, layer, chosen, machine, chosen=True)}
     steps = 0
     for count, box in ways:
@@ -57,7 +60,7 @@ def layer_alternatives(graph: LayerGraph, layer: Layer, machine: Machine, chosen
         if steps > MOST_STEPS and len(tried) > 1:
             break
         for order in LoopOrder:
-            plan = schedule_layer(graph, layer, box, machine.cores, order)
+            plan = schedule_layer(graph, layer, box, machine.cores, order, engine=engine)
             if _key(plan) not in tried:
                 tried[_key(plan)] = _alternative(graph, layer, plan, machine)
     ordered = sorted(tried.values(), key=lambda one: (one.cycles, not one.chosen, one.l1_bytes))
@@ -69,10 +72,12 @@ def _key(plan: LayerPlan) -> tuple[Box, str, tuple[Box, ...]]:
     return plan.tile, plan.kernel, tuple(step.y for step in plan.steps)
 
 
-def _fitting_tiles(graph: LayerGraph, layer: Layer, machine: Machine) -> Iterator[tuple[int, Box]]:
+def _fitting_tiles(
+    graph: LayerGraph, layer: Layer, machine: Machine, engine: Engine
+) -> Iterator[tuple[int, Box]]:
     """Number of steps and tile, fewest steps first."""
     found = []
-    table = tile_tables(graph, layer, machine.cores, machine.l1_bytes)
+    table = tile_tables(graph, layer, machine.cores, machine.l1_bytes, engine)
     for row, column in zip(*np.nonzero(table.l1_bytes() <= machine.l1_bytes), strict=True):
         h, w, nh, nw = (int(table.space[name][row]) for name in ("h", "w", "nh", "nw"))
         c, ranges = (int(table.channels[name][column]) for name in ("c", "ranges"))

@@ -12,10 +12,11 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 from tvm_pulp.codegen.checker_l2 import check_l2
+from tvm_pulp.codegen.engines.engine import Engine
+from tvm_pulp.codegen.engines.registry import engine_named
 from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind, Tensor
-from tvm_pulp.codegen.kernel_limits import violations
 from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.plan import Box, L1Buffer, LayerPlan, Operand, Plan, TileStep
+from tvm_pulp.codegen.plan import CLUSTER_NAME, Box, L1Buffer, LayerPlan, Operand, Plan, TileStep
 from tvm_pulp.errors import PlanError
 
 ALIGNMENT = 8
@@ -33,7 +34,7 @@ def check_plan(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
     """Raises PlanError, saying what is wrong and where, unless the plan is right for this graph and machine."""
     _check_header(graph, machine, plan)
     for layer, layer_plan in zip(graph.layers, plan.layers, strict=True):
-        _check_layer(graph, layer, layer_plan, plan)
+        _check_layer(graph, layer, layer_plan, plan, engine_named(layer_plan.engine, machine.engines))
     check_l2(graph, machine, plan)
 
 
@@ -54,8 +55,11 @@ def _check_header(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
         raise _fail(f"uses {plan.l2_used} bytes of L2, there are {machine.l2_bytes}", "header")
 
 
-def _check_layer(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, plan: Plan) -> None:
+def _check_layer(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, plan: Plan, engine: Engine) -> None:
     where = f"layer {layer.name}"
+    refusal = engine.refusal(graph, layer)
+    if refusal is not None:
+        raise _fail(f"engine {engine.name} can't compute it: {refusal}", where)
     if not layer_plan.steps:
         raise _fail("no steps", where)
     _check_buffers(layer, layer_plan, plan, where)
@@ -65,10 +69,10 @@ def _check_layer(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, plan: P
         here = f"{where}, step {index}"
         _check_input(graph, layer, step, here)
         _check_sizes(graph, layer, layer_plan, step, plan.cores, where=here)
-        for violation in violations(graph, layer, layer_plan, step):
+        for violation in engine.violations(graph, layer, layer_plan, step):
             raise _fail(f"{layer_plan.kernel}: {violation}", here)
-    _check_params(layer, layer_plan, where)
-    _replay_slots(layer, layer_plan, where)
+    _check_params(layer, layer_plan, where, engine)
+    _replay_slots(layer, layer_plan, where, engine)
 
 
 # ---- Buffers -------------------------------------------------------------------------------------------------
@@ -235,7 +239,7 @@ def _check_axis(reads: npt.NDArray[np.int64], size: int, buffer: tuple[int, int,
 # ---- Parameters ----------------------------------------------------------------------------------------------
 
 
-def _check_params(layer: Layer, layer_plan: LayerPlan, where: str) -> None:
+def _check_params(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engine) -> None:
     """Equal channel ranges have one block, and the blocks lie one after the other in channel order."""
     blocks: dict[tuple[int, int], tuple[int, int]] = {}
     for index, step in enumerate(layer_plan.steps):
@@ -245,7 +249,7 @@ def _check_params(layer: Layer, layer_plan: LayerPlan, where: str) -> None:
             raise _fail(f"two parameter blocks for channels {channels}", f"{where}, step {index}")
     offset = 0
     for (c0, c), (block_offset, block_size) in sorted(blocks.items()):
-        size = _block_size(layer, c)
+        size = _block_size(layer, c, engine)
         if (block_offset, block_size) != (offset, size):
             raise _fail(
                 f"the parameters of channels {c0}..{c0 + c - 1} should be {size} bytes at {offset},"
@@ -255,7 +259,9 @@ def _check_params(layer: Layer, layer_plan: LayerPlan, where: str) -> None:
         offset += size
 
 
-def _block_size(layer: Layer, channels: int) -> int:
+def _block_size(layer: Layer, channels: int, engine: Engine) -> int:
+    if engine.name != CLUSTER_NAME:
+        return engine.block_bytes(layer, channels)
     if layer.kind in _TABLE_BYTES:
         return _TABLE_BYTES[layer.kind]
     if layer.requant is None:
@@ -264,7 +270,7 @@ def _block_size(layer: Layer, channels: int) -> int:
         return 2 * 4 * layer.window.kernel_h * layer.window.kernel_w
     if layer.weights is None:
         return 0
-    unit = 8 if layer.requant.wide else 4
+    unit = 8 if layer.requant.wide and not layer.requant.high else 4
     weights = int(np.prod(layer.weights.shape[1:]))
     beyond = 4 if layer.kind is LayerKind.DEPTHWISE else -weights % 4  # kernels read whole words
     return -(-(2 * unit * channels + weights * channels + beyond) // unit) * unit
@@ -273,7 +279,7 @@ def _block_size(layer: Layer, channels: int) -> int:
 # ---- Slots ---------------------------------------------------------------------------------------------------
 
 
-def _replay_slots(layer: Layer, layer_plan: LayerPlan, where: str) -> None:
+def _replay_slots(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engine) -> None:
     """Every step finds its operands; no load goes to the slot that the step before still reads, and no result
     to the slot that is still being stored."""
     x = [
@@ -281,7 +287,7 @@ def _replay_slots(layer: Layer, layer_plan: LayerPlan, where: str) -> None:
         for step in layer_plan.steps
     ]
     _replay(x, "x", where, destroyed=layer_plan.kernel == "pulp_nn_maxpool")
-    if _block_size(layer, 1):
+    if _block_size(layer, 1, engine):
         params = [(s.params_slot, s.load_params, (s.params_offset, s.params_size)) for s in layer_plan.steps]
         _replay(params, "params", where)
     elif any(step.load_params for step in layer_plan.steps):

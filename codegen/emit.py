@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from jinja2 import Environment
 from tvm_pulp.codegen.emit_l3 import l3_text
 from tvm_pulp.codegen.emit_layer import layer_text
 from tvm_pulp.codegen.emit_params import emit_params
 from tvm_pulp.codegen.emit_templates import template_environment
 from tvm_pulp.codegen.emit_text import address, call, comment_text, fill, labelled
+from tvm_pulp.codegen.engines.engine import Engine
+from tvm_pulp.codegen.engines.registry import engine_named
 from tvm_pulp.codegen.graph import LayerGraph, Tensor, macs
 from tvm_pulp.codegen.params import has_params
-from tvm_pulp.codegen.plan import Plan
+from tvm_pulp.codegen.plan import CLUSTER_NAME, Plan
 from tvm_pulp.errors import PlanError
 
 _L3_ARENA = """/* Activations in L3; bands of their rows pass through the arena in L2. */
@@ -20,16 +24,27 @@ static PULP_L3_RAM uint8_t l3_arena[L3_ARENA_BYTES];
 """
 
 
-def emit_region(graph: LayerGraph, plan: Plan) -> dict[str, str]:
+def emit_region(graph: LayerGraph, plan: Plan, engines: Sequence[Engine] = ()) -> dict[str, str]:
     """C sources and headers of a region, file name -> text: `<region>.{c,h}` and, where a layer has
     parameters, `<region>_params.{c,h}`.
 
-    The same graph and plan give the same text. Raises PlanError if the plan isn't this graph's.
+    `engines` are those beside the cluster that the plan may name. The same graph and plan give the same text.
+    Raises PlanError if the plan isn't this graph's.
     """
     _check_match(graph, plan)
+    used = _used(plan, engines)
     templates = template_environment()
-    files = {f"{graph.name}.c": _source(templates, graph, plan), f"{graph.name}.h": _header(templates, graph)}
-    return files | emit_params(templates, graph, plan)
+    files = {
+        f"{graph.name}.c": _source(templates, graph, plan, used),
+        f"{graph.name}.h": _header(templates, graph, used),
+    }
+    return files | emit_params(templates, graph, plan, used)
+
+
+def _used(plan: Plan, engines: Sequence[Engine]) -> tuple[Engine, ...]:
+    """The engines beside the cluster that some layer runs on."""
+    names = dict.fromkeys(layer.engine for layer in plan.layers if layer.engine != CLUSTER_NAME)
+    return tuple(engine_named(name, engines) for name in names)
 
 
 def _check_match(graph: LayerGraph, plan: Plan) -> None:
@@ -39,8 +54,8 @@ def _check_match(graph: LayerGraph, plan: Plan) -> None:
         raise PlanError(f"the plan of region {plan.region} does not belong to it", where=graph.name)
 
 
-def _source(templates: Environment, graph: LayerGraph, plan: Plan) -> str:
-    layers = [layer_text(templates, graph, index, plan) for index in range(len(plan.layers))]
+def _source(templates: Environment, graph: LayerGraph, plan: Plan, engines: tuple[Engine, ...]) -> str:
+    layers = [layer_text(templates, graph, index, plan, engines) for index in range(len(plan.layers))]
     places = _tensor_places(graph) | {buffer.tensor: "l2_arena" for buffer in plan.l3_buffers}
     calls = [
         call(layer.function, ["l1", *(places[name] for name in (*node.inputs, node.output))])
@@ -49,7 +64,7 @@ def _source(templates: Environment, graph: LayerGraph, plan: Plan) -> str:
     return templates.get_template("region.c.j2").render(
         name=graph.name,
         comment="\n".join(_comment(graph, plan)),
-        includes="\n".join(f'#include "{header}"' for header in _headers(graph)),
+        includes="\n".join(f'#include "{header}"' for header in _headers(graph, engines)),
         cores=plan.cores,
         l1_bytes=plan.l1_used,
         arena=_arena(plan),
@@ -57,26 +72,31 @@ def _source(templates: Environment, graph: LayerGraph, plan: Plan) -> str:
         layers=[layer.definitions for layer in layers],
         fields="\n".join(f"  uint8_t *{name};" for name in _parameters(graph)),
         tensors="\n".join(_tensors(graph, plan)),
-        calls="\n".join(_around(calls) if plan.transfers else calls),
+        calls="\n".join(_engines_around(_around(calls) if plan.transfers else calls, engines)),
         entry=_prototype(graph),
         arguments="{" + ", ".join(["pulp_l1_arena(L1_BYTES)", *_parameters(graph)]) + "}",
     )
 
 
-def _headers(graph: LayerGraph) -> list[str]:
+def _headers(graph: LayerGraph, engines: tuple[Engine, ...]) -> list[str]:
     params = [f"{graph.name}_params.h"] if any(map(has_params, graph.layers)) else []
-    return sorted([*params, "pulp_kernels.h", "pulp_nn_kernels.h", "pulp_runtime.h"])
+    own = [header for engine in engines for header in engine.headers]
+    return sorted([*params, *own, "pulp_kernels.h", "pulp_nn_kernels.h", "pulp_runtime.h"])
 
 
-def _header(templates: Environment, graph: LayerGraph) -> str:
+def _header(templates: Environment, graph: LayerGraph, engines: tuple[Engine, ...]) -> str:
     lines = [f"{name}: {_describe(graph.tensors[name])}" for name in (*graph.inputs, *graph.outputs)]
     body = [f"/* {lines[0]}", *(f" * {line}" for line in lines[1:])]
     return templates.get_template("region.h.j2").render(
-        title=f"Region {graph.name}: {_layers(graph)} on the cluster.",
+        title=f"Region {graph.name}: {_layers(graph)} on {_units(engines)}.",
         guard=f"{graph.name.upper()}_H",
         comment="\n".join(body) + "\n * Returns 0, or not 0 if the cluster or its L1 memory can't be had. */",
         prototype=_prototype(graph),
     )
+
+
+def _units(engines: tuple[Engine, ...]) -> str:
+    return " and ".join(["the cluster", *(engine.name for engine in engines)])
 
 
 def _describe(tensor: Tensor) -> str:
@@ -145,6 +165,19 @@ def _arena(plan: Plan) -> str:
 def _around(calls: list[str]) -> list[str]:
     """The calls of the layers between begin and end of the use of L3."""
     return ["  if (pulp_core_id() == 0) l3_begin();", *calls, "  if (pulp_core_id() == 0) l3_end();"]
+
+
+def _engines_around(calls: list[str], engines: tuple[Engine, ...]) -> list[str]:
+    """The calls of the layers between begin and end of the use of engines."""
+    begin = [line for engine in engines for line in engine.begin_region()]
+    end = [line for engine in reversed(engines) for line in engine.end_region()]
+    return [*_on_core_0(begin), *calls, *_on_core_0(end)]
+
+
+def _on_core_0(statements: list[str]) -> list[str]:
+    if not statements:
+        return []
+    return ["  if (pulp_core_id() == 0) {", *(f"    {line}" for line in statements), "  }"]
 
 
 def _tensor_places(graph: LayerGraph) -> dict[str, str]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from tvm_pulp.codegen.emit_steps import StepTable
 from tvm_pulp.codegen.emit_text import address, call, designated, fill, integer
-from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Requant
+from tvm_pulp.codegen.graph import WORD_BITS, Layer, LayerGraph, LayerKind, Requant
+from tvm_pulp.codegen.params import needs_int64
 from tvm_pulp.codegen.plan import LayerPlan, Operand
 from tvm_pulp.codegen.quantizer import estimator_of
 from tvm_pulp.errors import PlanError
@@ -78,7 +79,7 @@ class _Tile:
 
     def params(self, channels: str) -> list[str]:
         """Pointers into the parameter block."""
-        integers = "int64_t" if self.requant.wide else "int32_t"
+        integers = "int64_t" if needs_int64(self.requant) else "int32_t"
         block = address("l1", self.table.expression("params_l1"))
         return [
             f"  void *const params = {block}; /* k, lambda, weights */",
@@ -88,7 +89,8 @@ class _Tile:
         ]
 
     def shift(self) -> str:
-        return f"  const uint16_t shift = {self.requant.shift};"
+        shift = self.requant.shift - (WORD_BITS if self.requant.high else 0)
+        return f"  const uint16_t shift = {shift};"
 
 
 @dataclass(frozen=True)
@@ -302,15 +304,19 @@ _KERNELS: dict[str, Callable[[_Tile], _Kernel]] = {
     "pulp_nn_linear": _pulp_nn_linear,
     "pulp_nn_maxpool": _pulp_nn_maxpool,
     "pulp_conv_wide": _pulp_conv,
+    "pulp_conv_high": _pulp_conv,
     "pulp_depthwise": _pulp_conv,
     "pulp_depthwise_wide": _pulp_conv,
+    "pulp_depthwise_high": _pulp_conv,
     "pulp_linear_wide": _pulp_linear,
+    "pulp_linear_high": _pulp_linear,
     "pulp_add": _pulp_add,
     "pulp_avgpool": _pulp_avgpool,
     "pulp_avgpool_inside": _pulp_avgpool_inside,
     "pulp_maxpool": _pulp_maxpool,
     "pulp_conv_direct": _pulp_conv_direct,
     "pulp_conv_direct_wide": _pulp_conv_direct,
+    "pulp_conv_direct_high": _pulp_conv_direct,
     "pulp_mul": _pulp_mul,
     "pulp_mul_pixel": _pulp_mul,
     "pulp_table": _pulp_table,

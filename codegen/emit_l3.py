@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jinja2 import Environment
-from tvm_pulp.codegen.emit_params import params_bytes, params_symbol
+from tvm_pulp.codegen.emit_params import params_symbol
 from tvm_pulp.codegen.emit_text import address
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.l3_places import streams_params
+from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L3Kind, L3Transfer, Plan
 
 
@@ -52,6 +53,6 @@ def _ranges(graph: LayerGraph, plan: Plan) -> list[str]:
     ranges = ['      {"L3 arena", l3_arena, L3_ARENA_BYTES},'] if plan.l3_arena else []
     for index, (layer, layer_plan) in enumerate(zip(graph.layers, plan.layers, strict=True)):
         if streams_params(plan, index):
-            size = params_bytes(layer, layer_plan)
+            size = pack_size(layer_plan)
             ranges.append(f'      {{"parameters of {layer.name}", {params_symbol(graph, layer)}, {size}}},')
     return ranges

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from jinja2 import Environment
 from tvm_pulp.codegen.emit_kernels import compute_tile
 from tvm_pulp.codegen.emit_l3 import layer_marks
-from tvm_pulp.codegen.emit_params import params_bytes, params_symbol
+from tvm_pulp.codegen.emit_params import params_symbol
 from tvm_pulp.codegen.emit_steps import COLUMNS, StepTable, step_table
 from tvm_pulp.codegen.emit_text import (
     LINE,
@@ -19,10 +20,12 @@ from tvm_pulp.codegen.emit_text import (
     scaled,
     signature,
 )
+from tvm_pulp.codegen.engines.engine import Engine, Job
+from tvm_pulp.codegen.engines.registry import engine_named
 from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind, Tensor, macs
 from tvm_pulp.codegen.l3_places import step_places, streams_params, transfers_of
-from tvm_pulp.codegen.params import has_params
-from tvm_pulp.codegen.plan import L1Buffer, L3Kind, L3Transfer, LayerPlan, LoopOrder, Plan
+from tvm_pulp.codegen.params import has_params, pack_size
+from tvm_pulp.codegen.plan import CLUSTER_NAME, L1Buffer, L3Kind, L3Transfer, LayerPlan, LoopOrder, Plan
 
 _WINDOWED = (
     LayerKind.CONV2D,
@@ -66,19 +69,23 @@ class _Function:
 
 @dataclass(frozen=True)
 class _Functions:
-    """What a layer does with each tile."""
+    """What a layer does with each tile. On an engine beside the cores `compute` starts a `job`."""
 
     load: _Function
     compute: _Function
     store: _Function
+    job: Job | None = None
+    setup: _Function | None = None
 
 
-def layer_text(templates: Environment, graph: LayerGraph, index: int, region: Plan) -> LayerText:
-    """Text of the `index`-th layer of a region."""
+def layer_text(
+    templates: Environment, graph: LayerGraph, index: int, region: Plan, engines: Iterable[Engine]
+) -> LayerText:
+    """Text of the `index`-th layer of a region; `engines` are those beside the cluster."""
     layer, plan, cores = graph.layers[index], region.layers[index], region.cores
     table = step_table(graph, layer, plan, step_places(graph, region, index))
     job = _Job(graph, region, index, table)
-    functions = _functions(job)
+    functions = _functions(job, engine_named(plan.engine, engines))
     run = _run(templates, job, functions)
     step_type = f"step_{layer.name}_t"
     definitions = templates.get_template("layer.c.j2").render(
@@ -88,7 +95,7 @@ def layer_text(templates: Environment, graph: LayerGraph, index: int, region: Pl
         l1_ranges="\n".join(_l1_range(buffer) for buffer in plan.buffers),
         info=_info(layer.name, len(plan.buffers)),
         load=functions.load.definition(step_type),
-        compute=functions.compute.definition(step_type),
+        compute="\n\n".join(one.definition(step_type) for one in (functions.setup, functions.compute) if one),
         store=functions.store.definition(step_type),
         run=run,
     )
@@ -119,9 +126,10 @@ class _Job:
         return "l2_arena" if in_arena else params_symbol(self.graph, self.layer)
 
 
-def _functions(job: _Job) -> _Functions:
+def _functions(job: _Job, engine: Engine) -> _Functions:
     graph, layer, plan, table = job.graph, job.layer, job.plan, job.table
     name, inputs = layer.name, _input_names(layer)
+    beside = None if engine.name == CLUSTER_NAME else engine.job(graph, layer, plan, table)
     return _Functions(
         load=_Function(
             "void ",
@@ -130,9 +138,7 @@ def _functions(job: _Job) -> _Functions:
             (*inputs, "l1", "&loads"),
             _load(job),
         ),
-        compute=_Function(
-            "void ", f"compute_{name}", ("uint8_t *l1",), ("l1",), compute_tile(graph, layer, plan, table)
-        ),
+        compute=_compute(job) if beside is None else _start(name, beside),
         store=_Function(
             "pulp_dma_job_t ",
             f"store_{name}",
@@ -140,7 +146,22 @@ def _functions(job: _Job) -> _Functions:
             ("l1", "out"),
             _store(graph, layer, table),
         ),
+        job=beside,
+        setup=None if beside is None else _setup(name, beside),
     )
+
+
+def _compute(job: _Job) -> _Function:
+    body = compute_tile(job.graph, job.layer, job.plan, job.table)
+    return _Function("void ", f"compute_{job.layer.name}", ("uint8_t *l1",), ("l1",), body)
+
+
+def _setup(name: str, job: Job) -> _Function:
+    return _Function("void ", f"setup_{name}", (f"{job.state} *job",), ("{job}",), job.setup)
+
+
+def _start(name: str, job: Job) -> _Function:
+    return _Function("void ", f"start_{name}", ("uint8_t *l1", f"{job.state} *job"), ("l1", "{job}"), job.start)
 
 
 def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
@@ -149,7 +170,18 @@ def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
     name, inputs, steps = layer.name, _input_names(layer), table.plan.steps
     l2_ranges = _l2_ranges(job)
     y_slots = 1 + max(step.y_slot for step in steps)
-    body = templates.get_template("run_pipelined.c.j2" if len(steps) > 1 else "run_single.c.j2").render(
+    y_slot = table.expression("y_slot")
+    beside = functions.job
+    kind = "run" if beside is None else "run_beside"
+    body = templates.get_template(f"{kind}_{'pipelined' if len(steps) > 1 else 'single'}.c.j2").render(
+        state="" if beside is None else beside.state,
+        setup="" if functions.setup is None else functions.setup.call("step"),
+        start=functions.compute.call("step"),
+        wait="" if beside is None else beside.wait,
+        y_slot_before=y_slot.replace("step->", "(step - 1)->"),
+        store_before=functions.store.call("step - 1"),
+        y_slot_last=y_slot.replace("step->", "last->"),
+        store_last=functions.store.call("last"),
         name=name,
         n_steps=len(steps),
         l2_ranges="\n".join(l2_ranges),
@@ -158,7 +190,7 @@ def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
         l3_step=f"l3_at({job.index}, {'t' if len(steps) > 1 else '0'});" if marks.steps else "",
         no_stores=", ".join(["PULP_DMA_NONE"] * y_slots),
         wait_stores="\n".join(f"    pulp_dma_wait(stores[{slot}]);" for slot in range(y_slots)),
-        y_slot=table.expression("y_slot"),
+        y_slot=y_slot,
         load_first=functions.load.call(f"&steps_{name}[0]"),
         load_next=functions.load.call("step + 1"),
         compute_call=functions.compute.call("step"),
@@ -180,7 +212,8 @@ def _input_names(layer: Layer) -> tuple[str, ...]:
 def _comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores: int) -> list[str]:
     inputs = [_shape(graph.tensors[name]) for name in layer.inputs]
     tile = plan.tile
-    kernel = f"{plan.kernel} on {cores} core{'s' if cores > 1 else ''}"
+    on_cores = f"{cores} core{'s' if cores > 1 else ''}"
+    kernel = f"{plan.kernel} on {on_cores if plan.engine == CLUSTER_NAME else plan.engine}"
     lines = [
         f"/* Layer {index + 1} of {len(graph.layers)}: {layer.name} ({layer.kind.value})",
         " *",
@@ -218,7 +251,8 @@ def _requant_comment(layer: Layer) -> list[str]:
         return []
     total = _SUMS.get(layer.kind, "k[c] * acc + lambda[c]")
     formula = f"y = clip(({total}) >> {requant.shift}, {requant.lo}, {requant.hi})"
-    return labelled("requant", [formula, "in 64 bits"] if requant.wide else [formula])
+    width = "in 64 bits, of which the high word is enough" if requant.high else "in 64 bits"
+    return labelled("requant", [formula, width] if requant.wide else [formula])
 
 
 _SUMS = {LayerKind.ADD: "k1 * x + k2 * x2 + lambda", LayerKind.AVGPOOL: "k * sum + lambda"}
@@ -301,14 +335,20 @@ def _l2_ranges(job: _Job) -> list[str]:
     if streams_params(job.region, job.index):
         ranges += _arena_ranges("parameters", transfers_of(job.region, job.index, L3Kind.PARAMS))
     elif has_params(layer):
-        ranges.append(("parameters", params_symbol(graph, layer), str(params_bytes(layer, job.plan))))
+        ranges.append(("parameters", params_symbol(graph, layer), str(pack_size(job.plan))))
     return [fill("      {", [f'"{name}"', base, size], "},") for name, base, size in ranges]
 
 
 def _arena_ranges(name: str, transfers: tuple[L3Transfer, ...]) -> list[tuple[str, str, str]]:
-    """Name, address and size of each place in the arena that transfers use."""
-    places = sorted({(one.l2_offset, one.size) for one in transfers})
-    return [(name, address("l2_arena", str(offset)), str(size)) for offset, size in places]
+    """Name, address and size of the parts of the arena that transfers use. There may be hundreds of transfers,
+    and the table is on the stack of every core: places that touch are one."""
+    parts: list[tuple[int, int]] = []  # begin, end
+    for begin, end in sorted((one.l2_offset, one.l2_offset + one.size) for one in transfers):
+        if parts and begin <= parts[-1][1]:
+            parts[-1] = (parts[-1][0], max(end, parts[-1][1]))
+        else:
+            parts.append((begin, end))
+    return [(name, address("l2_arena", str(begin)), str(end - begin)) for begin, end in parts]
 
 
 def _load(job: _Job) -> list[str]:

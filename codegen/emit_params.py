@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from jinja2 import Environment
+from tvm_pulp.codegen.engines.engine import Engine
+from tvm_pulp.codegen.engines.registry import engine_named
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.l3_places import streams_params
-from tvm_pulp.codegen.params import block_layout, has_params, pack_block
-from tvm_pulp.codegen.plan import LayerPlan, Plan
+from tvm_pulp.codegen.params import has_params, pack_size
+from tvm_pulp.codegen.plan import CLUSTER_NAME, LayerPlan, Plan
 
 BYTES_PER_LINE = 16
 HEX = [f"0x{byte:02x}," for byte in range(256)]
@@ -17,26 +21,28 @@ def params_symbol(graph: LayerGraph, layer: Layer) -> str:
     return f"{graph.name}_params_{layer.name}"
 
 
-def params_bytes(layer: Layer, plan: LayerPlan) -> int:
-    """Size of a layer's packed parameters."""
-    return sum(block_layout(layer, channels).size for _, channels in _blocks(plan).values())
-
-
-def emit_params(templates: Environment, graph: LayerGraph, plan: Plan) -> dict[str, str]:
+def emit_params(
+    templates: Environment, graph: LayerGraph, plan: Plan, engines: Iterable[Engine]
+) -> dict[str, str]:
     """Header and source of the region's parameters, by file name; none if no layer has any."""
     layers = [
-        (layer, layer_plan, "PULP_L3" if streams_params(plan, index) else "PULP_L2")
+        (
+            layer,
+            layer_plan,
+            engine_named(layer_plan.engine, engines),
+            "PULP_L3" if streams_params(plan, index) else "PULP_L2",
+        )
         for index, (layer, layer_plan) in enumerate(zip(graph.layers, plan.layers, strict=True))
         if has_params(layer)
     ]
     if not layers:
         return {}
-    declarations = "".join(f"extern {_declarator(graph, layer, plan)};\n" for layer, plan, _ in layers)
+    declarations = "".join(f"extern {_declarator(graph, layer, plan)};\n" for layer, plan, _, _ in layers)
     header = templates.get_template("params.h.j2").render(
         name=graph.name, guard=f"{graph.name.upper()}_PARAMS_H", declarations=declarations
     )
     source = templates.get_template("params.c.j2").render(
-        name=graph.name, arrays=[_array(graph, layer, plan, memory) for layer, plan, memory in layers]
+        name=graph.name, arrays=[_array(graph, *layer) for layer in layers]
     )
     return {f"{graph.name}_params.h": header, f"{graph.name}_params.c": source}
 
@@ -47,25 +53,28 @@ def _blocks(plan: LayerPlan) -> dict[int, tuple[int, int]]:
 
 
 def _declarator(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> str:
-    return f"const uint8_t {params_symbol(graph, layer)}[{params_bytes(layer, plan)}]"
+    return f"const uint8_t {params_symbol(graph, layer)}[{pack_size(plan)}]"
 
 
-def _array(graph: LayerGraph, layer: Layer, plan: LayerPlan, memory: str) -> str:
+def _array(graph: LayerGraph, layer: Layer, plan: LayerPlan, engine: Engine, memory: str) -> str:
     lines = [f"{memory} {_declarator(graph, layer, plan)} = {{"]
     for index, (offset, (c0, channels)) in enumerate(_blocks(plan).items()):
-        lines += _block(layer, index, offset, c0, channels)
+        lines += _block(layer, engine, (index, offset), (c0, channels))
     return "\n".join([*lines, "};"])
 
 
-def _block(layer: Layer, index: int, offset: int, c0: int, channels: int) -> list[str]:
-    layout, data = block_layout(layer, channels), pack_block(layer, c0, channels)
+def _block(layer: Layer, engine: Engine, place: tuple[int, int], part: tuple[int, int]) -> list[str]:
+    """Block number `place[0]` at `place[1]`, of `part[1]` output channels from `part[0]`."""
+    (index, offset), (c0, channels) = place, part
+    layout, data = engine.block_layout(layer, channels), engine.pack_block(layer, c0, channels)
     if layer.table is not None:
         return [f"    /* block {index}: the table */", *_bytes(data)]
     places = (layout.k_offset, layout.lambda_offset, layout.weights_offset)
     k, lambda_, weights = (offset + place for place in places)
+    packed = "" if engine.name == CLUSTER_NAME else f"; packed for {engine.name}"
     return [
         f"    /* block {index}: output channels {c0} to {c0 + channels - 1}, k at {k}, lambda at {lambda_}, "
-        f"weights at {weights} */",
+        f"weights at {weights}{packed} */",
         *_bytes(data[: layout.weights_offset]),
         *_bytes(data[layout.weights_offset :]),
     ]

@@ -25,6 +25,8 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
+WORD_BITS = 32
+
 
 class LayerKind(Enum):
     """The operators a cluster can run."""
@@ -195,6 +197,14 @@ class Requant:
     wide: bool = False
     lo: int = 0
     hi: int = 255
+
+    @property
+    def high(self) -> bool:
+        """True for a wide one whose low words don't matter: with K, L the high words of k * acc and of the
+        offset, `(K + L) >> (shift - 32)` is the same, since the offsets' low words are 0."""
+        offsets_are_words = not np.any(self.offset & (2**WORD_BITS - 1))
+        multipliers_fit = bool(np.all(np.abs(self.multiplier) < 2 ** (WORD_BITS - 1)))
+        return self.wide and self.shift >= WORD_BITS and offsets_are_words and multipliers_fit
 
 
 @dataclass(frozen=True)

@@ -44,12 +44,19 @@ WIDE_KERNELS: dict[LayerKind, tuple[str, ...]] = {
     LayerKind.LINEAR: ("pulp_linear_wide",),
     LayerKind.CONV_DIRECT: ("pulp_conv_direct_wide",),
 }
+HIGH_KERNELS: dict[LayerKind, tuple[str, ...]] = {
+    LayerKind.CONV2D: ("pulp_conv_high",),
+    LayerKind.POINTWISE: ("pulp_conv_high",),
+    LayerKind.DEPTHWISE: ("pulp_depthwise_high",),
+    LayerKind.LINEAR: ("pulp_linear_high",),
+    LayerKind.CONV_DIRECT: ("pulp_conv_direct_high",),
+}
 
 
 def kernels_of(kind: LayerKind) -> tuple[str, ...]:
     """All kernels that layers of a kind are given."""
     inside = ("pulp_avgpool_inside",) if kind is LayerKind.AVGPOOL else ()
-    return (*NARROW_KERNELS[kind], *inside, *WIDE_KERNELS.get(kind, ()))
+    return (*NARROW_KERNELS[kind], *inside, *HIGH_KERNELS.get(kind, ()), *WIDE_KERNELS.get(kind, ()))
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,8 @@ def violations(graph: LayerGraph, layer: Layer, plan: LayerPlan, step: TileStep)
 
 def _wrong_kernel(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> list[str]:
     wide = layer.requant is not None and layer.requant.wide and layer.kind in WIDE_KERNELS
-    allowed = (WIDE_KERNELS if wide else NARROW_KERNELS)[layer.kind]
+    low_words_matter = layer.requant is not None and not layer.requant.high
+    allowed = (NARROW_KERNELS if not wide else WIDE_KERNELS if low_words_matter else HIGH_KERNELS)[layer.kind]
     if layer.skips_padding:
         allowed = ("pulp_avgpool_inside",)
     elif layer.kind is LayerKind.MUL:

@@ -14,20 +14,20 @@ from ortools.sat.python import cp_model
 from tvm_pulp.codegen.align import ALIGNMENT, align
 from tvm_pulp.codegen.l2_space import Rect, arena_bytes
 
-DETERMINISTIC_SECONDS = 0.5
 SEED = 1
 
 Distances = Mapping[tuple[str, str], int]
 """(lower name, upper name) -> the least difference of their offsets, where it isn't the lower one's size."""
 
 
-def place(rects: Sequence[Rect], distances: Distances | None = None) -> list[Rect]:
-    """Offsets that make the arena small: proven least where the solver has the time, else first fit."""
+def place(rects: Sequence[Rect], seconds: float, distances: Distances | None = None) -> list[Rect]:
+    """Offsets that make the arena small: proven least where that takes at most `seconds` of the solver's count,
+    else the best found, at least first fit."""
     distances = distances or {}
     greedy = _first_fit(rects, distances)
     if arena_bytes(greedy) == least_arena(rects, distances):
         return greedy
-    return _solve(rects, greedy, distances)
+    return _solve(rects, greedy, distances, seconds)
 
 
 def least_arena(rects: Sequence[Rect], distances: Distances) -> int:
@@ -71,7 +71,7 @@ def _apart(one: Rect, other: Rect, distances: Distances) -> bool:
     return above or one.offset >= other.offset + _distance(other, one, distances)
 
 
-def _solve(rects: Sequence[Rect], greedy: Sequence[Rect], distances: Distances) -> list[Rect]:
+def _solve(rects: Sequence[Rect], greedy: Sequence[Rect], distances: Distances, seconds: float) -> list[Rect]:
     """Of every two rectangles that meet one lies above the other, below the lowest possible top."""
     top = arena_bytes(greedy)
     model = cp_model.CpModel()
@@ -91,7 +91,7 @@ def _solve(rects: Sequence[Rect], greedy: Sequence[Rect], distances: Distances) 
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = SEED
-    solver.parameters.max_deterministic_time = DETERMINISTIC_SECONDS
+    solver.parameters.max_deterministic_time = seconds
     if solver.solve(model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return list(greedy)
     return [

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.cost.layer import StepCosts
+from tvm_pulp.codegen.effort import Effort
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.in_place import input_distance
 from tvm_pulp.codegen.l2_allocator import Distances, place
@@ -33,7 +34,7 @@ from tvm_pulp.codegen.machine import L3Model, Machine
 from tvm_pulp.codegen.marks import MarkTimes, mark_times
 from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L2Buffer, L3Buffer, L3Transfer, LayerPlan, Prediction
-from tvm_pulp.codegen.spill import Life, Spill, Ways, choose_spill, may_overwrite
+from tvm_pulp.codegen.spill import Life, Spill, SpillTask, Ways, choose_spill, may_overwrite
 from tvm_pulp.errors import PlanError
 
 CHUNK_BYTES = (65_536, 32_768, 16_384, 8_192, 2_048)
@@ -68,6 +69,7 @@ class L2Task:
     by_rows: Callable[[int], tuple[LayerPlan, ...]]
     cost: Callable[[int, LayerPlan], StepCosts]
     machine: Machine
+    effort: Effort
 
     @property
     def lives(self) -> list[Life]:
@@ -153,7 +155,7 @@ class _Layout:
             Rect(f"{chunk.tensor}@{chunk.l3_offset}", chunk.begin, chunk.need, 0, chunk.size)
             for chunk in stores
         ]
-        placed = place([*rects, *leaving], _distances(task, plans, spill))
+        placed = place([*rects, *leaving], task.effort.address_seconds, _distances(task, plans, spill))
         places = dict(zip(stores, placed[len(rects) :], strict=True))
         return cls(task, plans, spill, marks, placed[: len(rects)], [*stores, *loads], places)
 
@@ -227,7 +229,7 @@ def _spilled(task: L2Task) -> _Streams:
     tried: set[Spill] = set()
     for share in SPILL_LIMITS:
         limit = int(share * task.machine.l2_bytes)
-        spill = choose_spill(task.graph, ways, task.lives, l3, limit)
+        spill = choose_spill(SpillTask(task.graph, ways, task.lives, l3, limit), task.effort.spill_seconds)
         if spill is None or spill in tried:
             continue
         tried.add(spill)
@@ -308,7 +310,9 @@ def _l3_buffers(layout: _Layout) -> tuple[L3Buffer, ...]:
         for life in layout.task.lives
         if life.tensor in sizes
     ]
-    return tuple(L3Buffer(rect.name, rect.offset, rect.size) for rect in place(rects))
+    return tuple(
+        L3Buffer(rect.name, rect.offset, rect.size) for rect in place(rects, layout.task.effort.address_seconds)
+    )
 
 
 def _transfer(one: Placed, marks: MarkTimes, base: int) -> L3Transfer:

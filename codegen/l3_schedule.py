@@ -77,17 +77,46 @@ def _first_room(chunk: Chunk, start: int, rects: Sequence[Rect], limit: int) -> 
 
 def waits(placed: Sequence[Placed], marks: MarkTimes, model: L3Model) -> int:
     """Cycles that the region waits for the transfers."""
+    return sum(
+        replay([Moment(one.start, one.chunk.need, one.chunk.size) for one in placed], marks, model).waits
+    )
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A transfer of `size` bytes: the numbers of the marks at which it is started and waited for."""
+
+    start: int
+    need: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Replay:
+    """When each transfer begins and ends, in cycles of the region with its waits, and how long it is waited
+    for."""
+
+    spans: tuple[tuple[int, int], ...]
+    waits: tuple[int, ...]
+
+
+def replay(transfers: Sequence[Moment], marks: MarkTimes, model: L3Model) -> Replay:
+    """The transfers one after the other; what a wait takes delays everything after its mark."""
     waited, channel_free = 0, 0
     stalls: list[tuple[int, int]] = [(0, 0)]  # mark number, all waits up to it
-    for one in placed:
+    spans, waits_of = [], []
+    for one in transfers:
         while len(stalls) > 1 and stalls[1][0] <= one.start:
             del stalls[0]
         waited_before = stalls[0][1] if stalls[0][0] <= one.start else 0
         begin = max(channel_free, marks.cycles[one.start] + waited_before)
-        channel_free = begin + transfer_cycles(model, one.chunk.size)
-        waited += max(0, channel_free - (marks.cycles[one.chunk.need] + waited))
-        stalls.append((one.chunk.need, waited))
-    return waited
+        channel_free = begin + transfer_cycles(model, one.size)
+        wait = max(0, channel_free - (marks.cycles[one.need] + waited))
+        waited += wait
+        stalls.append((one.need, waited))
+        spans.append((begin, channel_free))
+        waits_of.append(wait)
+    return Replay(tuple(spans), tuple(waits_of))
 
 
 def transfer_cycles(model: L3Model, size: int) -> int:

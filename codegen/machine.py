@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tvm_pulp.codegen.engines.engine import Engine
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,12 @@ class ClusterModel:
     A matrix product works on blocks of 4 output channels and up to `block_pixels` pixels. For each word (4
     elements) of a window its inner loop takes `word_weights_cycles` for the weights and `word_pixel_cycles`
     for each pixel; building a word of an im2col buffer takes `im2col_word_cycles`, requantizing and storing
-    one output `output_cycles`, with 64 bits `wide_output_cycles`. The depthwise rates are those of the kernel
-    on HWC and of the library's on CHW. `call_cycles` come with every kernel call: the call itself, starting
-    the DMA, barriers.
+    one output `output_cycles`, with 64 bits `wide_output_cycles`, where their high word is enough
+    `high_output_cycles`. The depthwise rates are those of the kernel on HWC and of the library's on CHW.
+    `call_cycles` come with every kernel call: the call itself, starting the DMA, barriers.
+
+    With `measured_kernels` what was measured of the XpulpV2 kernels (`cost.measured`) stands for the rates, as
+    far as it goes.
     """
 
     block_pixels: int = 4
@@ -46,12 +53,14 @@ class ClusterModel:
     word_pixel_cycles: float = 5.35
     im2col_word_cycles: float = 3.0
     output_cycles: float = 8.0
+    high_output_cycles: float = 13.0
     wide_output_cycles: float = 20.0
     depthwise_macs_per_cycle: float = 0.5
     depthwise_chw_macs_per_cycle: float = 0.35
     linear_macs_per_cycle: float = 1.0
     elements_per_cycle: float = 0.25
     call_cycles: int = 300
+    measured_kernels: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,7 @@ class Machine:
     """The target of a compilation.
 
     `l1_bytes` and `l2_bytes` are what the generated code may use: the memory less what is reserved. Without
-    `l3` everything has to fit L2.
+    `l3` everything has to fit L2. `engines` are those beside the cluster that may be used.
     """
 
     soc: str
@@ -69,3 +78,4 @@ class Machine:
     dma: DmaModel
     cluster: ClusterModel
     l3: L3Model | None = None
+    engines: tuple[Engine, ...] = ()

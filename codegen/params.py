@@ -1,8 +1,9 @@
 """Packed parameters of a layer: for each range of output channels one block `[k][lambda][weights]`.
 
-Entries of k and lambda are int32 (int64 if the layer is wide), little-endian; weights are int8 in the layer's
-own order, output channel first. A layer's table, and the multipliers of an average that skips padding, are the
-block of every range. One DMA command brings a block into L1.
+Entries of k and lambda are int32, little-endian: of a layer that needs high words only, the high word of
+lambda. If a layer is wide otherwise they are int64. Weights are int8 in the layer's own order, output channel
+first. A layer's table, and the multipliers of an average that skips padding, are the block of every range. One
+DMA command brings a block into L1.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from tvm_pulp.codegen.graph import Layer, LayerKind, Requant
+from tvm_pulp.codegen.graph import WORD_BITS, Layer, LayerKind, Requant
 from tvm_pulp.codegen.plan import LayerPlan
 from tvm_pulp.codegen.quantizer import sortable_bounds
 
@@ -31,6 +32,11 @@ class BlockLayout:
     size: int
 
 
+def needs_int64(requant: Requant) -> bool:
+    """True if kernels are given k and lambda as int64."""
+    return requant.wide and not requant.high
+
+
 def has_params(layer: Layer) -> bool:
     """True if the layer has a parameter block; an add's and a pool's multipliers are constants in the code."""
     return block_bytes(layer, 1) > 0
@@ -45,7 +51,7 @@ def block_layout(layer: Layer, channels: int) -> BlockLayout:
         return BlockLayout(0, 4 * counts, 8 * counts, 8 * counts)
     if layer.weights is None or layer.requant is None:
         return BlockLayout(0, 0, 0, 0)
-    entry = 8 if layer.requant.wide else 4
+    entry = 8 if needs_int64(layer.requant) else 4
     per_channel = layer.weights.size // layer.weights.shape[0]
     slack = DEPTHWISE_SLACK_BYTES if layer.kind is LayerKind.DEPTHWISE else -per_channel % 4
     end = 2 * entry * channels + per_channel * channels + slack
@@ -90,5 +96,6 @@ def pack_size(plan: LayerPlan) -> int:
 
 
 def _entries(requant: Requant, part: slice) -> bytes:
-    dtype = "<i8" if requant.wide else "<i4"
-    return requant.multiplier[part].astype(dtype).tobytes() + requant.offset[part].astype(dtype).tobytes()
+    dtype = "<i8" if needs_int64(requant) else "<i4"
+    offset = requant.offset >> WORD_BITS if requant.high else requant.offset
+    return requant.multiplier[part].astype(dtype).tobytes() + offset[part].astype(dtype).tobytes()

@@ -10,6 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+CLUSTER_NAME = "cluster"
+"""The engine that every SoC has: its cores."""
+
 
 class Operand(Enum):
     """The role of an L1 buffer."""
@@ -91,7 +94,8 @@ class TileStep:
 class LayerPlan:
     """How one layer runs.
 
-    `kernel` is the C function that computes a tile. `channels_first` says that the input tile is gathered into
+    `engine` is the unit that computes the layer, `kernel` the cluster's C function that computes a tile, or
+    what another engine calls its computation. `channels_first` says that the input tile is gathered into
     CHW order in L1 (what PULP-NN's depthwise reads). `pad_in_l1` says that the padding is part of the input
     buffer, filled with the input's zero point, and the kernel is called without padding; otherwise the
     kernel pads with 0. `clip` says that a clipping pass follows the kernel, because the bounds are not 0..255.
@@ -108,6 +112,7 @@ class LayerPlan:
     pad_in_l1: bool = False
     clip: bool = False
     cycles: int = 0
+    engine: str = CLUSTER_NAME
 
 
 @dataclass(frozen=True)

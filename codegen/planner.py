@@ -6,20 +6,23 @@ from dataclasses import dataclass, replace
 
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.cost.layer import step_costs
+from tvm_pulp.codegen.effort import Effort
+from tvm_pulp.codegen.engines.engine import Engine
+from tvm_pulp.codegen.engines.registry import engines_of
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
 from tvm_pulp.codegen.l2_plan import L2Task, plan_l2
 from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.params import block_bytes
 from tvm_pulp.codegen.plan import LayerPlan, Plan
 from tvm_pulp.codegen.schedule import schedule_layer
 from tvm_pulp.codegen.tile_search import NothingFits, Search, search_tiles
 from tvm_pulp.errors import PlanError
 
 
-def plan_region(graph: LayerGraph, machine: Machine) -> Plan:
+def plan_region(graph: LayerGraph, machine: Machine, effort: Effort | None = None) -> Plan:
     """The plan of a region. Raises PlanError if a layer has no tile that fits L1, or the region's activations
     and parameters don't fit L2; the error says how much would do."""
-    searches = _Searches(machine)
+    effort = effort or Effort()
+    searches = _Searches(machine, effort)
     for layer in graph.layers:
         _check_window(layer)
     l2 = plan_l2(
@@ -29,6 +32,7 @@ def plan_region(graph: LayerGraph, machine: Machine) -> Plan:
             by_rows=lambda index: _plans_by_rows(graph, graph.layers[index], machine, searches),
             cost=lambda index, plan: step_costs(graph, graph.layers[index], plan, machine),
             machine=machine,
+            effort=effort,
         )
     )
     return Plan(
@@ -61,10 +65,10 @@ def _plans_by_rows(
 def _plan_layer(
     graph: LayerGraph, layer: Layer, machine: Machine, searches: _Searches, most_rows: int | None = None
 ) -> LayerPlan:
-    best = searches.of(graph, layer, most_rows).best
-    tile, order = best.plan.tile, best.plan.order
-    plan = schedule_layer(graph, layer, tile, machine.cores, order)
-    return replace(plan, cycles=best.cycles)
+    engine, search = searches.of(graph, layer, most_rows)
+    tile, order = search.best.plan.tile, search.best.plan.order
+    plan = schedule_layer(graph, layer, tile, machine.cores, order, engine=engine)
+    return replace(plan, cycles=search.best.cycles)
 
 
 def _check_window(layer: Layer) -> None:
@@ -89,6 +93,7 @@ def _l1_top(plan: LayerPlan) -> int:
 class _Signature:
     """All that a tile depends on: layers with equal signatures get equal tiles."""
 
+    engine: str
     kind: LayerKind
     window: Window
     inputs: tuple[tuple[object, ...], ...]
@@ -102,23 +107,35 @@ class _Signature:
 class _Searches:
     """Searches for one machine; layers of equal shape are searched once."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, effort: Effort) -> None:
         self._machine = machine
-        self._done: dict[tuple[_Signature, int | None], Search] = {}
+        self._effort = effort
+        self._done: dict[tuple[_Signature, int | None], Search | NothingFits] = {}
 
-    def of(self, graph: LayerGraph, layer: Layer, most_rows: int | None) -> Search:
-        """The ways to run a layer. Raises PlanError if none fits L1."""
-        signature = (_signature(graph, layer), most_rows)
-        if signature not in self._done:
-            found = search_tiles(graph, layer, self._machine, most_rows)
-            if isinstance(found, NothingFits):
-                raise _l1_error(layer, found.l1_bytes, self._machine)
-            self._done[signature] = found
-        return self._done[signature]
+    def of(self, graph: LayerGraph, layer: Layer, most_rows: int | None) -> tuple[Engine, Search]:
+        """The fastest engine for a layer, and the ways to run it there. Raises PlanError if none fits L1."""
+        engines = [one for one in engines_of(self._machine) if one.refusal(graph, layer) is None]
+        searches = [(one, self._on(graph, layer, most_rows, one)) for one in engines]
+        fitting = [(one, found) for one, found in searches if isinstance(found, Search)]
+        if not fitting:
+            least = min(found.l1_bytes for _, found in searches if isinstance(found, NothingFits))
+            raise _l1_error(layer, least, self._machine)
+        return min(fitting, key=lambda found: found[1].best.cycles)
+
+    def _on(
+        self, graph: LayerGraph, layer: Layer, most_rows: int | None, engine: Engine
+    ) -> Search | NothingFits:
+        key = (_signature(graph, layer, engine), most_rows)
+        if key not in self._done:
+            self._done[key] = search_tiles(
+                graph, layer, self._machine, most_rows=most_rows, engine=engine, effort=self._effort
+            )
+        return self._done[key]
 
 
-def _signature(graph: LayerGraph, layer: Layer) -> _Signature:
+def _signature(graph: LayerGraph, layer: Layer, engine: Engine) -> _Signature:
     return _Signature(
+        engine=engine.name,
         kind=layer.kind,
         window=layer.window,
         inputs=tuple(_layout(graph.tensors[name]) for name in layer.inputs),
@@ -126,7 +143,7 @@ def _signature(graph: LayerGraph, layer: Layer) -> _Signature:
         weights=() if layer.weights is None else layer.weights.shape,
         padded_value=graph.tensors[layer.inputs[0]].zero_point != 0,
         wide=layer.requant is not None and layer.requant.wide,
-        block=block_bytes(layer, 1),
+        block=engine.block_bytes(layer, 1),
     )
 
 

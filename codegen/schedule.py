@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from tvm_pulp.codegen.align import align
+from tvm_pulp.codegen.engines.cluster import CLUSTER
+from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
-from tvm_pulp.codegen.kernels import KernelChoice, choose_kernel, input_slack_bytes, scratch_bytes
-from tvm_pulp.codegen.params import block_bytes
+from tvm_pulp.codegen.kernels import KernelChoice
 from tvm_pulp.codegen.plan import Box, L1Buffer, LayerPlan, LoopOrder, Operand, TileStep
 from tvm_pulp.codegen.tiling import channel_ranges, enumerate_tiles
 from tvm_pulp.codegen.traffic import layer_traffic
@@ -50,9 +51,11 @@ def schedule_layer(
     tile: Box,
     cores: int,
     order: LoopOrder | None = None,
+    *,
+    engine: Engine = CLUSTER,
 ) -> LayerPlan:
     """The plan of a layer cut into `tile`s, its cycles left 0; without an `order` the one that loads less."""
-    job = _Job(graph, layer, tile, cores, choose_kernel(graph, layer, tile, cores))
+    job = _Job(graph, layer, tile, cores, engine, engine.choose_kernel(graph, layer, tile, cores))
     orders = (LoopOrder.CHANNELS_OUTER, LoopOrder.SPACE_OUTER) if order is None else (order,)
     return min(
         (_in_order(job, one) for one in orders), key=lambda plan: layer_traffic(graph, layer, plan).bytes_in
@@ -65,6 +68,7 @@ class _Job:
     layer: Layer
     tile: Box
     cores: int
+    engine: Engine
     choice: KernelChoice
 
 
@@ -80,13 +84,14 @@ def _in_order(job: _Job, order: LoopOrder) -> LayerPlan:
         channels_first=job.choice.channels_first,
         pad_in_l1=job.choice.pad_in_l1,
         clip=job.choice.clip,
+        engine=job.engine.name,
     )
 
 
 def _steps(job: _Job, order: LoopOrder) -> tuple[TileStep, ...]:
     tiles = enumerate_tiles(job.graph, job.layer, job.tile, order)
     ranges = channel_ranges(job.graph.tensors[job.layer.output].channels, job.tile.c)
-    sizes = [block_bytes(job.layer, channels) for _, channels in ranges]
+    sizes = [job.engine.block_bytes(job.layer, channels) for _, channels in ranges]
     offsets = list(accumulate(sizes, initial=0))
     has_params = sizes[0] > 0
     # Explicit padding is part of what the slot holds.
@@ -110,13 +115,14 @@ def _steps(job: _Job, order: LoopOrder) -> tuple[TileStep, ...]:
     )
 
 
-def input_tile_bytes(choice: KernelChoice, layer: Layer, step: TileStep, source: Tensor) -> int:
-    """Size of one tile of `source` in L1, with explicit padding and what the kernel may read behind it."""
+def input_tile_bytes(choice: KernelChoice, step: TileStep, source: Tensor, slack_bytes: int) -> int:
+    """Size of one tile of `source` in L1, with explicit padding and `slack_bytes` that the engine may read
+    behind it."""
     pad = step.padding
     tall = pad.top + pad.bottom if choice.pad_in_l1 else 0
     wide = pad.left + pad.right if choice.pad_in_l1 else 0
     elements = (step.x.h + tall) * (step.x.w + wide) * step.x.c
-    return elements * source.dtype.size + input_slack_bytes(choice, layer)
+    return elements * source.dtype.size + slack_bytes
 
 
 @dataclass(frozen=True)
@@ -128,7 +134,8 @@ class _Wanted:
 
 def _wanted_buffers(job: _Job, steps: tuple[TileStep, ...]) -> list[_Wanted]:
     source, out = (job.graph.tensors[name] for name in (job.layer.inputs[0], job.layer.output))
-    x_size = max(input_tile_bytes(job.choice, job.layer, step, source) for step in steps)
+    slack = job.engine.input_slack_bytes(job.choice, job.layer)
+    x_size = max(input_tile_bytes(job.choice, step, source, slack) for step in steps)
     y_size = max(step.y.size_bytes for step in steps) * out.dtype.size
     x_slots = max(step.x_slot for step in steps) + 1
     params_slots = max(step.params_slot for step in steps) + 1
@@ -144,7 +151,7 @@ def _wanted_buffers(job: _Job, steps: tuple[TileStep, ...]) -> list[_Wanted]:
 def _scratch(job: _Job, step: TileStep) -> int:
     padded_h = step.x.h + step.padding.top + step.padding.bottom
     in_channels = job.graph.tensors[job.layer.inputs[0]].channels
-    return scratch_bytes(job.choice, job.layer, padded_h, in_channels, job.cores)
+    return job.engine.scratch_bytes(job.choice, job.layer, padded_h, in_channels, job.cores)
 
 
 def _place(wanted: list[_Wanted]) -> tuple[L1Buffer, ...]:

@@ -18,7 +18,6 @@ from tvm_pulp.codegen.l3_chunks import WORD, band_bytes, bands, step_groups
 from tvm_pulp.codegen.machine import L3Model
 from tvm_pulp.codegen.plan import LayerPlan
 
-DETERMINISTIC_SECONDS = 2.0
 SEED = 1
 BANDS_AT_ONCE = 2
 LEAST_CHUNK = 8_192
@@ -83,11 +82,21 @@ def may_overwrite(graph: LayerGraph, layer: Layer, source: str) -> bool:
     return plain and same_shape(graph, layer.inputs[0], source)
 
 
-def choose_spill(
-    graph: LayerGraph, ways: Sequence[Ways], lives: Sequence[Life], model: L3Model, limit: int
-) -> Spill | None:
-    """The choice for activations (and the parameters on their way) in `limit` bytes; None if there is none."""
-    return _SpillModel(graph, ways, lives, model, limit).solve()
+@dataclass(frozen=True)
+class SpillTask:
+    """The layers' plans to choose from, the tensors that need a place, and the bytes of L2 that there are for
+    them and for parameters on their way."""
+
+    graph: LayerGraph
+    ways: Sequence[Ways]
+    lives: Sequence[Life]
+    l3: L3Model
+    limit: int
+
+
+def choose_spill(task: SpillTask, seconds: float) -> Spill | None:
+    """The best choice found in `seconds` of the solver's count; None if there is none."""
+    return _SpillModel(task).solve(seconds)
 
 
 def band_room(graph: LayerGraph, plan: LayerPlan, tensor: str, *, of_input: bool) -> int:
@@ -107,19 +116,17 @@ def params_room(plan: LayerPlan) -> int:
 
 
 class _SpillModel:
-    def __init__(
-        self, graph: LayerGraph, ways: Sequence[Ways], lives: Sequence[Life], l3: L3Model, limit: int
-    ) -> None:
-        self._graph = graph
-        self._ways = ways
-        self._lives = lives
-        self._l3 = l3
-        self._limit = limit
+    def __init__(self, task: SpillTask) -> None:
+        self._graph = task.graph
+        self._ways = task.ways
+        self._lives = task.lives
+        self._l3 = task.l3
+        self._limit = task.limit
         self._model = cp_model.CpModel()
-        self._spilled = {life.tensor: self._spill_variable(life.tensor) for life in lives}
+        self._spilled = {life.tensor: self._spill_variable(life.tensor) for life in task.lives}
         self._chosen = [
             [self._model.new_bool_var(f"{layer.name} {number}") for number in range(len(way.all))]
-            for layer, way in zip(graph.layers, ways, strict=True)
+            for layer, way in zip(task.graph.layers, task.ways, strict=True)
         ]
         self._in_place: dict[tuple[str, str], list[cp_model.IntVar]] = {}
 
@@ -141,7 +148,7 @@ class _SpillModel:
             and all(same_shape(self._graph, layer.inputs[0], name) for layer in readers)
         )
 
-    def solve(self) -> Spill | None:
+    def solve(self, seconds: float) -> Spill | None:
         for index, chosen in enumerate(self._chosen):
             self._model.add_exactly_one(chosen)
             self._add_layer(index)
@@ -149,7 +156,7 @@ class _SpillModel:
         solver = cp_model.CpSolver()
         solver.parameters.num_workers = 1
         solver.parameters.random_seed = SEED
-        solver.parameters.max_deterministic_time = DETERMINISTIC_SECONDS
+        solver.parameters.max_deterministic_time = seconds
         if solver.solve(self._model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
             return None
         pairs = self._in_place.items()

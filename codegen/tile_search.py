@@ -14,11 +14,12 @@ from itertools import accumulate, chain, product, zip_longest
 import numpy as np
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.cost.arrays import FloatArray, IntArray, Tiles
-from tvm_pulp.codegen.cost.cluster import kernel_cycles
 from tvm_pulp.codegen.cost.dma import line_cycles
 from tvm_pulp.codegen.cost.layer import step_costs, x_costs, y_costs
+from tvm_pulp.codegen.effort import Effort
+from tvm_pulp.codegen.engines.cluster import CLUSTER
+from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.graph import Layer, LayerGraph
-from tvm_pulp.codegen.kernels import choose_kernel
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder
 from tvm_pulp.codegen.schedule import schedule_layer
@@ -27,7 +28,6 @@ from tvm_pulp.codegen.traffic import layer_traffic
 
 TOLERANCE = 0.01
 FINALISTS = 4
-MOST_STEPS = 1500
 
 
 @dataclass(frozen=True)
@@ -60,16 +60,25 @@ class NothingFits:
 
 
 def search_tiles(
-    graph: LayerGraph, layer: Layer, machine: Machine, most_rows: int | None = None
+    graph: LayerGraph,
+    layer: Layer,
+    machine: Machine,
+    *,
+    most_rows: int | None = None,
+    engine: Engine = CLUSTER,
+    effort: Effort | None = None,
 ) -> Search | NothingFits:
-    """The best way to run a layer within the machine's L1, or how much it would take; with `most_rows` of those
-    that finish a row of tiles, of at most so many rows of the map, before they begin the next."""
-    table = tile_tables(graph, layer, machine.cores, machine.l1_bytes)
-    target = _Target(graph, layer, machine, most_rows)
+    """The best way to run a layer on an engine within the machine's L1, or how much it would take; with
+    `most_rows` of those that finish a row of tiles, of at most so many rows of the map, before they begin the
+    next."""
+    table = tile_tables(graph, layer, machine.cores, machine.l1_bytes, engine)
+    target = _Target(graph, layer, machine, most_rows, engine)
     estimates = _estimates(target, table)
     if not estimates:
         return NothingFits(int(table.l1_bytes().min()))
-    finalists = [_candidate(target, estimate) for estimate in _affordable(_finalists(estimates))]
+    finalists = [
+        _candidate(target, estimate) for estimate in _affordable(_finalists(estimates), effort or Effort())
+    ]
     return Search(_best(finalists), _pareto_front(finalists))
 
 
@@ -100,6 +109,7 @@ class _Target:
     layer: Layer
     machine: Machine
     most_rows: int | None
+    engine: Engine
 
 
 @dataclass(frozen=True)
@@ -176,7 +186,7 @@ def _cycles(target: _Target, table: TileTables, pairs: _Pairs, loads: _Loads) ->
     longer of computation and transfers; what is loaded at the begin of a pass counts as far as it exceeds the
     computation there."""
     graph, layer, machine = target.graph, target.layer, target.machine
-    kernel = choose_kernel(graph, layer, None, machine.cores).name
+    kernel = target.engine.choose_kernel(graph, layer, None, machine.cores).name
     total, busy = np.zeros(pairs.tiles.shape), np.zeros(pairs.tiles.shape)
     sizes = (pairs.space["nh"], pairs.space["nw"], pairs.channel["ranges"])
     for last in product((False, True), repeat=3):
@@ -186,7 +196,7 @@ def _cycles(target: _Target, table: TileTables, pairs: _Pairs, loads: _Loads) ->
             count = count * (1 if is_last else size - 1)
             first &= (size > 1) != is_last
         tiles = _tiles(table, pairs, *last)
-        compute = kernel_cycles(machine, layer, kernel, tiles)
+        compute = target.engine.cycles(machine, layer, kernel, tiles)
         x = x_costs(graph, layer, machine, tiles, channels_first=table.channels_first)[0]
         y = y_costs(graph, layer, machine, tiles)[0]
         params = line_cycles(machine.dma, pairs.channel["last_block" if last[2] else "block"])
@@ -242,15 +252,19 @@ def _finalists(estimates: Sequence[_Estimate]) -> list[_Estimate]:
     return [one for one in dict.fromkeys(chain.from_iterable(turns)) if one is not None]
 
 
-def _affordable(finalists: Sequence[_Estimate]) -> list[_Estimate]:
+def _affordable(finalists: Sequence[_Estimate], effort: Effort) -> list[_Estimate]:
     """As many of the first as may be scheduled in reasonable time, at least one."""
     steps = list(accumulate(finalist.steps for finalist in finalists))
-    return [one for one, total in zip(finalists, steps, strict=True) if total <= max(MOST_STEPS, steps[0])]
+    return [
+        one
+        for one, total in zip(finalists, steps, strict=True)
+        if total <= max(effort.scheduled_steps, steps[0])
+    ]
 
 
 def _candidate(target: _Target, estimate: _Estimate) -> Candidate:
     graph, layer, machine = target.graph, target.layer, target.machine
-    plan = schedule_layer(graph, layer, estimate.tile, machine.cores, estimate.order)
+    plan = schedule_layer(graph, layer, estimate.tile, machine.cores, estimate.order, engine=target.engine)
     costs = step_costs(graph, layer, plan, machine)
     traffic = layer_traffic(graph, layer, plan)
     return Candidate(

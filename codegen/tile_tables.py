@@ -11,14 +11,12 @@ from dataclasses import dataclass, fields
 import numpy as np
 from tvm_pulp.codegen.align import ALIGNMENT
 from tvm_pulp.codegen.cost.arrays import IntArray
+from tvm_pulp.codegen.engines.cluster import CLUSTER
+from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.graph import Layer, LayerGraph
-from tvm_pulp.codegen.kernels import KernelChoice, choose_kernel, input_slack_bytes, scratch_bytes
-from tvm_pulp.codegen.params import block_bytes
+from tvm_pulp.codegen.kernels import KernelChoice
 from tvm_pulp.codegen.plan import Box
 from tvm_pulp.codegen.tiling import PER_CHANNEL_KINDS, Span, channel_ranges, columns, rows, spans
-
-ROW_STEP, COLUMN_STEP, CHANNEL_STEP = 8, 2, 4
-"""Tile sizes that keep eight cores, pixel pairs and groups of four channels busy."""
 
 MOST_WIDTHS = 3
 """So many tile widths are tried where whole rows fit L1."""
@@ -98,26 +96,32 @@ class TileTables:
         return size
 
 
-def tile_tables(graph: LayerGraph, layer: Layer, cores: int, l1_limit: int) -> TileTables:
+def tile_tables(
+    graph: LayerGraph, layer: Layer, cores: int, l1_limit: int, engine: Engine = CLUSTER
+) -> TileTables:
     """The tile sizes of a layer: for each number of tiles on an axis the most even cut, and the same rounded
-    up to what the kernels like; the whole axis and 1 are always among them, but where whole rows fit L1 few
+    up to what the engine likes; the whole axis and 1 are always among them, but where whole rows fit L1 few
     narrower tiles are tried, for they add halo and transfers."""
-    out = graph.tensors[layer.output]
-    heights = [spans(rows(graph, layer), size) for size in _cuts(out.height, ROW_STEP)]
-    widths = [spans(columns(graph, layer), size) for size in reversed(_cuts(out.width, COLUMN_STEP))]
-    channels = [_channel_row(layer, out.channels, c) for c in _cuts(out.channels, CHANNEL_STEP)]
-    few = _tables(graph, layer, cores, (heights, widths[:MOST_WIDTHS], channels))
+    out, steps = graph.tensors[layer.output], engine.tile_steps(layer)
+    heights = [spans(rows(graph, layer), size) for size in _cuts(out.height, steps.rows)]
+    widths = [spans(columns(graph, layer), size) for size in reversed(_cuts(out.width, steps.columns))]
+    cuts = _cuts(out.channels, steps.channels)
+    if steps.only_whole_channels:
+        cuts = [c for c in cuts if c % steps.channels == 0 or c == out.channels]
+    channels = [_channel_row(engine, layer, out.channels, c) for c in cuts]
+    few = _tables(graph, layer, cores, engine, (heights, widths[:MOST_WIDTHS], channels))
     enough = min(out.channels, CHANNEL_GROUP) if few.in_channels is None else out.channels
     whole_rows = few.space["w"] == out.width
     if (few.l1_bytes()[whole_rows][:, few.channels["c"] >= enough] <= l1_limit).any():
         return few
-    return _tables(graph, layer, cores, (heights, widths, channels))
+    return _tables(graph, layer, cores, engine, (heights, widths, channels))
 
 
 def _tables(
     graph: LayerGraph,
     layer: Layer,
     cores: int,
+    engine: Engine,
     cuts: tuple[list[list[Span]], list[list[Span]], list[ChannelRow]],
 ) -> TileTables:
     heights, widths, channels = cuts
@@ -126,9 +130,10 @@ def _tables(
     for vertical in heights:
         for horizontal in widths:
             tile = Box(0, vertical[0].size, 0, horizontal[0].size, 0, out_channels)
-            choice = choose_kernel(graph, layer, tile, cores)
-            space.append(_space_row(graph, layer, choice, (vertical, horizontal), cores))
-    choice = choose_kernel(graph, layer, None, cores)
+            choice = engine.choose_kernel(graph, layer, tile, cores)
+            scratch = _Scratch(engine, choice, layer, graph.tensors[layer.inputs[0]].channels, cores)
+            space.append(_space_row(scratch, (vertical, horizontal)))
+    choice = engine.choose_kernel(graph, layer, None, cores)
     in_channels = graph.tensors[layer.inputs[0]].channels
     return TileTables(
         space=_table(space),
@@ -157,10 +162,22 @@ def _cuts(size: int, step: int) -> list[int]:
     return sorted(even | rounded)
 
 
-def _space_row(
-    graph: LayerGraph, layer: Layer, choice: KernelChoice, cut: tuple[list[Span], list[Span]], cores: int
-) -> SpaceRow:
-    vertical, horizontal = cut
+@dataclass(frozen=True)
+class _Scratch:
+    """What an engine needs in L1 beside the operands, by the rows of an input tile."""
+
+    engine: Engine
+    choice: KernelChoice
+    layer: Layer
+    in_channels: int
+    cores: int
+
+    def bytes(self, in_h: int) -> int:
+        return self.engine.scratch_bytes(self.choice, self.layer, in_h, self.in_channels, self.cores)
+
+
+def _space_row(scratch: _Scratch, cut: tuple[list[Span], list[Span]]) -> SpaceRow:
+    (vertical, horizontal), choice = cut, scratch.choice
     padded_h = max(part.padded_size for part in vertical)
     in_h, in_w = max(part.in_size for part in vertical), max(part.in_size for part in horizontal)
     tall = padded_h if choice.pad_in_l1 else in_h
@@ -177,13 +194,13 @@ def _space_row(
         x_last_h=vertical[-1].in_size,
         x_last_w=horizontal[-1].in_size,
         x_area=tall * wide,
-        scratch=scratch_bytes(choice, layer, padded_h, graph.tensors[layer.inputs[0]].channels, cores),
-        slack=input_slack_bytes(choice, layer),
+        scratch=scratch.bytes(padded_h),
+        slack=scratch.engine.input_slack_bytes(choice, scratch.layer),
         beside=wide - in_w,
     )
 
 
-def _channel_row(layer: Layer, channels: int, c: int) -> ChannelRow:
+def _channel_row(engine: Engine, layer: Layer, channels: int, c: int) -> ChannelRow:
     ranges = channel_ranges(channels, c)
-    sizes = [block_bytes(layer, count) for _, count in (ranges[0], ranges[-1])]
+    sizes = [engine.block_bytes(layer, count) for _, count in (ranges[0], ranges[-1])]
     return ChannelRow(c, len(ranges), ranges[-1][1], sizes[0], sizes[-1])

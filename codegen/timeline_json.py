@@ -9,20 +9,30 @@ from typing import Any
 from tvm_pulp.codegen.timeline import Event, Lane, LayerSpan, Timeline, Work
 from tvm_pulp.errors import PlanError
 
-VERSION = 1
+VERSION = 2
 
-LANE_NAMES = {Lane.CORES: "cores", Lane.DMA_IN: "DMA L2 → L1", Lane.DMA_OUT: "DMA L1 → L2"}
+LANE_NAMES = {
+    Lane.CORES: "cores",
+    Lane.DMA_IN: "DMA L2 → L1",
+    Lane.DMA_OUT: "DMA L1 → L2",
+    Lane.L3: "L3 ↔ L2",
+}
 WORK_NAMES = {
     Work.COMPUTE: "compute",
     Work.LOAD_X: "load input",
     Work.LOAD_PARAMS: "load parameters",
     Work.STORE_Y: "store output",
+    Work.WAIT_DMA: "wait for DMA",
+    Work.WAIT_L3: "wait for L3",
+    Work.L3_PARAMS: "parameters from L3",
+    Work.L3_LOAD: "input from L3",
+    Work.L3_STORE: "output to L3",
 }
 
 
 def timeline_to_json(timeline: Timeline) -> str:
     """The timeline's text; a layer is an object with its events, each `[work, step, start, cycles]` where
-    `start` counts from the layer's."""
+    `start` counts from the layer's, and is negative for what begins before it."""
     events: dict[int, list[list[Any]]] = {index: [] for index in range(len(timeline.layers))}
     for event in timeline.events:
         start = event.start - timeline.layers[event.layer].start
@@ -32,6 +42,7 @@ def timeline_to_json(timeline: Timeline) -> str:
             "layer": span.layer,
             "start": span.start,
             "cycles": span.cycles,
+            "l3_waits": span.l3_waits,
             "steps": [step - span.start for step in span.steps],
             "events": events[index],
         }
@@ -61,7 +72,7 @@ def timeline_from_json(text: str) -> Timeline:
 def _read_span(layer: Any) -> LayerSpan:
     start = int(layer["start"])
     steps = tuple(start + int(step) for step in layer["steps"])
-    return LayerSpan(str(layer["layer"]), start, int(layer["cycles"]), steps)
+    return LayerSpan(str(layer["layer"]), start, int(layer["cycles"]), steps, int(layer["l3_waits"]))
 
 
 def _read_events(index: int, layer: Any, span: LayerSpan) -> Iterator[Event]:
@@ -69,19 +80,22 @@ def _read_events(index: int, layer: Any, span: LayerSpan) -> Iterator[Event]:
         yield Event(Work(work), index, int(step), span.start + int(start), int(cycles))
 
 
-def timeline_to_trace(timelines: Sequence[Timeline]) -> str:
+def timeline_to_trace(
+    timelines: Sequence[Timeline], *, lanes: Sequence[Lane] = tuple(Lane), cycles: str = "predicted"
+) -> str:
     """Chrome's trace event format, which chrome://tracing and Perfetto open: a process for each region, a
-    thread for its layers and one for each lane. A cycle is shown as a microsecond."""
-    events = [event for pid, timeline in enumerate(timelines) for event in _trace_events(pid, timeline)]
+    thread for its layers and one for each of `lanes`, outside of which nothing happens. A cycle, of the kind
+    that `cycles` names, is shown as a microsecond."""
+    events = [event for pid, timeline in enumerate(timelines) for event in _trace_events(pid, timeline, lanes)]
     lines = ",\n".join(json.dumps(event, ensure_ascii=False, separators=(",", ":")) for event in events)
-    other = '"otherData": {"unit": "1 us is 1 predicted cycle"}'
+    other = f'"otherData": {{"unit": "1 us is 1 {cycles} cycle"}}'
     return f'{{"displayTimeUnit": "ns", {other}, "traceEvents": [\n{lines}\n]}}\n'
 
 
-def _trace_events(pid: int, timeline: Timeline) -> Iterator[dict[str, Any]]:
+def _trace_events(pid: int, timeline: Timeline, lanes: Sequence[Lane]) -> Iterator[dict[str, Any]]:
     yield _meta(pid, "process_name", timeline.region)
-    threads = {lane: tid for tid, lane in enumerate(Lane, start=1)}
-    for tid, name in enumerate(["layers", *(LANE_NAMES[lane] for lane in Lane)]):
+    threads = {lane: tid for tid, lane in enumerate(lanes, start=1)}
+    for tid, name in enumerate(["layers", *(LANE_NAMES[lane] for lane in lanes)]):
         yield {**_meta(pid, "thread_name", name), "tid": tid}
         yield {**_meta(pid, "thread_sort_index", tid, key="sort_index"), "tid": tid}
     for span in timeline.layers:

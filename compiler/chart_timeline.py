@@ -63,7 +63,7 @@ def timeline_chart(timeline: Timeline) -> TimelineChart:
     merged = len(timeline.events) > MOST_BOXES
     gap = timeline.cycles // MOST_BOXES if merged else 0
     events: dict[Work, list[Event]] = {work: [] for work in Work}
-    for event in timeline.events:
+    for event in sorted(timeline.events, key=lambda event: event.start):
         events[event.work].append(event)
     paths = tuple(
         WorkPath(_path(_boxes(events[work], gap), _top(lanes.index(work.lane))), work.value, WORK_NAMES[work])
@@ -94,7 +94,8 @@ def _top(lane: int) -> int:
 
 def _band(index: int, span: LayerSpan) -> LayerBand:
     steps = f"{len(span.steps)} step" + ("s" if len(span.steps) > 1 else "")
-    title = f"{index + 1} {span.layer}: {span.cycles:,} cycles, {steps}"
+    waits = f", {span.l3_waits:,} of them waiting for L3" if span.l3_waits else ""
+    title = f"{index + 1} {span.layer}: {span.cycles:,} cycles{waits}, {steps}"
     return LayerBand(span.start, span.cycles, "odd" if index % 2 else "even", title)
 
 
@@ -102,7 +103,7 @@ def _boxes(events: Iterable[Event], gap: int) -> list[tuple[int, int]]:
     """Start and cycles of the boxes to draw; what lies at most `gap` cycles apart is one box."""
     boxes: list[tuple[int, int]] = []
     first, end = 0, -1
-    for event in events:  # one lane's events follow each other
+    for event in events:  # those of one kind follow each other
         if end >= 0 and gap and event.start - end <= gap:
             end = event.start + event.cycles
             continue

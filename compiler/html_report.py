@@ -14,7 +14,7 @@ from .chart_roofline import Roofline, roofline
 from .chart_timeline import TimelineChart, timeline_chart
 from .report import Bound, CompilationReport, LayerReport, OperatorReport, RegionReport, Shape
 
-BOUND_STYLES = {Bound.COMPUTE: "bound-compute", Bound.DMA: "bound-dma"}
+BOUND_STYLES = {Bound.COMPUTE: "bound-compute", Bound.DMA: "bound-dma", Bound.L3: "bound-l3"}
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,14 @@ def _cards(report: CompilationReport) -> Iterator[Card]:
     yield Card("MAC/cycle", _ratio(macs, report.cycles), _of_peak(report, macs, report.cycles) + " of the peak")
     yield Card("Cores wait", _percent(waiting, report.cycles), "of the time, for transfers")
     dma_in, dma_out = sum(r.dma_in for r in regions), sum(r.dma_out for r in regions)
+    if any(region.l3_transfers for region in regions):
+        waits, moved = sum(region.l3_waits for region in regions), sum(region.l3_bytes for region in regions)
+        yield Card(
+            "L3 ↔ L2 traffic", f"{moved:,} B", f"{_percent(waits, report.cycles)} of the time waited for"
+        )
+        bound = sum(region.bound_cycles for region in regions)
+        gap = _percent(report.cycles - bound, report.cycles)
+        yield Card("Gap to the bound", gap, f"{bound:,} cycles at least, with these tiles")
     yield Card("L2 ↔ L1 traffic", f"{dma_in + dma_out:,} B", f"{dma_in:,} in, {dma_out:,} out")
     l1_used = max((region.l1_used for region in regions), default=0)
     l1_limit = max((region.l1_limit for region in regions), default=0)
@@ -153,7 +161,7 @@ def _region(report: CompilationReport, region: RegionReport, timeline: Timeline 
 
 def _row(report: CompilationReport, region: RegionReport, index: int, layer: LayerReport) -> LayerRow:
     inputs = ("2 · " if len(layer.inputs) == 2 else "") + _shape(layer.inputs[0])
-    longest = max(1, *(other.cycles for other in region.layers))
+    longest = max(1, *(other.cycles + other.l3_waits for other in region.layers))
     return LayerRow(
         number=str(index + 1),
         name=layer.name,
@@ -163,14 +171,14 @@ def _row(report: CompilationReport, region: RegionReport, index: int, layer: Lay
         shapes=f"{inputs} → {_shape(layer.output)}",
         tiling="one tile" if layer.steps == 1 else f"{layer.steps:,} steps, tile {_shape(layer.tile)}",
         macs=f"{layer.macs:,}",
-        cycles=f"{layer.cycles:,}",
-        share=_percent(layer.cycles, region.cycles),
-        bar=round(100 * layer.cycles / longest, 1),
-        rate=_ratio(layer.macs, layer.cycles),
-        of_peak=_of_peak(report, layer.macs, layer.cycles),
+        cycles=f"{layer.cycles + layer.l3_waits:,}",
+        share=_percent(layer.cycles + layer.l3_waits, region.cycles),
+        bar=round(100 * (layer.cycles + layer.l3_waits) / longest, 1),
+        rate=_ratio(layer.macs, layer.cycles + layer.l3_waits),
+        of_peak=_of_peak(report, layer.macs, layer.cycles + layer.l3_waits),
         bound=layer.bound.value,
         bound_style=BOUND_STYLES[layer.bound],
-        waiting=_percent(layer.waiting_cycles, layer.cycles) + " waiting",
+        waiting=_percent(layer.waiting_cycles, layer.cycles + layer.l3_waits) + " waiting",
         dma_in=f"{layer.dma_in:,}",
         dma_out=f"{layer.dma_out:,}",
         l1_bytes=f"{layer.l1_bytes:,}",

@@ -16,15 +16,19 @@ class PulpOptions:
     """What a user may choose about the target; `None` means what the SoC's file says.
 
     `soc` is a SoC's name or the path of its file; `l1` and `l2` are the bytes that generated code may use of
-    the cluster's L1 and of L2; `cores` is how many cluster cores work. `plan` is the path of a plan (JSON) to
-    take instead of making one, or of a folder with a plan for each region.
+    the cluster's L1 and of L2; `cores` is how many cluster cores work; `engines` are the names of the engines
+    that may be used, with commas. `plan` is the path of a plan (JSON) to take instead of making one, or of a
+    folder with a plan for each region; `plan_time` is how many seconds making one may take, as the solver
+    counts work.
     """
 
     soc: str = "gap8"
     l1: int | None = None
     l2: int | None = None
     cores: int | None = None
+    engines: str | None = None
     plan: str | None = None
+    plan_time: int | None = None
 
     @classmethod
     def parse(cls, text: str) -> PulpOptions:
@@ -44,13 +48,20 @@ class PulpOptions:
             l1=_positive(values, "l1", "bytes"),
             l2=_positive(values, "l2", "bytes"),
             cores=_positive(values, "cores", "cores"),
+            engines=values.get("engines"),
             plan=values.get("plan"),
+            plan_time=_positive(values, "plan-time", "seconds"),
         )
 
     def __str__(self) -> str:
         """Write the options the way `parse` reads them."""
-        given = ((field.name, getattr(self, field.name)) for field in fields(self))
+        given = ((option_name(field.name), getattr(self, field.name)) for field in fields(self))
         return " ".join(shlex.quote(f"-{name}={value}") for name, value in given if value is not None)
+
+
+def option_name(field: str) -> str:
+    """How a field of PulpOptions is written as an option."""
+    return field.replace("_", "-")
 
 
 def _split(text: str) -> list[str]:
@@ -71,7 +82,7 @@ def _option(word: str) -> tuple[str, str]:
             f"`{word}` is not an option", where=WHERE, fix="options look like -soc=gap8 -l1=38000"
         )
     name, _, value = word.lstrip("-").partition("=")
-    known = [field.name for field in fields(PulpOptions)]
+    known = [option_name(field.name) for field in fields(PulpOptions)]
     if name not in known:
         fix = suggestion(f"-{name}", [f"-{option}" for option in known], what="options")
         raise TargetError(f"unknown option -{name}", where=WHERE, fix=fix)

@@ -2,6 +2,7 @@
 
 metadata.json               what TVM's format says, and a section "pulp"
 CMakeLists.txt, README.md   build it: cmake -S . -B build && cmake --build build
+Makefile                    the same as a project for PMSIS (gap_sdk, pulp-sdk)
 codegen/host/src/           TVM's C; in pulp/ the C of our regions and the table of inputs and outputs
 codegen/host/include/       tvmgen_<name>.h, the interface for the application
 parameters/, plan/, src/    constants that TVM's C reads, plans, timelines, Relay before and after partitioning
@@ -82,6 +83,7 @@ def package_files(factory: Any, options: PulpOptions) -> dict[str, bytes]:
     texts = {
         METADATA_FILE: _json(metadata),
         "CMakeLists.txt": _template("CMakeLists.txt", name),
+        "Makefile": _template("Makefile", name),
         "README.md": _template("README.md", name),
         f"{_INCLUDES}/tvmgen_{name}.h": _interface_header(factory, inputs, outputs),
         f"{_SOURCES}/pulp/{name}_io.c": emit_io(name, inputs, outputs),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import tvm
 from tvm import relay
+from tvm_pulp.codegen.effort import DEFAULT_SECONDS, Effort
 from tvm_pulp.codegen.emit import emit_region
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.machine import Machine
@@ -57,11 +59,12 @@ def partition_for_pulp(
     partitioned = _partitioned(legalized, mod_name)
     graphs = _graphs(partitioned)
     check_regions(given, list(graphs.values()))
-    plans = {var: _planned(graph, machine, given.get(graph.name)) for var, graph in graphs.items()}
+    effort = Effort(options.plan_time or DEFAULT_SECONDS)
+    plans = _plans(graphs, machine, given, effort)
     _check_total(plans, machine)
     timelines = {var: simulate(graph, plans[var], machine) for var, graph in graphs.items()}
     for var, graph in graphs.items():
-        function = _with_code(partitioned[var], graph, plans[var])
+        function = _with_code(partitioned[var], graph, plans[var], machine)
         partitioned.update_func(var, function.with_attr(TIMELINE_ATTR, timeline_to_json(timelines[var])))
     report = CompilationReport(
         soc=machine.soc,
@@ -104,10 +107,35 @@ def _graphs(partitioned: tvm.IRModule) -> dict[relay.GlobalVar, LayerGraph]:
     return {var: read_region(var.name_hint, func) for var, func in ordered}
 
 
-def _planned(graph: LayerGraph, machine: Machine, given: GivenPlan | None) -> Plan:
+def _plans(
+    graphs: Mapping[relay.GlobalVar, LayerGraph],
+    machine: Machine,
+    given: Mapping[str, GivenPlan],
+    effort: Effort,
+) -> dict[relay.GlobalVar, Plan]:
+    """The regions' plans, in the order of `graphs`.
+
+    A region that doesn't fit L2 takes all of it for what it brings from L3. Hence the small regions come first,
+    and with L3 each gets what those before have left.
+    """
+    plans: dict[relay.GlobalVar, Plan] = {}
+    for var in sorted(graphs, key=lambda var: _weight_bytes(graphs[var])):
+        graph = graphs[var]
+        plans[var] = _planned(graph, machine, given.get(graph.name), effort)
+        left = machine.l2_bytes - plans[var].l2_used
+        if machine.l3 is not None and left > 0:
+            machine = replace(machine, l2_bytes=left)
+    return {var: plans[var] for var in graphs}
+
+
+def _weight_bytes(graph: LayerGraph) -> int:
+    return sum(layer.weights.nbytes for layer in graph.layers if layer.weights is not None)
+
+
+def _planned(graph: LayerGraph, machine: Machine, given: GivenPlan | None, effort: Effort) -> Plan:
     if given is not None:
         return accept_plan(given, graph, machine)
-    return checked_plan(graph, machine, cache_folder(os.environ))
+    return checked_plan(graph, machine, cache_folder(os.environ), effort)
 
 
 def _check_total(plans: Mapping[Any, Plan], machine: Machine) -> None:
@@ -121,6 +149,6 @@ def _check_total(plans: Mapping[Any, Plan], machine: Machine) -> None:
         )
 
 
-def _with_code(func: relay.Function, graph: LayerGraph, plan: Plan) -> relay.Function:
-    files = emit_region(graph, plan)
+def _with_code(func: relay.Function, graph: LayerGraph, plan: Plan, machine: Machine) -> relay.Function:
+    files = emit_region(graph, plan, machine.engines)
     return func.with_attr(FILES_ATTR, json.dumps(files)).with_attr(PLAN_ATTR, plan_to_json(plan))

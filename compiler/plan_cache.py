@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 import tvm_pulp.codegen
 from tvm_pulp.codegen.checker import check_plan
-from tvm_pulp.codegen.graph import LayerGraph
+from tvm_pulp.codegen.effort import Effort
+from tvm_pulp.codegen.graph import LayerGraph, Requant
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Plan
 from tvm_pulp.codegen.plan_json import plan_from_json, plan_to_json
@@ -46,13 +47,16 @@ def cache_folder(environment: Mapping[str, str]) -> Path | None:
     return Path(base) / "tvm-pulp" / "plans"
 
 
-def checked_plan(graph: LayerGraph, machine: Machine, folder: Path | None) -> Plan:
+def checked_plan(
+    graph: LayerGraph, machine: Machine, folder: Path | None, effort: Effort | None = None
+) -> Plan:
     """The plan of a region, from `folder` or new, and then kept there; checked. Raises PlanError."""
-    file = None if folder is None else folder / f"{_key(graph, machine)}.json"
+    effort = effort or Effort()
+    file = None if folder is None else folder / f"{_key(graph, machine, effort)}.json"
     kept = None if file is None else _read(file, graph, machine)
     if kept is not None:
         return kept
-    plan = plan_region(graph, machine)
+    plan = plan_region(graph, machine, effort)
     check_plan(graph, machine, plan)
     if file is not None:
         _write(file, plan_to_json(plan))
@@ -83,8 +87,8 @@ def _write(file: Path, text: str) -> None:
             old.unlink()
 
 
-def _key(graph: LayerGraph, machine: Machine) -> str:
-    return sha256(repr((_sources(), _shape(graph), _shape(machine))).encode()).hexdigest()
+def _key(graph: LayerGraph, machine: Machine, effort: Effort) -> str:
+    return sha256(repr((_sources(), _shape(graph), _shape(machine), effort)).encode()).hexdigest()
 
 
 @cache
@@ -102,8 +106,10 @@ def _shape(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.shape, str(value.dtype)
     if is_dataclass(value) and not isinstance(value, type):
-        skipped = ("source", "sources")
-        return tuple(_shape(getattr(value, field.name)) for field in fields(value) if field.name not in skipped)
+        names = [field.name for field in fields(value) if field.name not in ("source", "sources")]
+        if isinstance(value, Requant):
+            names.append("high")  # this much the offsets' elements matter
+        return tuple(_shape(getattr(value, name)) for name in names)
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, dict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from json import dumps
 
@@ -43,6 +43,7 @@ class Bound(Enum):
 
     COMPUTE = "compute"
     DMA = "DMA"
+    L3 = "L3"
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ class LayerReport:
     `inputs` and `output` are shapes (height, width, channels), `tile` is the largest output tile. `cycles` are
     the cost model's prediction: of the layer, of its kernel calls and of its transfers. `dma_in` and `dma_out`
     are bytes between L2 and L1, `params_bytes` those of the packed parameters in L2, `l1_bytes` the sum of the
-    layer's buffers. `wide` says that the requantization uses 64 bits; `shift` is None for a max pool.
+    layer's buffers. `l3_waits` are cycles beside `cycles` in which L3 is waited for, `l3_bytes` those that move
+    between L3 and L2 for the layer. `wide` says that the requantization uses 64 bits; `shift` is None for a max
+    pool.
     """
 
     name: str
@@ -75,16 +78,20 @@ class LayerReport:
     dma_cycles: int = 0
     params_bytes: int = 0
     buffers: tuple[L1Buffer, ...] = ()
+    l3_waits: int = 0
+    l3_bytes: int = 0
 
     @property
     def bound(self) -> Bound:
-        """What takes longer, the layer's kernel calls or its transfers."""
+        """What takes longest: the layer's kernel calls, its transfers, or waiting for L3."""
+        if self.l3_waits > max(self.compute_cycles, self.dma_cycles):
+            return Bound.L3
         return Bound.DMA if self.dma_cycles > self.compute_cycles else Bound.COMPUTE
 
     @property
     def waiting_cycles(self) -> int:
-        """Cycles in which the cores wait for transfers."""
-        return self.cycles - self.compute_cycles
+        """Cycles in which the cores wait for transfers, from and to L3 too."""
+        return self.cycles + self.l3_waits - self.compute_cycles
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,8 @@ class RegionReport:
     """One region (a function of generated C) and its memory in bytes.
 
     `l1_limit` and `l2_limit` are what the plan might use, `l1_used` and `l2_used` what it does; of the latter
-    `l2_arena` are activations, `l2_params` packed parameters.
+    `l2_arena` are activations and what comes from L3, `l2_params` packed parameters. No plan with these tiles
+    takes fewer than `bound_cycles`. `l3_transfers` move data between L3 and L2.
     """
 
     name: str
@@ -104,6 +112,8 @@ class RegionReport:
     l2_arena: int
     l2_params: int
     l2_buffers: tuple[L2Buffer, ...] = ()
+    bound_cycles: int = 0
+    l3_transfers: int = 0
 
     @property
     def macs(self) -> int:
@@ -112,8 +122,23 @@ class RegionReport:
 
     @property
     def cycles(self) -> int:
-        """Predicted cycles of all layers."""
-        return sum(layer.cycles for layer in self.layers)
+        """Predicted cycles of all layers, and those of waiting for L3."""
+        return sum(layer.cycles for layer in self.layers) + self.l3_waits
+
+    @property
+    def l3_waits(self) -> int:
+        """Predicted cycles of waiting for L3."""
+        return sum(layer.l3_waits for layer in self.layers)
+
+    @property
+    def l3_bytes(self) -> int:
+        """Bytes between L3 and L2."""
+        return sum(layer.l3_bytes for layer in self.layers)
+
+    @property
+    def gap(self) -> float:
+        """The share of the cycles that the bound doesn't prove to be needed."""
+        return 1 - self.bound_cycles / self.cycles if self.cycles else 0.0
 
     @property
     def dma_in(self) -> int:
@@ -201,11 +226,12 @@ def read_report(package: Package) -> CompilationReport:
 
 
 def peak_macs_per_cycle(machine: Machine) -> float:
-    """Return the rate of the fastest kernel with all cores at work."""
+    """Return the rate of the fastest engine: of NE16 and the like, or of all cores with the fastest kernel."""
     cluster = machine.cluster
     block = cluster.word_weights_cycles + cluster.block_pixels * cluster.word_pixel_cycles
     product = BLOCK_CHANNELS * WORD * cluster.block_pixels / block
-    return machine.cores * max(product, cluster.depthwise_macs_per_cycle, cluster.linear_macs_per_cycle)
+    cores = machine.cores * max(product, cluster.depthwise_macs_per_cycle, cluster.linear_macs_per_cycle)
+    return max([cores, *(engine.peak_macs_per_cycle for engine in machine.engines)])
 
 
 def region_report(graph: LayerGraph, plan: Plan, timeline: Timeline) -> RegionReport:
@@ -215,7 +241,11 @@ def region_report(graph: LayerGraph, plan: Plan, timeline: Timeline) -> RegionRe
     return RegionReport(
         name=plan.region,
         layers=tuple(
-            _layer_report(graph, layers[layer_plan.layer], layer_plan, busy[index])
+            replace(
+                _layer_report(graph, layers[layer_plan.layer], layer_plan, busy[index]),
+                l3_waits=timeline.layers[index].l3_waits,
+                l3_bytes=sum(one.size for one in plan.transfers if one.layer == index),
+            )
             for index, layer_plan in enumerate(plan.layers)
         ),
         l1_used=plan.l1_used,
@@ -225,6 +255,8 @@ def region_report(graph: LayerGraph, plan: Plan, timeline: Timeline) -> RegionRe
         l2_arena=plan.l2_arena,
         l2_params=plan.l2_used - plan.l2_arena,
         l2_buffers=plan.l2_buffers,
+        bound_cycles=plan.prediction.bound,
+        l3_transfers=len(plan.transfers),
     )
 
 
@@ -250,6 +282,7 @@ def _layer_report(graph: LayerGraph, layer: Layer, plan: LayerPlan, busy: Mappin
         dma_cycles=busy[Lane.DMA_IN] + busy[Lane.DMA_OUT],
         params_bytes=max(step.params_offset + step.params_size for step in plan.steps),
         buffers=plan.buffers,
+        engine=plan.engine,
     )
 
 

@@ -116,25 +116,34 @@ def _refused_table(report: CompilationReport) -> Table:
 
 
 def _layer_table(region: RegionReport) -> Table:
-    columns = ("layer", "from", "input", "output", "kernel", "tile", "requantize")
+    columns = ("layer", "from", "input", "output", "engine", "kernel", "tile", "requantize")
     table = new_table(*columns, title=f"region {region.name}")
     for layer in region.layers:
         inputs = " + ".join(_shape(shape) for shape in layer.inputs)
-        shapes = (inputs, _shape(layer.output), layer.kernel, _shape(layer.tile))
+        shapes = (inputs, _shape(layer.output), layer.engine, layer.kernel, _shape(layer.tile))
         table.add_row(layer.name, ", ".join(layer.sources), *shapes, _requantize(layer))
     return table
 
 
 def _cost_table(region: RegionReport) -> Table:
-    columns = ("steps", "L1 bytes", "DMA in", "DMA out", "MAC", "cycles", "MAC/cycle")
+    l3 = ("L3 bytes", "L3 waits") if region.l3_transfers else ()
+    columns = ("steps", "L1 bytes", "DMA in", "DMA out", *l3, "MAC", "cycles", "MAC/cycle")
     table = new_table("layer", *columns, numbers=columns, title="predicted, for one inference")
     for layer in region.layers:
-        traffic = (layer.dma_in, layer.dma_out, layer.macs, layer.cycles)
+        l3_cost = (layer.l3_bytes, layer.l3_waits) if l3 else ()
+        cycles = layer.cycles + layer.l3_waits
+        traffic = (layer.dma_in, layer.dma_out, *l3_cost, layer.macs, cycles)
         counts = (f"{value:,}" for value in (layer.steps, layer.l1_bytes, *traffic))
-        table.add_row(layer.name, *counts, _rate(layer.macs, layer.cycles))
+        table.add_row(layer.name, *counts, _rate(layer.macs, cycles))
     table.add_section()
-    total = (region.dma_in, region.dma_out, region.macs, region.cycles)
+    l3_total = (region.l3_bytes, region.l3_waits) if l3 else ()
+    total = (region.dma_in, region.dma_out, *l3_total, region.macs, region.cycles)
     table.add_row("total", "", "", *(f"{value:,}" for value in total), _rate(region.macs, region.cycles))
+    if region.bound_cycles:
+        table.caption = (
+            f"at least {region.bound_cycles:,} cycles with these tiles, gap {100 * region.gap:.1f} %"
+        )
+        table.caption_justify = "left"
     return table
 
 

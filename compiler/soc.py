@@ -13,13 +13,16 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
+from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.machine import ClusterModel, DmaModel, L3Model, Machine
+from tvm_pulp.codegen.plan import CLUSTER_NAME
 
 from . import targets
 from .errors import TargetError
 from .options import WHERE, PulpOptions
+from .soc_engines import engines_beside
 from .soc_errors import soc_file_errors
 from .suggest import suggestion
 
@@ -98,16 +101,22 @@ class ClusterEngine(_Table):
     word_pixel_cycles: Cycles = Field(description="inner loop: cycles for each pixel, 4 channels x 4 elements")
     im2col_word_cycles: Cycles = Field(description="cycles to build 4 elements of a window")
     output_cycles: Cycles = Field(description="cycles to requantize and store an output")
+    high_output_cycles: Cycles = Field(description="the same with the high word of 64-bit products")
     wide_output_cycles: Cycles = Field(description="the same with 64-bit arithmetic")
     depthwise_macs_per_cycle: Rate = Field(description="depthwise convolution on HWC, MAC per cycle and core")
     depthwise_chw_macs_per_cycle: Rate = Field(description="the library's depthwise convolution on CHW")
     linear_macs_per_cycle: Rate = Field(description="fully connected layer, MAC per cycle and core")
     elements_per_cycle: Rate = Field(description="add and pools, elements per cycle and core")
     call_cycles: int = Field(ge=0, le=1_000_000, description="cycles that a kernel call costs beside its work")
+    measured_kernels: bool = Field(
+        default=False, description="cycles measured of the XpulpV2 kernels stand for the rates"
+    )
 
 
 class Soc(_Table):
-    """A SoC file."""
+    """A SoC file. `beside` are the engines beside the cluster."""
+
+    _beside: tuple[Engine, ...] = PrivateAttr(default=())
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="lower-case letters, digits and _")
     description: str = Field(min_length=1, max_length=120, description="one line for `tvm-pulp targets`")
@@ -121,6 +130,11 @@ class Soc(_Table):
     def cluster(self) -> ClusterEngine:
         """The cluster's cores."""
         return self.engines[0]
+
+    @property
+    def beside(self) -> tuple[Engine, ...]:
+        """The engines beside the cluster."""
+        return self._beside
 
 
 def list_socs() -> tuple[str, ...]:
@@ -142,11 +156,19 @@ def soc_path(name_or_path: str) -> Path:
 def parse_soc(text: str, *, file: str) -> Soc | tuple[TargetError, ...]:
     """Return the SoC that `text` describes, or every fault of it; `file` is the name used in errors."""
     try:
-        return Soc.model_validate(tomllib.loads(text))
+        tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         return (_syntax_error(text, file, error),)
+    beside = engines_beside(text, file, tables)
+    faults = tuple(fault for one in beside if isinstance(one, tuple) for fault in one)
+    try:
+        soc = Soc.model_validate(tables)
     except ValidationError as error:
-        return soc_file_errors(text, file, error, Soc)
+        return (*soc_file_errors(text, file, error, Soc), *faults)
+    if faults:
+        return faults
+    soc._beside = tuple(one for one in beside if isinstance(one, Engine))
+    return soc
 
 
 def check_soc(path: Path) -> tuple[TargetError, ...]:
@@ -178,6 +200,7 @@ def load_machine(options: PulpOptions) -> Machine:
         dma=DmaModel(**soc.dma.model_dump()),
         cluster=ClusterModel(**soc.cluster.model_dump(exclude={"type", "cores"})),
         l3=None if soc.memory.l3 is None else L3Model(**soc.memory.l3.model_dump()),
+        engines=soc.beside if options.engines is None else _engines(soc, options.engines),
     )
     if options.l1 is not None:
         machine = replace(machine, l1_bytes=_within(soc, "l1", options.l1, soc.memory.l1))
@@ -208,6 +231,25 @@ def _cores(soc: Soc, value: int) -> int:
             fix=f"give one of {choice}" if len(allowed) > 1 else "give 1",
         )
     return value
+
+
+def _engines(soc: Soc, value: str) -> tuple[Engine, ...]:
+    known = (CLUSTER_NAME, *(engine.name for engine in soc.beside))
+    wanted = value.split(",")
+    for name in wanted:
+        if name not in known:
+            raise TargetError(
+                f"option -engines={value}: {soc.name} has no engine `{name}`",
+                where=WHERE,
+                fix=f"its engines: {', '.join(known)}",
+            )
+    if CLUSTER_NAME not in wanted:
+        raise TargetError(
+            f"option -engines={value} leaves out the cluster, which runs what no other engine can",
+            where=WHERE,
+            fix=f"give -engines={CLUSTER_NAME},{value}",
+        )
+    return tuple(engine for engine in soc.beside if engine.name in wanted)
 
 
 def _read(path: Path) -> str:

@@ -13,28 +13,30 @@ from .toml_lines import Path, key_lines
 
 
 def soc_file_errors(
-    text: str, file: str, error: ValidationError, schema: type[BaseModel]
+    text: str, file: str, error: ValidationError, schema: type[BaseModel], within: Path = ()
 ) -> tuple[TargetError, ...]:
-    """Return an error for each fault, in the order of the file's lines; `file` is its name for the user."""
+    """Return an error for each fault, in the order of the file's lines; `file` is its name for the user.
+    `within` is the path of the table that `schema` describes."""
     lines = key_lines(text)
     faults = []
     for fault in error.errors(include_url=False):
-        path: Path = fault["loc"]
+        path: Path = (*within, *fault["loc"])
         line = next(lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in lines)
-        what, fix = _explain(fault, schema)
+        what, fix = _explain(fault, schema, within)
         faults.append((line, TargetError(what, where=f"{file}:{line}", fix=fix)))
     return tuple(fault for _, fault in sorted(faults, key=lambda pair: pair[0]))
 
 
-def _explain(fault: Any, schema: type[BaseModel]) -> tuple[str, str]:
+def _explain(fault: Any, schema: type[BaseModel], within: Path) -> tuple[str, str]:
     """Return what is wrong and what to do."""
-    path: Path = fault["loc"]
+    inner: Path = fault["loc"]
+    path = (*within, *inner)
     if fault["type"] == "extra_forbidden":
-        table = _table(schema, path[:-1])
+        table = _table(schema, inner[:-1])
         what = f"unknown key `{path[-1]}` in {_table_name(path[:-1])}"
         return what, suggestion(str(path[-1]), table.model_fields, what="its keys")
     name = f"`{_dotted(path)}`"
-    meaning = _meaning(schema, path)
+    meaning = _meaning(schema, inner)
     if fault["type"] == "missing":
         return f"{name} is missing", f"add it: {meaning}"
     explain = _REASONS.get(fault["type"])

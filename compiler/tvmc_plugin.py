@@ -25,7 +25,7 @@ from tvm.ir.transform import PassContext
 from .archive import check_writable, write_whole
 from .errors import ModelError, PulpError, TargetError
 from .failure import exit_status, one_line
-from .options import PulpOptions
+from .options import PulpOptions, option_name
 from .package import REPORT_FILE, Package
 from .tvmc_target import NAME, PulpTarget, names_pulp, parse_target
 
@@ -35,6 +35,8 @@ _OPTION_HELP = {
     "l1": "bytes of L1 that generated code may use",
     "l2": "bytes of L2 that generated code may use",
     "cores": "cluster cores that work",
+    "engines": "engines that may be used, with commas; all by default",
+    "plan_time": "seconds that making a plan may take, as the solver counts work; default 20",
     "plan": "plan (JSON) to take instead of making one, or a folder of them, such as plan/ of a package",
 }
 _Handler = Callable[[argparse.Namespace], Any]
@@ -62,7 +64,7 @@ def _partition(mod: Any, params: Any, mod_name: str = "default", **options: Any)
     """tvmc's hook for a target: Relay module -> module with external functions."""
     from .partition import partition_for_pulp  # noqa: PLC0415 (start-up time of `tvmc --help`)
 
-    text = " ".join(shlex.quote(f"-{name}={value}") for name, value in options.items())
+    text = " ".join(shlex.quote(f"-{option_name(name)}={value}") for name, value in options.items())
     with PassContext(opt_level=3, instruments=list(PassContext.current().instruments or [])):
         return partition_for_pulp(mod, params, options=PulpOptions.parse(text), mod_name=mod_name)
 
@@ -79,7 +81,7 @@ def _extend_parsers(subparsers: Any, _parser: Any, _config: Any) -> None:
 def _extend_compile(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(f"target {NAME}")
     for option in fields(PulpOptions):
-        group.add_argument(f"--target-{NAME}-{option.name}", help=_OPTION_HELP[option.name])
+        group.add_argument(f"--target-{NAME}-{option_name(option.name)}", help=_OPTION_HELP[option.name])
     group.add_argument(
         "--onnx-dialect",
         choices=["auto", "qdq", "dory"],
@@ -150,7 +152,9 @@ def _refuse_pulp_options(args: argparse.Namespace) -> None:
 
 def _options_text(args: argparse.Namespace) -> str:
     """The options given as `--target-pulp-…`, written as in a target string."""
-    values = ((field.name, getattr(args, f"target_{NAME}_{field.name}")) for field in fields(PulpOptions))
+    values = (
+        (option_name(field.name), getattr(args, f"target_{NAME}_{field.name}")) for field in fields(PulpOptions)
+    )
     return " ".join(shlex.quote(f"-{name}={value}") for name, value in values if value is not None)
 
 

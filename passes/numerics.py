@@ -19,6 +19,9 @@ INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
 MAX_SHIFT = 31
 MAX_WIDE_SHIFT = 62
+WORD_BITS = 32
+# From this shift on, an offset without its low word is at most 1/64 of a unit off.
+MIN_HIGH_SHIFT = WORD_BITS + 5
 MAX_BYTE = 255
 LARGEST_ERROR = 0.5  # of 32-bit multipliers, in units of the output
 
@@ -120,8 +123,9 @@ def _multipliers(k: Exact, offset: Exact, shift: int, *, wide: bool) -> Multipli
 def choose_multipliers(scale: Reals, acc: Accumulator, zero_point: int) -> Multipliers | None:
     """Multipliers for `real = scale * (acc + constant)` per channel and an output zero point.
 
-    The 64-bit variant is taken where 32 bits would cost more than half a unit in the last place. None: the
-    scales are too large for either.
+    The 64-bit variant is taken where 32 bits would cost more than half a unit in the last place; its offsets
+    are whole multiples of 2^32 where that is fine enough, so that kernels need the products' high words only.
+    None: the scales are too large for either.
     """
     shift = _largest_shift(scale, acc, zero_point, MAX_SHIFT, INT32_MAX)
     if shift is not None:
@@ -132,6 +136,9 @@ def choose_multipliers(scale: Reals, acc: Accumulator, zero_point: int) -> Multi
     if shift is None:
         return None
     k, offset = _with_shift(scale, acc, zero_point, shift)
+    rounded = ((offset + (1 << (WORD_BITS - 1))) >> WORD_BITS) << WORD_BITS
+    if shift >= MIN_HIGH_SHIFT and _fits(k, rounded, acc, INT64_MAX):
+        offset = rounded
     return _multipliers(k, offset, shift, wide=True)
 
 

@@ -20,6 +20,8 @@ typedef struct {
 #include "cases.h"
 
 #define L1_BYTES 47000u
+#define WIDE_SHIFT 40
+#define HIGH_SHIFT 8
 
 /* Where a case's data lie in L1, and what it runs. */
 typedef struct {
@@ -27,6 +29,7 @@ typedef struct {
   uint8_t *in, *second, *out, *scratch;
   int8_t *weight;
   int32_t *k, *lambda;
+  int64_t *wide_k, *wide_lambda;
   uint32_t in_bytes, out_bytes, weight_bytes;
   int reference;
   uint32_t cycles;
@@ -42,6 +45,18 @@ void ref_pulp_nn_conv_HoWo_parallel(PULP_NN_CONV_ARGS);
 void ref_pulp_nn_pointwise_HoWo_parallel(PULP_NN_CONV_ARGS);
 void ref_pulp_depthwise(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
                         const int32_t *lambda, uint16_t shift, const pulp_window_t *window);
+void ref_pulp_depthwise_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
+                             const int64_t *lambda, uint16_t shift, const pulp_window_t *window);
+void ref_pulp_conv_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
+                        const int64_t *lambda, uint16_t shift, const pulp_window_t *window);
+void ref_pulp_linear_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
+                          const int64_t *lambda, uint16_t shift, uint32_t dim_vec, uint32_t num_out);
+void ref_pulp_conv_high(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
+                        const int32_t *lambda, uint16_t shift, const pulp_window_t *window);
+void ref_pulp_depthwise_high(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
+                             const int32_t *lambda, uint16_t shift, const pulp_window_t *window);
+void ref_pulp_linear_high(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
+                          const int32_t *lambda, uint16_t shift, uint32_t dim_vec, uint32_t num_out);
 void ref_pulp_nn_linear(uint8_t *in, int8_t *bias, uint8_t *out, int8_t *weight, int32_t *k, int32_t *lambda,
                         uint16_t out_mult, int8_t out_shift, uint16_t dim_vec, uint16_t num_out, int relu,
                         int bn);
@@ -51,6 +66,11 @@ void ref_pulp_avgpool(const uint8_t *in, uint8_t *out, int32_t k, int32_t lambda
                       const pulp_window_t *window);
 void ref_pulp_maxpool(const uint8_t *in, uint8_t *out, const pulp_window_t *window);
 void ref_pulp_clip(uint8_t *data, uint32_t elements, uint8_t lo, uint8_t hi);
+void ref_pulp_mul(const uint8_t *a, const uint8_t *b, uint8_t *out, uint8_t zero_a, uint8_t zero_b, int32_t k,
+                  int32_t lambda, uint16_t shift, uint32_t elements);
+void ref_pulp_table(const uint8_t *in, uint8_t *out, const uint8_t *table, uint32_t elements);
+void ref_pulp_copy(const uint8_t *in, uint8_t *out, uint32_t elements);
+void ref_pulp_pad(uint8_t *map, const pulp_border_t *border, uint8_t value);
 
 static void call(const run_t *r) {
   const pulp_window_t *const w = &r->what.window;
@@ -69,6 +89,44 @@ static void call(const run_t *r) {
       (r->reference ? ref_pulp_nn_linear : pulp_nn_linear)(r->in, NULL, r->out, r->weight, r->k, r->lambda, 1,
                                                            12, (uint16_t)inputs, w->ch_out, 1, 1);
       break;
+    case BENCH_CONV_WIDE:
+      (r->reference ? ref_pulp_conv_wide : pulp_conv_wide)(r->in, r->out, r->weight, r->wide_k,
+                                                           r->wide_lambda, WIDE_SHIFT, w);
+      break;
+    case BENCH_DEPTHWISE_WIDE:
+      (r->reference ? ref_pulp_depthwise_wide : pulp_depthwise_wide)(r->in, r->out, r->weight, r->wide_k,
+                                                                     r->wide_lambda, WIDE_SHIFT, w);
+      break;
+    case BENCH_LINEAR_WIDE:
+      (r->reference ? ref_pulp_linear_wide : pulp_linear_wide)(r->in, r->out, r->weight, r->wide_k,
+                                                               r->wide_lambda, WIDE_SHIFT, inputs, w->ch_out);
+      break;
+    case BENCH_CONV_HIGH:
+      (r->reference ? ref_pulp_conv_high : pulp_conv_high)(r->in, r->out, r->weight, r->k, r->lambda,
+                                                           HIGH_SHIFT, w);
+      break;
+    case BENCH_DEPTHWISE_HIGH:
+      (r->reference ? ref_pulp_depthwise_high : pulp_depthwise_high)(r->in, r->out, r->weight, r->k,
+                                                                     r->lambda, HIGH_SHIFT, w);
+      break;
+    case BENCH_LINEAR_HIGH:
+      (r->reference ? ref_pulp_linear_high : pulp_linear_high)(r->in, r->out, r->weight, r->k, r->lambda,
+                                                               HIGH_SHIFT, inputs, w->ch_out);
+      break;
+    case BENCH_MUL:
+      (r->reference ? ref_pulp_mul : pulp_mul)(r->in, r->second, r->out, 3, 120, 40, 700000, 14, inputs);
+      break;
+    case BENCH_TABLE:
+      (r->reference ? ref_pulp_table : pulp_table)(r->in, r->out, (const uint8_t *)r->weight, inputs);
+      break;
+    case BENCH_COPY:
+      (r->reference ? ref_pulp_copy : pulp_copy)(r->in, r->out, inputs);
+      break;
+    case BENCH_PAD: {
+      const pulp_border_t border = {w->in_y, w->in_x, w->ch_in, 1, 1, 1, 1};
+      (r->reference ? ref_pulp_pad : pulp_pad)(r->out, &border, 77);
+      break;
+    }
     case BENCH_ADD:
       (r->reference ? ref_pulp_add : pulp_add)(r->in, r->second, r->out, 1100, 2300, -7000, 12, inputs);
       break;
@@ -112,11 +170,16 @@ static uint8_t *take(uint8_t **free, uint32_t bytes) {
 /* Bytes of a channel's weights; 0 for kernels without any. */
 static uint32_t filter_bytes(const bench_case_t *c) {
   const uint32_t window = (uint32_t)c->window.k_x * c->window.k_y;
-  if (c->kind == BENCH_LINEAR) {
+  if (c->kind == BENCH_LINEAR || c->kind == BENCH_LINEAR_WIDE || c->kind == BENCH_LINEAR_HIGH) {
     return (uint32_t)c->window.in_x * c->window.in_y * c->window.ch_in;
   }
-  return c->kind == BENCH_DEPTHWISE ? window : c->kind < BENCH_LINEAR ? window * c->window.ch_in : 0;
+  if (c->kind >= BENCH_DEPTHWISE && c->kind <= BENCH_DEPTHWISE_WIDE) {
+    return window;
+  }
+  return c->kind <= BENCH_CONV_WIDE ? window * c->window.ch_in : 0;
 }
+
+static int has_second(const bench_case_t *c) { return c->kind == BENCH_ADD || c->kind == BENCH_MUL; }
 
 /* A run in the arena, in front of its data; NULL if it needs more. In L1, so that the cores' reads of it are
  * not measured. */
@@ -130,13 +193,17 @@ static run_t *place(const bench_case_t *c) {
   r->what = *c;
   r->in_bytes = (uint32_t)w->in_x * w->in_y * w->ch_in;
   r->out_bytes = (uint32_t)w->out_x * w->out_y * w->ch_out;
-  r->weight_bytes = filter * w->ch_out;
+  r->weight_bytes = c->kind == BENCH_TABLE ? 256 : filter * w->ch_out;
   r->in = take(&free, r->in_bytes);
-  r->second = take(&free, c->kind == BENCH_ADD ? r->in_bytes : 0);
+  r->second = take(&free, has_second(c) ? r->in_bytes : 0);
   r->out = take(&free, r->out_bytes);
   r->weight = (int8_t *)take(&free, r->weight_bytes);
   r->k = (int32_t *)(void *)take(&free, 4u * w->ch_out);
   r->lambda = (int32_t *)(void *)take(&free, 4u * w->ch_out);
+  if (c->kind == BENCH_CONV_WIDE || c->kind == BENCH_DEPTHWISE_WIDE || c->kind == BENCH_LINEAR_WIDE) {
+    r->wide_k = (int64_t *)(void *)take(&free, 8u * w->ch_out);
+    r->wide_lambda = (int64_t *)(void *)take(&free, 8u * w->ch_out);
+  }
   r->scratch = take(&free, c->kind == BENCH_CONV ? batch * c->cores * padded : 0);
   return free > arena + L1_BYTES ? NULL : r;
 }
@@ -144,7 +211,7 @@ static run_t *place(const bench_case_t *c) {
 static void fill(const run_t *r) {
   for (uint32_t i = 0; i < r->in_bytes; i++) {
     r->in[i] = (uint8_t)random_u32();
-    if (r->what.kind == BENCH_ADD) {
+    if (has_second(&r->what)) {
       r->second[i] = (uint8_t)random_u32();
     }
   }
@@ -154,6 +221,15 @@ static void fill(const run_t *r) {
   for (uint32_t i = 0; i < r->what.window.ch_out; i++) {
     r->k[i] = (int32_t)(random_u32() % 40);
     r->lambda[i] = (int32_t)(random_u32() % 1000000) - 250000;
+    if (r->what.kind == BENCH_CONV_HIGH || r->what.kind == BENCH_DEPTHWISE_HIGH ||
+        r->what.kind == BENCH_LINEAR_HIGH) {
+      r->k[i] = (int32_t)(random_u32() << 6);
+      r->lambda[i] = (int32_t)(random_u32() % 65536);
+    }
+    if (r->wide_k != NULL) { /* k is below 2^31 */
+      r->wide_k[i] = (int64_t)(r->k[i] % 8) << 28 | (int64_t)random_u32();
+      r->wide_lambda[i] = (int64_t)r->lambda[i] << 28 | (int64_t)random_u32();
+    }
   }
 }
 

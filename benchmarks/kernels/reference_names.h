@@ -10,6 +10,11 @@
 #define pulp_nn_pointwise_Co_parallel ref_pulp_nn_pointwise_Co_parallel
 #define pulp_depthwise ref_pulp_depthwise
 #define pulp_depthwise_wide ref_pulp_depthwise_wide
+#define pulp_conv_wide ref_pulp_conv_wide
+#define pulp_linear_wide ref_pulp_linear_wide
+#define pulp_conv_high ref_pulp_conv_high
+#define pulp_depthwise_high ref_pulp_depthwise_high
+#define pulp_linear_high ref_pulp_linear_high
 #define pulp_nn_linear ref_pulp_nn_linear
 #define pulp_nn_linear_out_32 ref_pulp_nn_linear_out_32
 #define pulp_add ref_pulp_add
@@ -17,5 +22,11 @@
 #define pulp_avgpool ref_pulp_avgpool
 #define pulp_maxpool ref_pulp_maxpool
 #define pulp_nn_maxpool ref_pulp_nn_maxpool
+#define pulp_mul ref_pulp_mul
+#define pulp_mul_pixel ref_pulp_mul_pixel
+#define pulp_table ref_pulp_table
+#define pulp_copy ref_pulp_copy
+#define pulp_pad ref_pulp_pad
+#define pulp_pad_chw ref_pulp_pad_chw
 
 #endif

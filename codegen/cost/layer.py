@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from tvm_pulp.codegen.cost.arrays import IntArray, Tiles, tiles_of
-from tvm_pulp.codegen.cost.cluster import kernel_cycles
 from tvm_pulp.codegen.cost.dma import (
     Boxes,
     box_commands,
@@ -16,6 +15,7 @@ from tvm_pulp.codegen.cost.dma import (
     line_commands,
     line_cycles,
 )
+from tvm_pulp.codegen.engines.registry import engine_named
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import LayerPlan
@@ -73,7 +73,7 @@ def step_costs(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machin
     x_cycles, x_commands = x_costs(graph, layer, machine, tiles, channels_first=plan.channels_first)
     y_cycles, y_commands = y_costs(graph, layer, machine, tiles)
     return StepCosts(
-        compute=kernel_cycles(machine, layer, plan.kernel, tiles),
+        compute=engine_named(plan.engine, machine.engines).cycles(machine, layer, plan.kernel, tiles),
         load_x=loads_x * x_cycles,
         load_params=line_cycles(machine.dma, params),
         store=y_cycles,

@@ -1,7 +1,9 @@
 /* Kernels of our own, for what the PULP-NN API does not offer or gets wrong. Same conventions: every core of
  * the team calls, each kernel ends with a barrier, activations uint8 HWC.
  *
- * `wide` kernels take int64 k and lambda: clip_u8((k[c] * acc + lambda[c]) >> shift) in 64-bit arithmetic. */
+ * `wide` kernels take int64 k and lambda: clip_u8((k[c] * acc + lambda[c]) >> shift) in 64-bit arithmetic.
+ * `high` kernels are for lambdas whose low word is 0, and take their high word, and 32 less as the shift:
+ * clip_u8((high word of k[c] * acc + lambda[c]) >> shift). */
 #ifndef PULP_KERNELS_H
 #define PULP_KERNELS_H
 
@@ -16,9 +18,12 @@ typedef struct {
   uint16_t stride_x, stride_y;
 } pulp_window_t;
 
-/* Convolution, weights Co-Ky-Kx-Ci; also pointwise. */
+/* Convolution, weights Co-Ky-Kx-Ci; also pointwise. The XpulpV2 kernels read up to 3 bytes behind the
+ * weights, without using them. */
 void pulp_conv_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
                     const int64_t *lambda, uint16_t shift, const pulp_window_t *window);
+void pulp_conv_high(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
+                    const int32_t *lambda, uint16_t shift, const pulp_window_t *window);
 
 /* Depthwise convolution straight from HWC, weights C-Ky-Kx, any kernel, stride and padding; ch_out = ch_in.
  */
@@ -26,6 +31,8 @@ void pulp_depthwise(const uint8_t *in, uint8_t *out, const int8_t *weight, const
                     const int32_t *lambda, uint16_t shift, const pulp_window_t *window);
 void pulp_depthwise_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
                          const int64_t *lambda, uint16_t shift, const pulp_window_t *window);
+void pulp_depthwise_high(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
+                         const int32_t *lambda, uint16_t shift, const pulp_window_t *window);
 
 /* Groups and dilation of a convolution: output channel c, counted from channel `first` of the whole layer,
  * reads the `ch_in` input channels of group (first + c) / ch_out. `weight_offset` is added to each weight. */
@@ -43,10 +50,15 @@ void pulp_conv_direct(const uint8_t *in, uint8_t *out, const int8_t *weight, con
 void pulp_conv_direct_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
                            const int64_t *lambda, uint16_t shift, const pulp_window_t *window,
                            const pulp_groups_t *groups);
+void pulp_conv_direct_high(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
+                           const int32_t *lambda, uint16_t shift, const pulp_window_t *window,
+                           const pulp_groups_t *groups);
 
 /* num_out outputs of dim_vec inputs each, weights N-K. */
 void pulp_linear_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
                       const int64_t *lambda, uint16_t shift, uint32_t dim_vec, uint32_t num_out);
+void pulp_linear_high(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
+                      const int32_t *lambda, uint16_t shift, uint32_t dim_vec, uint32_t num_out);
 
 /* out = clip_u8((k1 * a + k2 * b + lambda) >> shift), element by element. */
 void pulp_add(const uint8_t *a, const uint8_t *b, uint8_t *out, int32_t k1, int32_t k2, int32_t lambda,

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from tvm_pulp.codegen.emit import emit_region
+from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.graph import Dtype, LayerGraph
 from tvm_pulp.codegen.plan import Plan
 
@@ -68,7 +70,7 @@ def build_runtime(folder: Path, sanitizer: Sanitizer = Sanitizer.NONE) -> HostRu
     """Compiles runtime/ into a static library in `folder`."""
     sources = [
         source
-        for part in ("kernels/portable", "platform/common", "platform/host")
+        for part in ("kernels/portable", "accel/ne16", "accel/ne16/model", "platform/common", "platform/host")
         for source in sorted((RUNTIME / part).glob("*.c"))
     ]
     sources.append(RUNTIME / "platform" / "runner.c")
@@ -80,14 +82,24 @@ def build_runtime(folder: Path, sanitizer: Sanitizer = Sanitizer.NONE) -> HostRu
     return HostRuntime(library, sanitizer)
 
 
-def compile_graph(runtime: HostRuntime, graph: LayerGraph, plan: Plan, folder: Path) -> Path:
-    """Emits the region into `folder` and compiles it; the program."""
+def compile_graph(
+    runtime: HostRuntime,
+    graph: LayerGraph,
+    plan: Plan,
+    folder: Path,
+    engines: Sequence[Engine] = (),
+    *,
+    drivers: Sequence[Path] = (),
+) -> Path:
+    """Emits the region into `folder` and compiles it, with C files of `drivers` and their headers; the
+    program."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = emit_region(graph, plan) | {f"{graph.name}_io.c": _network_table(graph)}
+    files = emit_region(graph, plan, engines) | {f"{graph.name}_io.c": _network_table(graph)}
     for name, text in files.items():
         (folder / name).write_text(text)
     program = folder / "runner"
     sources = [name for name in files if name.endswith(".c")]
+    sources += [word for file in drivers for word in (f"-I{file.parent}", str(file))]
     _execute(
         [
             *(str(c_compiler()), *STRICT, "-O1", *runtime.sanitizer.value, *INCLUDES),
@@ -99,15 +111,21 @@ def compile_graph(runtime: HostRuntime, graph: LayerGraph, plan: Plan, folder: P
     return program
 
 
-def run_program(program: Path, graph: LayerGraph, inputs: dict[str, Map], dma: Dma = Dma.LATE) -> Run:
-    """Runs samples, (samples, height, width, channels) for each input."""
+def run_program(
+    program: Path,
+    graph: LayerGraph,
+    inputs: dict[str, Map],
+    dma: Dma = Dma.LATE,
+    variables: Mapping[str, str] | None = None,
+) -> Run:
+    """Runs samples, (samples, height, width, channels) for each input; `variables` for the environment."""
     folder = program.parent
     for index, name in enumerate(graph.inputs):
         data = inputs[name].transpose(0, 3, 1, 2) if graph.tensors[name].planar else inputs[name]
         (folder / f"in_{index}.bin").write_bytes(data.tobytes())
     stats = folder / "stats.json"
-    variables = {**os.environ, "PULP_DMA": dma.value, "PULP_STATS": str(stats)}
-    _execute([str(program), str(folder)], folder, variables)
+    environment = {**os.environ, "PULP_DMA": dma.value, "PULP_STATS": str(stats), **(variables or {})}
+    _execute([str(program), str(folder)], folder, environment)
     outputs = {}
     for index, name in enumerate(graph.outputs):
         tensor = graph.tensors[name]

@@ -37,6 +37,7 @@ class Shape:
     window: Window = field(default_factory=Window)
     zero_point: int = 0
     wide: bool = False
+    high: bool = False  # wide, and the low words of the offsets are 0
     lo: int = 0
     hi: int = 255
     seed: int = 0
@@ -151,7 +152,18 @@ def _requant(shape: Shape, rng: np.random.Generator) -> Requant | None:
     mean = 128 * whole.sum(axis=1)
     bound = (2**50 if shape.wide else INT32_LIMIT) - int(np.max(k * reach))
     offset = np.clip((128 << shift) - k * mean, -bound, bound)
-    return Requant(k, offset, shift, shape.wide, shape.lo, shape.hi)
+    if shape.high:
+        k, offset, shift = _high_words(k, offset, shift, reach)
+    return Requant(k, offset, shift, shape.wide or shape.high, shape.lo, shape.hi)
+
+
+def _high_words(
+    k: npt.NDArray[np.int64], offset: npt.NDArray[np.int64], shift: int, reach: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], int]:
+    """Multipliers of 31 bits, offsets without low words, and a shift that leaves 8 to 10 bits of the sums."""
+    k = np.maximum(1, np.minimum(2**31 - 1, 2**60 // np.maximum(reach, 1)))
+    shift = max(32, int(np.max(k * reach)).bit_length() - 9)
+    return k, (offset >> 32) << 32, shift
 
 
 _WINDOWED = (
@@ -208,7 +220,7 @@ def shapes(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = tuple(LayerKind)) -> 
         out_channels=groups * draw(st.integers(1, 40 // groups)),
         window=window,
         zero_point=draw(st.sampled_from([0, 0, 7, 128])),
-        wide=weighted and draw(st.sampled_from([False, False, False, True])),
+        **draw(st.sampled_from([{}, {}, {}, {"wide": True}, {"high": True}]) if weighted else st.just({})),
         lo=bounds[0],
         hi=bounds[1],
         seed=draw(st.integers(0, 999)),
@@ -307,6 +319,20 @@ def resnet8() -> LayerGraph:
         if stride == 2:
             shortcut = net.add(LayerKind.CONV2D, channels, Window(1, 1, 2, 2), inputs=(shortcut,))
         net.add(LayerKind.ADD, inputs=(branch, shortcut))
+    net.add(LayerKind.AVGPOOL, window=Window(8, 8))
+    net.add(LayerKind.LINEAR, 10)
+    return net.graph()
+
+
+def wide_network() -> LayerGraph:
+    """Depthwise separable layers on a map of 16x16x32, and a residual sum around two of them."""
+    net = NetworkBuilder(16, 16, 8)
+    start = net.add(LayerKind.POINTWISE, 32)
+    net.add(LayerKind.DEPTHWISE, window=window3())
+    branch = net.add(LayerKind.POINTWISE, 32)
+    net.add(LayerKind.ADD, inputs=(branch, start))
+    net.add(LayerKind.DEPTHWISE, window=window3(2))
+    net.add(LayerKind.POINTWISE, 64)
     net.add(LayerKind.AVGPOOL, window=Window(8, 8))
     net.add(LayerKind.LINEAR, 10)
     return net.graph()

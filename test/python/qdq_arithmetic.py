@@ -5,13 +5,13 @@ are bytes, NCHW with any batch; an int8 tensor is the same bytes with the top bi
 zero point. With real scales taken as float64 and `r` the rounding constant `2^(s-1)` (0 for s = 0):
 
 - Conv, Gemm, MatMul: `scale = s_in * s_w / s_out` (in this order), `acc = sum(w * x)` over raw bytes, outside
-  the map x = zero point, `y = clip((k * acc + offset) >> s)`, `k = rint(scale * 2^s)`,
-  `offset = k * (bias - z_in * sum(w)) + (z_out << s) + r`. `s` is the largest of 0..31 for which `k`, `k * acc`
-  and `k * acc + offset` stay inside int32 in every channel, with acc between `255 * sum(min(w, 0))` and
-  `255 * sum(max(w, 0))`. If there is none, or
-  `|k / 2^s - scale| * reach > 0.5` in some channel, the layer is wide: `s` is the largest of 0..62 with every
-  `k < 2^31` and products and sums inside int64. Reach is the largest `|acc + bias - z_in * sum(w)|`, or
-  `255 / scale` if that is less.
+  the map x = zero point, `y = clip((k * acc + offset) >> s)`, `k = rint(scale * 2^s)`, `offset = k * (bias -
+  z_in * sum(w)) + (z_out << s) + r`. `s` is the largest of 0..31 for which `k`, `k * acc` and `k * acc +
+  offset` stay inside int32 in every channel, with acc between `255 * sum(min(w, 0))` and `255 * sum(max(w,
+  0))`. If there is none, or `|k / 2^s - scale| * reach > 0.5` in some channel, the layer is wide: `s` is the
+  largest of 0..62 with every `k < 2^31` and products and sums inside int64. Where `s >= 37` the offsets of a
+  wide layer are then rounded to the nearest multiples of 2^32, half upwards, unless a sum leaves int64 by
+  that. Reach is the largest `|acc + bias - z_in * sum(w)|`, or `255 / scale` if that is less.
 - Add: `k_i = rint(s_i / s_out * 2^s)`, `offset = -k1 * z1 - k2 * z2 + (z_out << s) + r`.
 - AveragePool over N elements: `k = rint(s_in / (s_out * N) * 2^s)` on the sum, `offset = -k * N * z_in + …`.
   Where only the elements inside the map count, N and offset are those of each pixel, `s` is one for all.
@@ -195,7 +195,16 @@ class Accumulation:
         wide = self._largest_shift(scale, zero_out, WIDE_SHIFT_MAX, INT64)
         if wide is None:
             raise UnsupportedError(f"{self.node}: no multiplier fits")
-        return replace(wide, wide=True)
+        return replace(self._in_high_words(wide), wide=True)
+
+    def _in_high_words(self, requant: Requant) -> Requant:
+        offset = [(int(o) + 2**31) // 2**32 * 2**32 for o in requant.offset]
+        fits = all(
+            INT64[0] < int(k) * acc + o <= INT64[1] and INT64[0] < o <= INT64[1]
+            for k, o, low, high in zip(requant.multiplier, offset, self.low, self.high, strict=True)
+            for acc in (low, high)
+        )
+        return replace(requant, offset=np.array(offset)) if requant.shift >= 37 and fits else requant
 
     def _too_coarse(self, requant: Requant, scale: Float64Array) -> bool:
         """Say whether int32 costs more than half a unit in the last place for sums that occur."""

@@ -75,7 +75,7 @@ def test_an_error_is_one_line_and_status_1(capsys: Captured) -> None:
     assert captured.out == ""
     assert captured.err == (
         "tvm-pulp: error: target pulp: unknown SoC `xyz`; "
-        "known SoCs: darkside, diana, gap8, gap9, pulp_open, or the path of a .toml file\n"
+        "known SoCs: darkside, diana, gap8, gap9, pulp_open, pulp_open_ne16, or the path of a .toml file\n"
     )
 
 
@@ -114,7 +114,7 @@ def test_inspect_reads_target_options_first(capsys: Captured) -> None:
     assert cli.run(["inspect", "no-such.onnx", "--target", "pulp -sock=gap8"]) == 1
     assert capsys.readouterr().err == (
         "tvm-pulp: error: target pulp: unknown option -sock; "
-        "did you mean -soc? (options: -soc, -l1, -l2, -cores, -plan)\n"
+        "did you mean -soc? (options: -soc, -l1, -l2, -cores, -engines, -plan, -plan-time)\n"
     )
 
 

@@ -27,6 +27,7 @@ CASES = {
         Wish(3, 4, 8),
     ),
     "conv2d_wide": (Shape(LayerKind.CONV2D, 8, 8, 4, 8, SAME, wide=True), Wish(4, 8, 8)),
+    "conv2d_high": (Shape(LayerKind.CONV2D, 8, 8, 4, 8, SAME, high=True), Wish(4, 8, 8)),
     "pointwise": (Shape(LayerKind.POINTWISE, 8, 8, 16, 32), Wish(4, 8, 32)),
     "depthwise": (Shape(LayerKind.DEPTHWISE, 8, 8, 8, 8, SAME, zero_point=7), Wish(4, 8, 8)),
     "depthwise_wide": (Shape(LayerKind.DEPTHWISE, 8, 8, 8, 8, SAME, wide=True), Wish(4, 8, 8)),
@@ -121,6 +122,15 @@ def test_padding_in_l1_fills_the_border_of_freshly_loaded_tiles() -> None:
         (
             "conv2d_wide",
             (" in 64 bits\n", "  int64_t *const k = params;\n", "  pulp_conv_wide(x, y, weights, k, lambda,"),
+        ),
+        (
+            "conv2d_high",
+            (
+                " in 64 bits, of which the high word is enough\n",
+                "  int32_t *const k = params;\n",
+                "  const uint16_t shift = 10;\n",
+                "  pulp_conv_high(x, y, weights, k, lambda, shift, &window);\n",
+            ),
         ),
         ("pointwise", ("  pulp_nn_pointwise_HoWo_parallel(x, NULL, NULL, y, weights, k, lambda,",)),
         (

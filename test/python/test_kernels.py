@@ -121,9 +121,28 @@ def random_requant(rng: np.random.Generator, channels: int) -> tuple[Array, Arra
 
 
 def random_wide_requant(rng: np.random.Generator, channels: int) -> tuple[Array, Array, int]:
-    shift = int(rng.integers(20, 45))
-    k = rng.integers(0, 2**shift // 64, channels, dtype=np.int64)
+    shift = int(rng.integers(20, 51))
+    most = 2**shift // 64 if rng.integers(4) == 0 else min(2**shift // 64, 2**31)  # mostly 32 bits
+    k = rng.integers(0, most, channels, dtype=np.int64)
     return k, rng.integers(-(2**shift), 2 ** (shift + 7), channels, dtype=np.int64), shift
+
+
+def random_high_requant(rng: np.random.Generator, channels: int) -> tuple[Array, Array, int]:
+    """Lambda is the high word and shift what goes beyond 32; in one case of four anything, up to the limits."""
+    if rng.integers(4) == 0:
+        k, lam = rng.integers(-(2**31), 2**31, (2, channels))
+        return k.astype(np.int32), (lam // 2).astype(np.int32), int(rng.integers(0, 31))
+    shift = int(rng.integers(0, 12))
+    k = rng.integers(0, 2**31, channels).astype(np.int32)
+    return k, rng.integers(-(2**shift), 2 ** (shift + 7), channels, dtype=np.int32), shift
+
+
+def requant_high(acc: Array, k: Array, lam: Array, shift: int) -> Array:
+    return clip_u8((((acc * k.astype(np.int64)) >> 32) + lam) >> shift)
+
+
+def requant_32(acc: Array, k: Array, lam: Array, shift: int) -> Array:
+    return nn_output(acc, k, lam, 1, shift, relu=True, bn=True)
 
 
 def requant_wide(acc: Array, k: Array, lam: Array, shift: int) -> Array:
@@ -276,48 +295,88 @@ def test_nn_linear_out_32(
     np.testing.assert_array_equal(out, wrap32(acc))
 
 
+WIDE = {"wide": (random_wide_requant, requant_wide), "high": (random_high_requant, requant_high)}
+
+
+@pytest.mark.parametrize("form", WIDE)
 @PROPERTY
 @given(case=cases(), cores=CORES)
-def test_conv_wide(runtime: RuntimeLibrary, case: Case, cores: int) -> None:
+def test_conv_64_bits(runtime: RuntimeLibrary, form: str, case: Case, cores: int) -> None:
+    draw, requant = WIDE[form]
     rng = np.random.default_rng(case.seed)
     x = random_u8(rng, case.in_y, case.in_x, case.ch_in)
     weight = random_i8(rng, case.ch_out, case.k_y, case.k_x, case.ch_in)
-    k, lam, shift = random_wide_requant(rng, case.ch_out)
+    k, lam, shift = draw(rng, case.ch_out)
     out = np.zeros((case.out_y, case.out_x, case.ch_out), np.uint8)
-    runtime.run(cores, "pulp_conv_wide", x, out, weight, k, lam, U16(shift), ctypes.byref(case.window()))
+    padded = with_slack(weight)
+    runtime.run(cores, f"pulp_conv_{form}", x, out, padded, k, lam, U16(shift), ctypes.byref(case.window()))
     acc = np.einsum("yxcij,oijc->yxo", case.windows(x), weight.astype(np.int64))
-    np.testing.assert_array_equal(out, requant_wide(acc, k, lam, shift))
+    np.testing.assert_array_equal(out, requant(acc, k, lam, shift))
 
 
-@pytest.mark.parametrize("wide", [False, True])
-@PROPERTY
-@given(case=cases(depthwise=True), cores=CORES)
-def test_depthwise(runtime: RuntimeLibrary, wide: bool, case: Case, cores: int) -> None:
+def check_depthwise(runtime: RuntimeLibrary, form: str, case: Case, cores: int) -> None:
     rng = np.random.default_rng(case.seed)
     x = random_u8(rng, case.in_y, case.in_x, case.ch_in)
     weight = random_i8(rng, case.ch_in, case.k_y, case.k_x)
-    k, lam, shift = (random_wide_requant if wide else random_requant)(rng, case.ch_in)
+    draw, requant = WIDE.get(form, (random_requant, requant_32))
+    k, lam, shift = draw(rng, case.ch_in)
     out = np.zeros((case.out_y, case.out_x, case.ch_in), np.uint8)
-    name = "pulp_depthwise_wide" if wide else "pulp_depthwise"
+    name = f"pulp_depthwise_{form}" if form else "pulp_depthwise"
     runtime.run(cores, name, x, out, weight, k, lam, U16(shift), ctypes.byref(case.window()))
     acc = np.einsum("yxcij,cij->yxc", case.windows(x), weight.astype(np.int64))
-    expected = (
-        requant_wide(acc, k, lam, shift) if wide else nn_output(acc, k, lam, 1, shift, relu=True, bn=True)
-    )
-    np.testing.assert_array_equal(out, expected)
+    np.testing.assert_array_equal(out, requant(acc, k, lam, shift))
 
 
+@pytest.mark.parametrize("form", ["", *WIDE])
 @PROPERTY
-@given(dim=st.integers(1, 300), outputs=st.integers(1, 30), cores=CORES, seed=SEEDS)
-def test_linear_wide(runtime: RuntimeLibrary, dim: int, outputs: int, cores: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
+@given(case=cases(depthwise=True), cores=CORES)
+def test_depthwise(runtime: RuntimeLibrary, form: str, case: Case, cores: int) -> None:
+    check_depthwise(runtime, form, case, cores)
+
+
+@pytest.mark.parametrize("form", ["", *WIDE])
+@pytest.mark.parametrize("cores", [1, 3, 8])
+@pytest.mark.parametrize(
+    ("in_y", "in_x", "channels", "k", "stride", "pad"),
+    [
+        (5, 5, 64, 3, 1, 1), (7, 7, 6, 3, 1, 0), (4, 4, 18, 3, 1, 1), (25, 5, 9, 3, 1, 1), (6, 6, 4, 3, 2, 1),
+        (3, 3, 2, 3, 1, 1), (2, 9, 4, 3, 1, 1), (3, 60, 5, 3, 2, 1), (4, 70, 7, 5, 1, 2), (9, 64, 8, 5, 2, 2),
+        (8, 8, 11, 5, 1, 0), (12, 12, 5, 7, 1, 3), (11, 30, 6, 9, 1, 4), (13, 13, 4, 10, 1, 2),
+        (9, 9, 3, 5, 1, 1), (5, 40, 4, 4, 1, 1), (7, 31, 13, 2, 3, 0),
+    ],
+)  # fmt: skip
+def test_depthwise_shapes(
+    *,
+    runtime: RuntimeLibrary,
+    form: str,
+    in_y: int,
+    in_x: int,
+    channels: int,
+    k: int,
+    stride: int,
+    pad: int,
+    cores: int,
+) -> None:
+    """Tiles as planners make them, rows longer than the kernels' buffers, large windows."""
+    case = Case(in_y, in_x, channels, channels, k, k, stride, stride, pad, pad, pad, pad, seed=in_x)
+    check_depthwise(runtime, form, case, cores)
+
+
+@pytest.mark.parametrize("form", WIDE)
+@PROPERTY
+@given(size=st.tuples(st.integers(1, 300), st.integers(1, 30)), cores=CORES, seed=SEEDS)
+def test_linear_64_bits(
+    runtime: RuntimeLibrary, form: str, size: tuple[int, int], cores: int, seed: int
+) -> None:
+    draw, requant = WIDE[form]
+    rng, (dim, outputs) = np.random.default_rng(seed), size
     x, weight = random_u8(rng, dim), random_i8(rng, outputs, dim)
-    k, lam, shift = random_wide_requant(rng, outputs)
+    k, lam, shift = draw(rng, outputs)
     out = np.zeros(outputs, np.uint8)
     sizes = ctypes.c_uint32(dim), ctypes.c_uint32(outputs)
-    runtime.run(cores, "pulp_linear_wide", x, out, weight, k, lam, U16(shift), *sizes)
+    runtime.run(cores, f"pulp_linear_{form}", x, out, weight, k, lam, U16(shift), *sizes)
     acc = weight.astype(np.int64) @ x.astype(np.int64)
-    np.testing.assert_array_equal(out, requant_wide(acc, k, lam, shift))
+    np.testing.assert_array_equal(out, requant(acc, k, lam, shift))
 
 
 @PROPERTY

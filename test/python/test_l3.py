@@ -13,12 +13,12 @@ from harness import Dma, HostRuntime, build_runtime, c_compiler, compile_graph, 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from layer_model import run_model
-from layers import NetworkBuilder, resnet8, window3
-from machines import machine
+from layers import resnet8, wide_network
+from machines import machine, with_l3
 from tvm_pulp.codegen.checker import check_plan
 from tvm_pulp.codegen.cost.layer import step_costs
-from tvm_pulp.codegen.graph import LayerGraph, LayerKind, Window
-from tvm_pulp.codegen.machine import L3Model, Machine
+from tvm_pulp.codegen.graph import LayerGraph
+from tvm_pulp.codegen.machine import L3Model
 from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L3Kind, L3Transfer, Mark, Plan
 from tvm_pulp.codegen.planner import plan_region
@@ -26,24 +26,6 @@ from tvm_pulp.errors import PlanError
 
 needs_compiler = pytest.mark.skipif(c_compiler() is None, reason="no C compiler on PATH")
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
-
-
-def with_l3(l1_bytes: int, l2_bytes: int, cores: int = 8) -> Machine:
-    return replace(machine(l1_bytes, l2_bytes, cores), l3=L3Model(1 << 23))
-
-
-def wide_network() -> LayerGraph:
-    """Depthwise separable layers on a map of 16x16x32, and a residual sum around two of them."""
-    net = NetworkBuilder(16, 16, 8)
-    start = net.add(LayerKind.POINTWISE, 32)
-    net.add(LayerKind.DEPTHWISE, window=window3())
-    branch = net.add(LayerKind.POINTWISE, 32)
-    net.add(LayerKind.ADD, inputs=(branch, start))
-    net.add(LayerKind.DEPTHWISE, window=window3(2))
-    net.add(LayerKind.POINTWISE, 64)
-    net.add(LayerKind.AVGPOOL, window=Window(8, 8))
-    net.add(LayerKind.LINEAR, 10)
-    return net.graph()
 
 
 @pytest.fixture(scope="module")

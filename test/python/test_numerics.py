@@ -59,6 +59,21 @@ def test_small_range_takes_32_bits_and_large_spread_64():
     assert choose_multipliers(np.array([1e-3, 1e-6]), acc, 0).wide is True
 
 
+@given(acc=accumulators(), scale=scales, zero_point=st.integers(0, 255))
+def test_high_words_are_enough(acc, scale, zero_point):
+    """With 64 bits and a large shift the offsets have no low words, which costs 1/64 of a unit at most."""
+    found = choose_multipliers(np.full(acc.low.shape, scale), acc, zero_point)
+    if found.wide and found.shift >= 37 and max(map(abs, exact(found.offset))) < 2**62:
+        assert all(offset % 2**32 == 0 for offset in exact(found.offset))
+        precise = [
+            int(k) * int(c) + (zero_point << found.shift) + (1 << found.shift >> 1)
+            for k, c in zip(found.k, acc.constant, strict=True)
+        ]
+        assert all(
+            abs(a - b) / 2**found.shift <= 1 / 64 for a, b in zip(precise, exact(found.offset), strict=True)
+        )
+
+
 def test_channel_of_small_sums_needs_no_64_bits():
     """Its multiplier is coarse, but times at most ten that costs nothing."""
     acc = Accumulator(np.array([-(10**7), -10]), np.array([10**7, 10]), np.zeros(2, np.int64))

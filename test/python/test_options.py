@@ -19,7 +19,11 @@ def test_two_dashes_and_quoted_paths() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [PulpOptions(), PulpOptions(soc="my chips/a.toml", l1=1, l2=2, cores=4, plan="my plans/a.json")]
+    "options",
+    [
+        PulpOptions(),
+        PulpOptions(soc="my chips/a.toml", l1=1, l2=2, cores=4, plan="my plans/a.json", plan_time=5),
+    ],
 )
 def test_written_options_are_read_back(options: PulpOptions) -> None:
     assert PulpOptions.parse(str(options)) == options
@@ -30,9 +34,14 @@ def test_written_options_are_read_back(options: PulpOptions) -> None:
     [
         (
             "-core=8",
-            "target pulp: unknown option -core; did you mean -cores? (options: -soc, -l1, -l2, -cores, -plan)",
+            "target pulp: unknown option -core; did you mean -cores? "
+            "(options: -soc, -l1, -l2, -cores, -engines, -plan, -plan-time)",
         ),
-        ("-frequency=8", "target pulp: unknown option -frequency; options: -soc, -l1, -l2, -cores, -plan"),
+        (
+            "-frequency=8",
+            "target pulp: unknown option -frequency; "
+            "options: -soc, -l1, -l2, -cores, -engines, -plan, -plan-time",
+        ),
         (
             "-l1=38k",
             "target pulp: option -l1 is not a number of bytes: `38k`; "
@@ -47,6 +56,11 @@ def test_written_options_are_read_back(options: PulpOptions) -> None:
             "-cores=-1",
             "target pulp: option -cores is not a number of cores: `-1`; "
             "give a whole number of cores above 0, without a unit",
+        ),
+        (
+            "-plan-time=0.5",
+            "target pulp: option -plan-time is not a number of seconds: `0.5`; "
+            "give a whole number of seconds above 0, without a unit",
         ),
         ("-soc", "target pulp: option -soc has no value; write -soc=<value>"),
         ("-l1= -l2=1", "target pulp: option -l1 has no value; write -l1=<value>"),

@@ -23,9 +23,9 @@ def planner(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The regions for which the planner was called."""
     calls: list[str] = []
 
-    def plan(graph: LayerGraph, target: object) -> object:
+    def plan(graph: LayerGraph, target: object, effort: object) -> object:
         calls.append(graph.name)
-        return plan_region(graph, target)  # type: ignore[arg-type]
+        return plan_region(graph, target, effort)  # type: ignore[arg-type]
 
     monkeypatch.setattr(plan_cache, "plan_region", plan)
     return calls

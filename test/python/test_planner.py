@@ -144,7 +144,7 @@ def test_tensor_read_later_and_output_read_inside() -> None:
 
 def test_arena_is_the_least_possible_where_first_fit_is_not() -> None:
     lives = [("a", 32, 2, 4), ("b", 16, 2, 4), ("c", 32, 0, 2), ("d", 24, 0, 2), ("e", 40, 0, 1)]
-    placed = place([Rect(name, first, last + 1, 0, size) for name, size, first, last in lives])
+    placed = place([Rect(name, first, last + 1, 0, size) for name, size, first, last in lives], 0.5)
     assert max(buffer.offset + buffer.size for buffer in placed) == 104  # first fit takes 112
     for one in placed:
         for other in placed:

@@ -89,9 +89,9 @@ def test_tables() -> None:
     assert lines[0] == ["gap8, 8 cores: 2 of 4 operators offloaded, 80.0 % of 800 MAC"]
     assert ["Conv_5", "Conv", "160", "dilation 2"] in lines
     kernel = "pulp_nn_pointwise_HoWo_parallel"
-    assert ["conv_1", "Conv_1, Relu_2", "4x4x4", "4x4x8", kernel, "2x4x8", ">> 7"] in lines
+    assert ["conv_1", "Conv_1, Relu_2", "4x4x4", "4x4x8", "cluster", kernel, "2x4x8", ">> 7"] in lines
     assert ["conv_1", "2", "288", "160", "128", "512", "256", "2.00"] in lines
-    assert ["add_2", "Add_3", "4x4x8 + 4x4x8", "4x4x8", "pulp_add", "4x4x8", ">> 5 64-bit"] in lines
+    assert ["add_2", "Add_3", "4x4x8 + 4x4x8", "4x4x8", "cluster", "pulp_add", "4x4x8", ">> 5 64-bit"] in lines
     assert ["add_2", "1", "384", "256", "128", "128", "64", "2.00"] in lines
     assert ["total", "416", "256", "640", "320", "2.00"] in lines
     assert ["L1", "384", "1,000", "38 %"] in lines

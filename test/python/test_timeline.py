@@ -8,9 +8,10 @@ from itertools import pairwise
 
 import planned_region
 import pytest
-from layers import residual_network
-from machines import machine
+from layers import residual_network, wide_network
+from machines import machine, with_l3
 from tvm_pulp.codegen.graph import LayerGraph
+from tvm_pulp.codegen.l3_schedule import transfer_cycles
 from tvm_pulp.codegen.machine import ClusterModel, DmaModel, Machine
 from tvm_pulp.codegen.plan import Plan
 from tvm_pulp.codegen.planner import plan_region
@@ -103,6 +104,37 @@ def test_slow_transfers_make_the_cores_wait() -> None:
     assert second - first == 10 + 32 * 16 > timeline.events[2].cycles
 
 
+@pytest.fixture(scope="module", params=[26_000, 12_000])
+def streamed(request: pytest.FixtureRequest) -> tuple[LayerGraph, Plan, Machine, Timeline]:
+    """With parameters from L3, and with activations there too."""
+    graph, target = wide_network(), with_l3(6_000, request.param)
+    plan = plan_region(graph, target)
+    return graph, plan, target, simulate(graph, plan, target)
+
+
+def test_l3_waits_are_in_the_timeline(streamed: Planned) -> None:
+    _, plan, _, timeline = streamed
+    assert timeline.cycles == plan.prediction.cycles
+    assert sum(span.l3_waits for span in timeline.layers) == plan.prediction.l3_waits > 0
+    waits = [event for event in timeline.events if event.work is Work.WAIT_L3]
+    assert sum(event.cycles for event in waits) == plan.prediction.l3_waits
+    for lane in Lane:
+        events = sorted((e for e in timeline.events if e.lane is lane), key=lambda e: e.start)
+        assert all(one.start + one.cycles <= other.start for one, other in pairwise(events)), lane
+
+
+def test_l3_transfers_are_in_the_timeline(streamed: Planned) -> None:
+    """One event each, as long as the machine says, which ends before the steps that it serves are computed."""
+    _, plan, target, timeline = streamed
+    assert target.l3 is not None
+    events = sorted((e for e in timeline.events if e.lane is Lane.L3), key=lambda e: e.start)
+    assert [(e.layer, e.step) for e in events] == [(one.layer, one.first) for one in plan.transfers]
+    assert [e.cycles for e in events] == [transfer_cycles(target.l3, one.size) for one in plan.transfers]
+    for event in events:
+        if event.work is not Work.L3_STORE:
+            assert event.start + event.cycles <= timeline.layers[event.layer].steps[event.step]
+
+
 def test_json_and_back(planned: Planned) -> None:
     timeline = planned[3]
     assert timeline_from_json(timeline_to_json(timeline)) == timeline
@@ -111,7 +143,7 @@ def test_json_and_back(planned: Planned) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"version": 1', '"version": 2', "timeline: version 2 of the format, expected 1"),
+        ('"version": 2', '"version": 1', "timeline: version 1 of the format, expected 2"),
         ('"compute"', '"computer"', "timeline: not what was written (ValueError"),
         ('"region"', '"legion"', "timeline: not what was written (KeyError('region'))"),
         ("{", "", "timeline: not what was written (JSONDecodeError"),
@@ -128,12 +160,13 @@ def test_trace() -> None:
     timeline = simulate(planned_region.graph(), planned_region.plan(), machine())
     events = json.loads(timeline_to_trace([timeline, timeline]))["traceEvents"]
     names = {(e["pid"], e.get("tid")): e["args"]["name"] for e in events if e["name"].endswith("_name")}
-    assert [names[1, tid] for tid in (None, 0, 1, 2, 3)] == [
+    assert [names[1, tid] for tid in (None, 0, 1, 2, 3, 4)] == [
         "region_0",
         "layers",
         "cores",
         "DMA L2 → L1",
         "DMA L1 → L2",
+        "L3 ↔ L2",
     ]
     slices = [event for event in events if event["ph"] == "X" and event["pid"] == 1]
     assert [(e["name"], e["ts"], e["dur"]) for e in slices if e["tid"] == 0] == [

@@ -58,7 +58,9 @@ def test_command_line_of_the_readme(tmp_path):
         "l1": 38000,
         "l2": 380000,
         "cores": 8,
+        "engines": None,
         "plan": None,
+        "plan_time": None,
     }
     assert len(package.metadata["pulp"]["regions"]) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["model.tar"]

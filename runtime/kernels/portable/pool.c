@@ -1,6 +1,5 @@
-/* pulp_avgpool, pulp_maxpool, pulp_nn_maxpool: output pixels divided over the cores. */
+/* pulp_avgpool, pulp_maxpool: output pixels divided over the cores. */
 #include "pulp_kernels.h"
-#include "pulp_nn_kernels.h"
 #include "requant.h"
 #include "share.h"
 #include "window.h"
@@ -38,12 +37,4 @@ void pulp_maxpool(const uint8_t *in, uint8_t *out, const pulp_window_t *window) 
     }
   }
   pulp_barrier();
-}
-
-void pulp_nn_maxpool(uint8_t *in, uint8_t *out, uint16_t in_x, uint16_t in_y, uint16_t ch, uint16_t out_x,
-                     uint16_t out_y, uint16_t k_x, uint16_t k_y, uint16_t pad_t, uint16_t pad_b,
-                     uint16_t pad_l, uint16_t pad_r, uint16_t stride_x, uint16_t stride_y) {
-  const pulp_window_t window = {in_x, in_y,  ch,    out_x, out_y, ch,       k_x,
-                                k_y,  pad_t, pad_b, pad_l, pad_r, stride_x, stride_y};
-  pulp_maxpool(in, out, &window);
 }

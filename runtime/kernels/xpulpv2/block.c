@@ -1,6 +1,7 @@
 /* pulp_block_*: what block_asm.S does, in C. */
 #include "block.h"
 
+#include "form.h"
 #include "xpulp.h"
 
 #if !XPULP_ASM
@@ -12,18 +13,19 @@ typedef struct {
   uint32_t channel;
 } place_t;
 
-static uint32_t output(const pulp_block_t *b, uint32_t channel, int32_t acc, int wide) {
-  if (wide) {
+static uint32_t output(const pulp_block_t *b, uint32_t channel, int32_t acc, pulp_form_t form) {
+  if (form == PULP_WIDE) {
     const int64_t *const k = (const int64_t *)b->k, *const lambda = (const int64_t *)b->lambda;
     return xp_requant_wide(acc, k[channel], lambda[channel], b->shift + 32);
   }
   const int32_t *const k = (const int32_t *)b->k, *const lambda = (const int32_t *)b->lambda;
-  return xp_requant(acc, k[channel], lambda[channel], b->shift);
+  return (form == PULP_HIGH ? xp_requant_high : xp_requant)(acc, k[channel], lambda[channel], b->shift);
 }
 
-static void store_pixel(const pulp_block_t *b, uint32_t channel, const int32_t *acc, int wide, uint8_t *out) {
+static void store_pixel(const pulp_block_t *b, uint32_t channel, const int32_t *acc, pulp_form_t form,
+                        uint8_t *out) {
   for (unsigned i = 0; i < BLOCK_CHANNELS; i++) {
-    out[channel + i] = (uint8_t)output(b, channel + i, acc[i], wide);
+    out[channel + i] = (uint8_t)output(b, channel + i, acc[i], form);
   }
 }
 
@@ -45,20 +47,20 @@ static void accumulate(const pulp_block_t *b, place_t *at, int pixels, accumulat
   at->w += b->w_step;
 }
 
-static void one_block(const pulp_block_t *b, place_t *at, int pixels, int wide) {
+static void one_block(const pulp_block_t *b, place_t *at, int pixels, pulp_form_t form) {
   accumulators_t acc;
   accumulate(b, at, pixels, acc);
   for (int p = 0; p < pixels; p++) {
-    store_pixel(b, at->channel, acc[p], wide, at->out + p * b->out_stride);
+    store_pixel(b, at->channel, acc[p], form, at->out + p * b->out_stride);
   }
 }
 
-static void all_blocks(const pulp_block_t *b, int pixels, int wide) {
+static void all_blocks(const pulp_block_t *b, int pixels, pulp_form_t form) {
   place_t at = {b->x, b->w, b->out, 0};
   for (uint32_t group = 0; group < b->groups; group++) {
     at.w = b->w;
     for (at.channel = 0; at.channel < BLOCK_CHANNELS * b->blocks; at.channel += BLOCK_CHANNELS) {
-      one_block(b, &at, pixels, wide);
+      one_block(b, &at, pixels, form);
     }
     at.x += pixels * b->x_stride;
     at.out += pixels * b->out_stride;
@@ -72,14 +74,18 @@ static void raw(const pulp_block_t *b, int pixels) {
   memcpy(b->out, acc, (size_t)pixels * sizeof acc[0]);
 }
 
-void pulp_block_1(const pulp_block_t *block) { all_blocks(block, 1, 0); }
-void pulp_block_2(const pulp_block_t *block) { all_blocks(block, 2, 0); }
-void pulp_block_3(const pulp_block_t *block) { all_blocks(block, 3, 0); }
-void pulp_block_4(const pulp_block_t *block) { all_blocks(block, 4, 0); }
-void pulp_block_wide_1(const pulp_block_t *block) { all_blocks(block, 1, 1); }
-void pulp_block_wide_2(const pulp_block_t *block) { all_blocks(block, 2, 1); }
-void pulp_block_wide_3(const pulp_block_t *block) { all_blocks(block, 3, 1); }
-void pulp_block_wide_4(const pulp_block_t *block) { all_blocks(block, 4, 1); }
+void pulp_block_1(const pulp_block_t *block) { all_blocks(block, 1, PULP_NARROW); }
+void pulp_block_2(const pulp_block_t *block) { all_blocks(block, 2, PULP_NARROW); }
+void pulp_block_3(const pulp_block_t *block) { all_blocks(block, 3, PULP_NARROW); }
+void pulp_block_4(const pulp_block_t *block) { all_blocks(block, 4, PULP_NARROW); }
+void pulp_block_high_1(const pulp_block_t *block) { all_blocks(block, 1, PULP_HIGH); }
+void pulp_block_high_2(const pulp_block_t *block) { all_blocks(block, 2, PULP_HIGH); }
+void pulp_block_high_3(const pulp_block_t *block) { all_blocks(block, 3, PULP_HIGH); }
+void pulp_block_high_4(const pulp_block_t *block) { all_blocks(block, 4, PULP_HIGH); }
+void pulp_block_wide_1(const pulp_block_t *block) { all_blocks(block, 1, PULP_WIDE); }
+void pulp_block_wide_2(const pulp_block_t *block) { all_blocks(block, 2, PULP_WIDE); }
+void pulp_block_wide_3(const pulp_block_t *block) { all_blocks(block, 3, PULP_WIDE); }
+void pulp_block_wide_4(const pulp_block_t *block) { all_blocks(block, 4, PULP_WIDE); }
 void pulp_block_raw_1(const pulp_block_t *block) { raw(block, 1); }
 void pulp_block_raw_2(const pulp_block_t *block) { raw(block, 2); }
 void pulp_block_raw_3(const pulp_block_t *block) { raw(block, 3); }

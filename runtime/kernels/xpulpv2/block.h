@@ -33,6 +33,12 @@ void pulp_block_2(const pulp_block_t *block);
 void pulp_block_3(const pulp_block_t *block);
 void pulp_block_4(const pulp_block_t *block);
 
+/* With the products' high words. */
+void pulp_block_high_1(const pulp_block_t *block);
+void pulp_block_high_2(const pulp_block_t *block);
+void pulp_block_high_3(const pulp_block_t *block);
+void pulp_block_high_4(const pulp_block_t *block);
+
 /* With 64-bit requantization. */
 void pulp_block_wide_1(const pulp_block_t *block);
 void pulp_block_wide_2(const pulp_block_t *block);

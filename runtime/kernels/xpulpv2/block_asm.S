@@ -39,6 +39,7 @@
 #define NARROW 0
 #define WIDE 1
 #define SUMS 2
+#define HIGH 3
 
 /* Products of the pixel word in \px with the weights in t0..t3. */
 .macro DOTS px, a0, a1, a2, a3
@@ -74,7 +75,11 @@
   LW_INC_I(x, t0, 4)
   LW_INC_I(t4, t1, 4)
   .irp reg, \regs
+  .if MODE == HIGH
+  mulh \reg, \reg, x
+  .else
   mul \reg, \reg, x
+  .endif
   .endr
   .irp reg, \regs
   ADD_N(\reg, t4, t2)
@@ -335,6 +340,11 @@ BLOCK pulp_block_1, 1, 9
 BLOCK pulp_block_2, 2, 14
 BLOCK pulp_block_3, 3, 19
 BLOCK pulp_block_4, 4, 24
+.set MODE, HIGH
+BLOCK pulp_block_high_1, 1, 9
+BLOCK pulp_block_high_2, 2, 14
+BLOCK pulp_block_high_3, 3, 19
+BLOCK pulp_block_high_4, 4, 24
 .set MODE, WIDE
 BLOCK pulp_block_wide_1, 1, 9
 BLOCK pulp_block_wide_2, 2, 14

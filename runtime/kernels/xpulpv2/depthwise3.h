@@ -1,4 +1,4 @@
-/* Depthwise 3x3 with stride 1 or 2 for two channels, walking along the rows.
+/* Depthwise 3x3 with stride 1 or 2 for pairs of channels, walking along the rows.
  *
  * A column of the window, three input pixels of two channels, becomes two vectors of three lanes (one a
  * channel) that meet the weights of that column. Stride 1: a column serves three outputs, of which two are
@@ -10,33 +10,41 @@
 
 /* Output rows of which the same window rows lie in the map. The assembly knows the offsets. */
 typedef struct {
-  const uint8_t *in;           /* first pixel of the first window row in the map, channel 0 */
-  uint32_t rows;               /* at least 1 */
-  int32_t to_second, to_third; /* from window row to window row; 0 where the next one lies outside */
-  int32_t to_next;             /* from the last window row to the first one's next column */
-  uint32_t lanes;              /* 0xff in the lanes of the window rows in the map */
+  const uint8_t *in; /* first pixel of the first row that is read, channel 0 */
+  uint32_t rows;     /* at least 1 */
+  int32_t pitch;     /* to the second row that is read, and from there to the third */
+  int32_t to_next;   /* from the third row to the first one's next column */
+  /* Where the lanes come from. The second channel's vector is made of the third row's two bytes and two zeros
+   * (0 to 3) and of the first two rows' bytes, channel by channel (4 to 7); the first channel's is made of
+   * the first two rows' bytes (0 to 3) and the second channel's vector (4 to 7). */
+  uint32_t second_lanes, first_lanes;
 } pulp_rows_t;
 
+enum { DEPTHWISE3_FIRST = 1, DEPTHWISE3_ODD = 2, DEPTHWISE3_LAST = 4 };
+
 typedef struct {
-  const pulp_rows_t *runs;
-  uint32_t n_runs;    /* at least 1 */
-  uint32_t channel;   /* the first of the two */
-  uint8_t *out;       /* its first output */
-  int32_t out_stride; /* from a pixel's outputs to the next pixel's */
-  int32_t row_step;   /* between the input rows of two output rows */
-  uint32_t first;     /* 1: the first window has its left column in the map */
-  uint32_t whole;     /* windows with their right column in the map (but perhaps not the left) */
-  uint32_t last;      /* 1: one more window without its right column */
-  uint32_t shift;
-  int32_t k[2], lambda[2];
-  uint32_t weights[2][3]; /* by channel and column; lane = row, lane 3 is anything */
+  const pulp_rows_t *runs, *runs_end; /* at least one */
+  uint32_t pairs;                     /* of channels, at least 1 */
+  const int8_t *weight;               /* of the first channel */
+  const void *k, *lambda;             /* of the first channel: int32, wide: int64 */
+  uint32_t channel;                   /* the first */
+  uint8_t *out;                       /* its first output */
+  int32_t out_stride;                 /* from a pixel's outputs to the next pixel's */
+  int32_t row_gap;                    /* from behind the columns of an output row to the next one's */
+  uint32_t flags;         /* FIRST: the first window has its left column in the map; LAST: after the
+                             whole windows comes one without its right column; ODD: see steps */
+  uint32_t steps;         /* at least 1. Windows with their right column in the map (but perhaps not the
+                             left): stride 1: 2 * steps and, if ODD, one more; stride 2: steps */
+  uint32_t shift;         /* wide: beyond 32 */
+  const pulp_rows_t *run; /* the assembly's */
 } pulp_depthwise3_t;
 
-void pulp_depthwise3_stride1(const pulp_depthwise3_t *job);
-void pulp_depthwise3_stride2(const pulp_depthwise3_t *job);
-
-/* Not requantized: `out` is an array of int32, the two channels' accumulators of each output in turn. */
-void pulp_depthwise3_raw_stride1(const pulp_depthwise3_t *job);
-void pulp_depthwise3_raw_stride2(const pulp_depthwise3_t *job);
+/* All leave the job changed. `wide`: with 64-bit requantization, `high`: with the products' high words. */
+void pulp_depthwise3_stride1(pulp_depthwise3_t *job);
+void pulp_depthwise3_stride2(pulp_depthwise3_t *job);
+void pulp_depthwise3_high_stride1(pulp_depthwise3_t *job);
+void pulp_depthwise3_high_stride2(pulp_depthwise3_t *job);
+void pulp_depthwise3_wide_stride1(pulp_depthwise3_t *job);
+void pulp_depthwise3_wide_stride2(pulp_depthwise3_t *job);
 
 #endif

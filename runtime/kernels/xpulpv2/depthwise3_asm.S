@@ -4,37 +4,38 @@
 
 /* Offsets in pulp_depthwise3_t */
 #define RUNS 0
-#define N_RUNS 4
-#define CHANNEL 8
-#define OUT 12
-#define OUT_STRIDE 16
-#define ROW_STEP 20
-#define FIRST 24
-#define WHOLE 28
-#define LAST 32
-#define SHIFT 36
-#define K 40
-#define LAMBDA 48
-#define WEIGHTS 56
+#define RUNS_END 4
+#define PAIRS 8
+#define WEIGHT 12
+#define K 16
+#define LAMBDA 20
+#define CHANNEL 24
+#define OUT 28
+#define OUT_STRIDE 32
+#define ROW_GAP 36
+#define FLAGS 40
+#define STEPS 44
+#define SHIFT 48
+#define RUN 52
+
+#define FLAG_FIRST 1
+#define FLAG_ODD 2
+#define FLAG_LAST 4
 
 /* Offsets in pulp_rows_t */
 #define RUN_IN 0
 #define RUN_ROWS 4
-#define RUN_TO_SECOND 8
-#define RUN_TO_THIRD 12
-#define RUN_TO_NEXT 16
-#define RUN_LANES 20
+#define RUN_PITCH 8
+#define RUN_TO_NEXT 12
+#define RUN_SECOND_LANES 16
+#define RUN_FIRST_LANES 20
 #define RUN_SIZE 24
 
-/* Places in the stack frame */
-#define FRAME_RUN 56
-#define FRAME_RUNS_LEFT 60
-#define FRAME_ROWS_LEFT 64
-#define FRAME_ROW 68
-#define FRAME_SIZE 80
+#define FRAME_SIZE 64
 
 /* Weights of columns 0, 1, 2 of channel A and B; accumulators of the output that the next column finishes (fa,
- * fb) and of the one after it (ma, mb). tp holds the address of the job. */
+ * fb) and of the one after it (ma, mb); k and lambda, of which lha, lhb are the upper halves if WIDE. tp holds
+ * the address of the job. */
 #define wa0 s0
 #define wa1 s1
 #define wa2 s2
@@ -50,11 +51,14 @@
 #define la a0
 #define lb a1
 #define shift a2
-#define mask_b a3
-#define mask_a a4
+#define lanes_b a3
+#define lanes_a a4
 #define in a5
-#define to_second a6
-#define to_third a7
+#define pitch a6
+#define lha a7
+#define lhb ra
+#define steps a7 /* unless WIDE */
+#define flags ra
 #define to_next t0
 #define out t1
 #define out_stride t2
@@ -63,22 +67,40 @@
 
 /* The next column as va (lanes a0 b0 c0 -) and vb (a1 b1 c1 c0); uses t4. */
 .macro COLUMN
-  LHU_INC(t3, in, to_second)
-  LHU_INC(t4, in, to_third)
+  LHU_INC(t3, in, pitch)
+  LHU_INC(t4, in, pitch)
   LHU_INC(t5, in, to_next)
   PACK_H(t3, t4, t3)
-  SHUFFLE2_B(t5, t3, mask_b)
-  SHUFFLE2_B(t3, t5, mask_a)
+  SHUFFLE2_B(t5, t3, lanes_b)
+  SHUFFLE2_B(t3, t5, lanes_a)
 .endm
 
-/* The output of the accumulators \a, \b: in t4 and t6 for STORE or, if RAW, stored as they are. */
+/* The output of accumulator \acc in t6. */
+.macro WIDE_PRODUCT acc, k, low, high
+  mulh t6, \acc, \k
+  mul t4, \acc, \k
+  add t4, t4, \low
+  sltu t4, t4, \low
+  add t6, t6, \high
+  add t6, t6, t4
+  sra t6, t6, shift
+  CLIP_U8(t6, t6)
+.endm
+
+/* The output of the accumulators \a, \b, which STORE stores; together 8 instructions, 19 if WIDE. */
 .macro PRODUCT a, b
-  .if RAW
-  SW_INC_I(\a, out, 4)
-  SW_INC_I(\b, out, 4)
+  .if WIDE
+  WIDE_PRODUCT \a, ka, la, lha
+  sb t6, 0(out)
+  WIDE_PRODUCT \b, kb, lb, lhb
+  .else
+  .if HIGH
+  mulh t4, \a, ka
+  mulh t6, \b, kb
   .else
   mul t4, \a, ka
   mul t6, \b, kb
+  .endif
   ADD_N(t4, la, shift)
   ADD_N(t6, lb, shift)
   CLIP_U8(t4, t4)
@@ -87,13 +109,16 @@
 .endm
 
 .macro STORE
-  .if RAW == 0
+  .if WIDE
+  sb t6, 1(out)
+  add out, out, out_stride
+  .else
   PACKLO_B(t4, t6, t4)
   SH_INC(t4, out, out_stride)
   .endif
 .endm
 
-/* Stride 1: a column that finishes \fa, \fb and begins them anew; 20 instructions, 14 if RAW. */
+/* Stride 1: a column that finishes \fa, \fb and begins them anew; 20 instructions, 31 if WIDE. */
 .macro STEP fa, fb, ma, mb
   COLUMN
   SDOTUSP_B(\fa, va, wa2)
@@ -104,6 +129,21 @@
   DOTUSP_B(\fa, va, wa0)
   DOTUSP_B(\fb, vb, wb0)
   STORE
+.endm
+
+/* 9 weights at \at(t3) as three vectors of a column each, lane 3 zero; uses t5, t6. */
+.macro WEIGHTS w0, w1, w2, at
+  lw \w2, \at(t3)
+  lw t5, \at + 4(t3)
+  lbu t6, \at + 8(t3)
+  mv \w0, \w2
+  mv \w1, \w2
+  SHUFFLE2_B(\w0, t5, ma)
+  SHUFFLE2_B(\w1, t5, mb)
+  SHUFFLE2_B(\w2, t5, fb)
+  and \w0, \w0, fa
+  and \w1, \w1, fa
+  PACKHI_B(\w2, zero, t6)
 .endm
 
 .macro FUNCTION name
@@ -128,64 +168,66 @@
   sw s10, 48(sp)
   sw s11, 52(sp)
   mv tp, a0
-  lw t3, RUNS(tp)
-  lw t4, N_RUNS(tp)
-  lw out, OUT(tp)
   lw out_stride, OUT_STRIDE(tp)
   lw shift, SHIFT(tp)
-  lw ka, K(tp)
-  lw kb, K + 4(tp)
-  lw la, LAMBDA(tp)
-  lw lb, LAMBDA + 4(tp)
-  li mask_b, 0x00010705
-  li mask_a, 0x00070200
-  sw t3, FRAME_RUN(sp)
-  sw t4, FRAME_RUNS_LEFT(sp)
-10: /* for each run */
-  lw t3, FRAME_RUN(sp)
-  lw t6, RUN_LANES(t3)
-  lw wa0, WEIGHTS(tp)
-  lw wa1, WEIGHTS + 4(tp)
-  lw wa2, WEIGHTS + 8(tp)
-  lw wb0, WEIGHTS + 12(tp)
-  lw wb1, WEIGHTS + 16(tp)
-  lw wb2, WEIGHTS + 20(tp)
-  and wa0, wa0, t6
-  and wa1, wa1, t6
-  and wa2, wa2, t6
-  and wb0, wb0, t6
-  and wb1, wb1, t6
-  and wb2, wb2, t6
+  .if WIDE == 0
+  lw steps, STEPS(tp)
+  lw flags, FLAGS(tp)
+  .endif
+10: /* for each pair of channels */
+  lw t3, WEIGHT(tp)
+  li ma, 0x00060300
+  li mb, 0x00070401
+  li fb, 0x00000502
+  li fa, 0x00ffffff
+  WEIGHTS wa0, wa1, wa2, 0
+  WEIGHTS wb0, wb1, wb2, 9
+  addi t3, t3, 18
+  sw t3, WEIGHT(tp)
+  lw t4, K(tp)
+  lw t5, LAMBDA(tp)
+  lw ka, 0(t4)
+  lw la, 0(t5)
+  lw kb, 4 + 4 * WIDE(t4)
+  lw lb, 4 + 4 * WIDE(t5)
+  .if WIDE
+  lw lha, 4(t5)
+  lw lhb, 12(t5)
+  .endif
+  addi t4, t4, 8 + 8 * WIDE
+  addi t5, t5, 8 + 8 * WIDE
+  sw t4, K(tp)
+  sw t5, LAMBDA(tp)
+  lw out, OUT(tp)
+  lw t3, RUNS(tp)
+  addi t4, out, 2
+  sw t4, OUT(tp)
+20: /* for each run of rows */
   lw in, RUN_IN(t3)
   lw t4, CHANNEL(tp)
   lw t5, RUN_ROWS(t3)
-  lw to_second, RUN_TO_SECOND(t3)
-  lw to_third, RUN_TO_THIRD(t3)
+  lw pitch, RUN_PITCH(t3)
   lw to_next, RUN_TO_NEXT(t3)
+  lw lanes_b, RUN_SECOND_LANES(t3)
+  lw lanes_a, RUN_FIRST_LANES(t3)
+  addi t3, t3, RUN_SIZE
+  sw t3, RUN(tp)
   add in, in, t4
-  sw t5, FRAME_ROWS_LEFT(sp)
-20: /* for each output row */
-  sw in, FRAME_ROW(sp)
-  lw t4, FIRST(tp)
   li fa, 0
   li fb, 0
 .endm
 
 .macro END_FUNCTION name
-  lw t3, FRAME_ROWS_LEFT(sp)
-  lw in, FRAME_ROW(sp)
-  lw t4, ROW_STEP(tp)
-  addi t3, t3, -1
-  sw t3, FRAME_ROWS_LEFT(sp)
-  add in, in, t4
-  bnez t3, 20b
-  lw t4, FRAME_RUNS_LEFT(sp)
-  lw t3, FRAME_RUN(sp)
-  addi t4, t4, -1
-  addi t3, t3, RUN_SIZE
-  sw t4, FRAME_RUNS_LEFT(sp)
-  sw t3, FRAME_RUN(sp)
-  bnez t4, 10b
+  lw t3, RUN(tp)
+  lw t4, RUNS_END(tp)
+  lw t5, PAIRS(tp)
+  bne t3, t4, 20b
+  lw t4, CHANNEL(tp)
+  addi t5, t5, -1
+  sw t5, PAIRS(tp)
+  addi t4, t4, 2
+  sw t4, CHANNEL(tp)
+  bnez t5, 10b
   lw ra, 0(sp)
   lw tp, 4(sp)
   lw s0, 8(sp)
@@ -205,59 +247,79 @@
   .size \name, . - \name
 .endm
 
+/* To label \to unless the job has \flag; 2 instructions, 3 if WIDE. */
+.macro UNLESS flag, to
+  .if WIDE
+  lw t4, FLAGS(tp)
+  andi t4, t4, \flag
+  .else
+  andi t4, flags, \flag
+  .endif
+  beqz t4, \to
+.endm
+
+/* The loop over the \words instructions behind it; 1 instruction, 2 if WIDE. */
+.macro FOR_EACH_STEP words
+  .if WIDE
+  lw t6, STEPS(tp)
+  LOOP(0, t6, \words)
+  .else
+  LOOP(0, steps, \words)
+  .endif
+.endm
+
+/* Each row begins with fa = fb = 0. */
 .macro STRIDE1 name
 FUNCTION \name
-  beqz t4, 1f
+  .balign 4
+  .option push
+  .option norvc
+  LOOP(1, t5, 103 + 48 * WIDE)
+  UNLESS FLAG_FIRST, 1f
   COLUMN
   DOTUSP_B(fa, va, wa0)
   DOTUSP_B(fb, vb, wb0)
 1:
-  lw t6, WHOLE(tp)
   COLUMN
   SDOTUSP_B(fa, va, wa1)
   SDOTUSP_B(fb, vb, wb1)
   DOTUSP_B(ma, va, wa0)
   DOTUSP_B(mb, vb, wb0)
-  srli ra, t6, 1
-  beqz ra, 2f
-  .balign 4
-  .option push
-  .option norvc
-  LOOP(0, ra, 40 - 12 * RAW)
+  FOR_EACH_STEP 40 + 22 * WIDE
   STEP fa, fb, ma, mb
   STEP ma, mb, fa, fb
-  .option pop
-2:
-  lw t4, WHOLE(tp)
-  lw ra, LAST(tp)
-  andi t4, t4, 1
-  beqz t4, 3f
+  UNLESS FLAG_ODD, 3f
   STEP fa, fb, ma, mb
-  beqz ra, 4f
-  PRODUCT ma, mb
-  STORE
-  j 4f
+  UNLESS FLAG_LAST, 4f
+  mv fa, ma
+  mv fb, mb
+  j 5f
 3:
-  beqz ra, 4f
+  UNLESS FLAG_LAST, 4f
+5:
   PRODUCT fa, fb
   STORE
 4:
+  lw t4, ROW_GAP(tp)
+  li fa, 0
+  li fb, 0
+  add in, in, t4
+  .option pop
 END_FUNCTION \name
 .endm
 
 .macro STRIDE2 name
 FUNCTION \name
-  lw ra, WHOLE(tp)
-  beqz t4, 1f
+  .balign 4
+  .option push
+  .option norvc
+  LOOP(1, t5, 59 + 25 * WIDE)
+  UNLESS FLAG_FIRST, 1f
   COLUMN
   DOTUSP_B(fa, va, wa0)
   DOTUSP_B(fb, vb, wb0)
 1:
-  beqz ra, 2f
-  .balign 4
-  .option push
-  .option norvc
-  LOOP(0, ra, 26 - 6 * RAW)
+  FOR_EACH_STEP 26 + 11 * WIDE
   COLUMN
   SDOTUSP_B(fa, va, wa1)
   SDOTUSP_B(fb, vb, wb1)
@@ -268,23 +330,29 @@ FUNCTION \name
   DOTUSP_B(fa, va, wa0)
   DOTUSP_B(fb, vb, wb0)
   STORE
-  .option pop
-2:
-  lw ra, LAST(tp)
-  beqz ra, 4f
+  UNLESS FLAG_LAST, 4f
   COLUMN
   SDOTUSP_B(fa, va, wa1)
   SDOTUSP_B(fb, vb, wb1)
   PRODUCT fa, fb
   STORE
 4:
+  lw t4, ROW_GAP(tp)
+  li fa, 0
+  li fb, 0
+  add in, in, t4
+  .option pop
 END_FUNCTION \name
 .endm
 
-.set RAW, 0
+.set WIDE, 0
+.set HIGH, 0
 STRIDE1 pulp_depthwise3_stride1
 STRIDE2 pulp_depthwise3_stride2
-.set RAW, 1
-STRIDE1 pulp_depthwise3_raw_stride1
-STRIDE2 pulp_depthwise3_raw_stride2
+.set HIGH, 1
+STRIDE1 pulp_depthwise3_high_stride1
+STRIDE2 pulp_depthwise3_high_stride2
+.set WIDE, 1
+STRIDE1 pulp_depthwise3_wide_stride1
+STRIDE2 pulp_depthwise3_wide_stride2
 #endif

@@ -11,7 +11,8 @@ void pulp_linear_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, con
                                   .wide_k = k,
                                   .wide_lambda = lambda,
                                   .out_stride = num_out,
-                                  .channels = pulp_my_outputs(num_out)};
+                                  .channels = pulp_my_outputs(num_out),
+                                  .form = PULP_WIDE};
   const pulp_segments_t segments = {dim_vec / 4, 1, dim_vec % 4, (int32_t)dim_vec, (int32_t)dim_vec, 0, 0};
   pulp_multiply(&filters, &segments, in, weight, out, 1);
   pulp_barrier();

@@ -6,28 +6,23 @@
 #include "block.h"
 #include "xpulp.h"
 
+typedef void block_function_t(const pulp_block_t *block);
+
 /* One group of pixels or, if they are 4, all. */
-static void multiply_groups(const pulp_block_t *block, uint32_t pixels, int wide) {
-  switch (pixels) {
-    case 4:
-      (wide ? pulp_block_wide_4 : pulp_block_4)(block);
-      break;
-    case 3:
-      (wide ? pulp_block_wide_3 : pulp_block_3)(block);
-      break;
-    case 2:
-      (wide ? pulp_block_wide_2 : pulp_block_2)(block);
-      break;
-    default:
-      (wide ? pulp_block_wide_1 : pulp_block_1)(block);
-  }
+static void multiply_groups(const pulp_block_t *block, uint32_t pixels, pulp_form_t form) {
+  static block_function_t *const functions[][BLOCK_PIXELS] = {
+      {pulp_block_1, pulp_block_2, pulp_block_3, pulp_block_4},
+      {pulp_block_high_1, pulp_block_high_2, pulp_block_high_3, pulp_block_high_4},
+      {pulp_block_wide_1, pulp_block_wide_2, pulp_block_wide_3, pulp_block_wide_4},
+  };
+  functions[form][pixels - 1](block);
 }
 
 /* All whole blocks of channels; returns the first channel that is left. */
 static uint32_t multiply_blocks(const pulp_filters_t *f, const pulp_segments_t *s, const uint8_t *x,
                                 const int8_t *w, uint8_t *out, uint32_t pixels) {
   const uint32_t channel = f->channels.begin, blocks = (f->channels.end - channel) / BLOCK_CHANNELS;
-  const int wide = f->wide_k != NULL;
+  const int wide = f->form == PULP_WIDE;
   if (blocks == 0) {
     return channel;
   }
@@ -51,7 +46,7 @@ static uint32_t multiply_blocks(const pulp_filters_t *f, const pulp_segments_t *
       .out_stride = (int32_t)f->out_stride,
       .shift = wide ? f->output.shift - 32 : f->output.shift};
   if (block.groups > 0) {
-    multiply_groups(&block, BLOCK_PIXELS, wide);
+    multiply_groups(&block, BLOCK_PIXELS, f->form);
   }
   const uint32_t done = BLOCK_PIXELS * block.groups, left = pixels - done;
   if (left > 0) {
@@ -59,15 +54,18 @@ static uint32_t multiply_blocks(const pulp_filters_t *f, const pulp_segments_t *
     block.out += done * f->out_stride;
     block.x_back = 4 - ((int32_t)left - 1) * s->x_stride;
     block.groups = 1;
-    multiply_groups(&block, left, wide);
+    multiply_groups(&block, left, f->form);
   }
   return channel + BLOCK_CHANNELS * blocks;
 }
 
 /* Any bias and output stage. */
 static uint8_t output(const pulp_filters_t *f, int32_t acc, uint32_t channel) {
-  if (f->wide_k != NULL) {
+  if (f->form == PULP_WIDE) {
     return (uint8_t)xp_requant_wide(acc, f->wide_k[channel], f->wide_lambda[channel], f->output.shift);
+  }
+  if (f->form == PULP_HIGH) {
+    return (uint8_t)xp_requant_high(acc, f->output.k[channel], f->output.lambda[channel], f->output.shift);
   }
   return pulp_nn_output(&f->output, f->bias ? acc + f->bias[channel] : acc, channel);
 }
@@ -126,16 +124,8 @@ static void multiply_any(const pulp_filters_t *f, const pulp_segments_t *s, cons
     add_tails(s, x, w, pixels, acc);
   }
   for (uint32_t c = 0; c < BLOCK_CHANNELS; c++, channel++) {
-    if (f->wide_k != NULL) {
-      const int64_t k = f->wide_k[channel], lambda = f->wide_lambda[channel];
-      for (uint32_t pixel = 0; pixel < pixels; pixel++) {
-        const int32_t sum = acc[BLOCK_CHANNELS * pixel + c];
-        out[pixel * f->out_stride + channel] = (uint8_t)xp_requant_wide(sum, k, lambda, f->output.shift);
-      }
-    } else {
-      for (uint32_t pixel = 0; pixel < pixels; pixel++) {
-        out[pixel * f->out_stride + channel] = output(f, acc[BLOCK_CHANNELS * pixel + c], channel);
-      }
+    for (uint32_t pixel = 0; pixel < pixels; pixel++) {
+      out[pixel * f->out_stride + channel] = output(f, acc[BLOCK_CHANNELS * pixel + c], channel);
     }
   }
 }
@@ -182,8 +172,8 @@ static void multiply_channels(const pulp_filters_t *f, const pulp_segments_t *s,
 
 /* True if the blocks' output stage is what is asked for. */
 static int requantizes(const pulp_filters_t *f) {
-  if (f->wide_k != NULL) {
-    return f->output.shift >= 32;
+  if (f->form != PULP_NARROW) {
+    return f->form == PULP_HIGH || f->output.shift >= 32;
   }
   return f->bias == NULL && f->output.relu && f->output.batch_norm;
 }

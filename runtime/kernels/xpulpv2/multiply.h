@@ -6,6 +6,7 @@
 
 #include "../portable/requant.h"
 #include "../portable/share.h"
+#include "form.h"
 
 /* A window is `rows` segments of `words` words and, if there is one segment, `tail` more bytes; see block.h.
  */
@@ -17,9 +18,10 @@ typedef struct {
 typedef struct {
   const int8_t *bias; /* or NULL */
   pulp_nn_output_t output;
-  const int64_t *wide_k, *wide_lambda; /* or NULL; then `output` has only the shift */
+  const int64_t *wide_k, *wide_lambda; /* PULP_WIDE's, else NULL */
   uint32_t out_stride;                 /* bytes from a pixel's outputs to the next pixel's */
   pulp_share_t channels;               /* the calling core's */
+  pulp_form_t form;                    /* of `output`, which if not narrow isn't PULP-NN's */
 } pulp_filters_t;
 
 /* Outputs of some pixels: the windows at `x`, the weights of channel 0 at `w`, the first pixel's channel 0

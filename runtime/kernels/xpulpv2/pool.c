@@ -1,10 +1,9 @@
-/* pulp_avgpool, pulp_maxpool, pulp_nn_maxpool: four channels at a time. Output pixels times groups of
+/* pulp_avgpool, pulp_maxpool: four channels at a time. Output pixels times groups of
  * channels are divided over the cores. */
 #include "../portable/requant.h"
 #include "../portable/share.h"
 #include "../portable/window.h"
 #include "pulp_kernels.h"
-#include "pulp_nn_kernels.h"
 #include "xpulp.h"
 
 /* Adds `count` words at distances of `stride` bytes, lane by lane. */
@@ -132,12 +131,4 @@ void pulp_avgpool(const uint8_t *in, uint8_t *out, int32_t k, int32_t lambda, ui
 void pulp_maxpool(const uint8_t *in, uint8_t *out, const pulp_window_t *window) {
   const pool_t p = {in, out, window, 0, 0, 0};
   pool(&p, maximum);
-}
-
-void pulp_nn_maxpool(uint8_t *in, uint8_t *out, uint16_t in_x, uint16_t in_y, uint16_t ch, uint16_t out_x,
-                     uint16_t out_y, uint16_t k_x, uint16_t k_y, uint16_t pad_t, uint16_t pad_b,
-                     uint16_t pad_l, uint16_t pad_r, uint16_t stride_x, uint16_t stride_y) {
-  const pulp_window_t window = {in_x, in_y,  ch,    out_x, out_y, ch,       k_x,
-                                k_y,  pad_t, pad_b, pad_l, pad_r, stride_x, stride_y};
-  pulp_maxpool(in, out, &window);
 }

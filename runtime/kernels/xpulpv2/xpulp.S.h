@@ -8,6 +8,7 @@
 #define LW_INC_I(rd, base, inc) .insn i 0x0b, 2, rd, inc(base)
 #define SW_INC(src, base, inc) .insn r 0x2b, 6, 0, inc, base, src
 #define SW_INC_I(src, base, inc) .insn s 0x2b, 2, src, inc(base)
+#define SB_INC(src, base, inc) .insn r 0x2b, 4, 0, inc, base, src
 #define SH_INC(src, base, inc) .insn r 0x2b, 5, 0, inc, base, src
 #define DOTUSP_B(rd, u, s) .insn r 0x57, 1, 0x44, rd, u, s
 #define SDOTUSP_B(rd, u, s) .insn r 0x57, 1, 0x54, rd, u, s

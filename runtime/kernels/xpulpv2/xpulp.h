@@ -22,6 +22,11 @@
  * register. */
 #define XP_LW(rd, base, inc) ".insn r 0x0b, 7, 0x10, " rd ", " base ", " inc "\n"
 #define XP_LWI(rd, base, inc) ".insn i 0x0b, 2, " rd ", " inc "(" base ")\n"
+#define XP_LBUI(rd, base, inc) ".insn i 0x0b, 4, " rd ", " inc "(" base ")\n"
+#define XP_MAC(rd, a, b) ".insn r 0x33, 0, 0x21, " rd ", " a ", " b "\n"
+#define XP_CLIP_U8(rd) ".insn r 0x33, 2, 0x0a, " rd ", " rd ", x9\n"
+#define XP_PACKLO_B(rd, b1, b0) ".insn r 0x57, 1, 0x70, " rd ", " b1 ", " b0 "\n"
+#define XP_PACKHI_B(rd, b3, b2) ".insn r 0x57, 1, 0x6c, " rd ", " b3 ", " b2 "\n"
 #define XP_SDOT(rd, u, s) ".insn r 0x57, 1, 0x54, " rd ", " u ", " s "\n"
 #define XP_SWI(src, base, inc) ".insn s 0x2b, 2, " src ", " inc "(" base ")\n"
 #define XP_LBI(rd, base, inc) ".insn i 0x0b, 4, " rd ", " inc "(" base ")\n"
@@ -29,6 +34,9 @@
 /* Without increment, at base + offset (a register). */
 #define XP_LWR(rd, base, offset) ".insn r 0x03, 7, 0x10, " rd ", " base ", " offset "\n"
 #define XP_SWR(src, base, offset) ".insn r 0x23, 6, 0, " offset ", " base ", " src "\n"
+#define XP_SW(src, base, inc) ".insn r 0x2b, 6, 0, " inc ", " base ", " src "\n"
+#define XP_SHUFFLE2(rd, a, mask) ".insn r 0x57, 1, 0x64, " rd ", " a ", " mask "\n"
+#define XP_PACK_H(rd, high, low) ".insn r 0x57, 0, 0x68, " rd ", " high ", " low "\n"
 #define XP_SDOTU(rd, a, b) ".insn r 0x57, 1, 0x50, " rd ", " a ", " b "\n"
 #define XP_MAXU(rd, a, b) ".insn r 0x57, 1, 0x1c, " rd ", " a ", " b "\n"
 /* Repeats the next `words` 4-byte instructions `count` (a register, at least 1) times; level 0 lies inside
@@ -177,12 +185,16 @@ XPULP_INLINE void xp_store_h(void *p, uint32_t value) {
 /* acc + the product of `words` words of x and w. */
 XPULP_INLINE int32_t xp_dot_words(const uint8_t *x, const int8_t *w, uint32_t words, int32_t acc) {
 #if XPULP_ASM
-  if (words > 0) {
-    __asm__ volatile(XP_BEGIN XP_LOOP(0, "%[words]", 4) XP_LWI("t0", "%[x]", "4")
-                         XP_LWI("t1", "%[w]", "4") "nop\n" XP_SDOT("%[acc]", "t0", "t1") XP_END
+  if (words > 1) {
+    __asm__ volatile(XP_BEGIN XP_LOOP(0, "%[pairs]", 6) XP_LWI("t0", "%[x]", "4") XP_LWI("t1", "%[w]", "4")
+                         XP_LWI("t2", "%[x]", "4") XP_LWI("t3", "%[w]", "4") XP_SDOT("%[acc]", "t0", "t1")
+                             XP_SDOT("%[acc]", "t2", "t3") XP_END
                      : [acc] "+r"(acc), [x] "+r"(x), [w] "+r"(w)
-                     : [words] "r"(words)
-                     : "t0", "t1", "memory");
+                     : [pairs] "r"(words / 2)
+                     : "t0", "t1", "t2", "t3", "memory");
+  }
+  if (words % 2 != 0) {
+    acc = xp_sdotusp(acc, xp_load(x), xp_load(w));
   }
 #else
   for (uint32_t i = 0; i < words; i++) {
@@ -258,8 +270,13 @@ XPULP_INLINE uint32_t xp_requant(int32_t acc, int32_t k, int32_t lambda, uint32_
   return xp_clip_u8(xp_add_n(product, lambda, shift));
 }
 
-/* The same with k and lambda of 64 bits in 64-bit arithmetic, from 32-bit halves: the compiler's own calls a
- * function to shift. */
+/* clip_u8((high word of k * acc + lambda) >> shift), the sum wrapping at 32 bits. */
+XPULP_INLINE uint32_t xp_requant_high(int32_t acc, int32_t k, int32_t lambda, uint32_t shift) {
+  return xp_clip_u8(xp_add_n((int32_t)(((int64_t)k * acc) >> 32), lambda, shift));
+}
+
+/* clip_u8((k * acc + lambda) >> shift) with k and lambda of 64 bits in 64-bit arithmetic, from 32-bit halves:
+ * the compiler's own calls a function to shift. */
 XPULP_INLINE uint32_t xp_requant_wide(int32_t acc, int64_t k, int64_t lambda, uint32_t shift) {
   const uint32_t k_low = (uint32_t)k, k_high = (uint32_t)((uint64_t)k >> 32);
   const int64_t partial = (int64_t)acc * (int64_t)(uint64_t)k_low;

@@ -39,4 +39,6 @@ int64_t pulp_l1_offset(const void *address) {
   return (int64_t)(uintptr_t)address - (int64_t)(uintptr_t)arena.base;
 }
 
+uint8_t *pulp_l1_base(void) { return arena.base; }
+
 uint32_t pulp_l1_size(void) { return arena.size; }

@@ -1,0 +1,123 @@
+"""What the planner, the checker and the emitter ask of an engine, a unit of the SoC that computes layers.
+
+An engine is a frozen data class: its fields are its parameters in the SoC file. It decides nothing about tiles
+and memory; it says what it can compute, what a tile costs it, and how its calls are written.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from tvm_pulp.codegen.kernels import KernelChoice
+from tvm_pulp.codegen.params import BlockLayout
+from tvm_pulp.codegen.plan import LayerPlan, TileStep
+
+if TYPE_CHECKING:
+    from tvm_pulp.codegen.cost.arrays import IntArray, Tiles
+    from tvm_pulp.codegen.emit_steps import StepTable
+    from tvm_pulp.codegen.graph import Layer, LayerGraph
+    from tvm_pulp.codegen.machine import Machine
+    from tvm_pulp.codegen.plan import Box
+
+
+@dataclass(frozen=True)
+class TileSteps:
+    """Sizes of tiles that an engine likes: multiples of these. With `only_whole_channels` no other numbers of
+    output channels are tried, but for the last range of a layer."""
+
+    rows: int
+    columns: int
+    channels: int
+    only_whole_channels: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """One tile as text: what an engine that works beside the cores is told by core 0.
+
+    `state` is the C type of a job under way; there are two, whose turns alternate. `setup` are statements about
+    what all jobs of the layer have in common, executed once for each; they see `job`, a pointer to a `state`.
+    `start` are the statements that begin the computation of a tile whose operands are in L1: they see `step` (a
+    row of the layer's step table), `l1` and `job`. `wait` is the call that returns when a job is done, with
+    `{job}` for the pointer to it; the next job is started before.
+    """
+
+    state: str
+    setup: list[str]
+    start: list[str]
+    wait: str
+
+
+class Engine(ABC):
+    """A unit of the SoC beside which, or on which, the cluster's cores run."""
+
+    name: ClassVar[str]
+    """As in SoC files, plans and the option -engines=."""
+
+    headers: ClassVar[tuple[str, ...]] = ()
+    """C headers that its calls need."""
+
+    peak_macs_per_cycle: ClassVar[float] = 0.0
+    """Of the best layer."""
+
+    # ---- What it can do --------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def refusal(self, graph: LayerGraph, layer: Layer) -> str | None:
+        """Why it can't compute this layer bit by bit as the layer graph says, or None."""
+
+    def violations(self, graph: LayerGraph, layer: Layer, plan: LayerPlan, step: TileStep) -> list[str]:
+        """What would make the job of this step compute something else."""
+        return []
+
+    # ---- What a tile needs in L1 -----------------------------------------------------------------------------
+
+    @abstractmethod
+    def choose_kernel(self, graph: LayerGraph, layer: Layer, tile: Box | None, cores: int) -> KernelChoice:
+        """The computation of all tiles of a layer that is cut into tiles of the size of `tile` (None: one)."""
+
+    @abstractmethod
+    def tile_steps(self, layer: Layer) -> TileSteps:
+        """Sizes of tiles that are worth trying."""
+
+    @abstractmethod
+    def block_layout(self, layer: Layer, channels: int) -> BlockLayout:
+        """The parameter block of `channels` output channels."""
+
+    @abstractmethod
+    def pack_block(self, layer: Layer, c0: int, channels: int) -> bytes:
+        """The parameter block of output channels `c0 .. c0 + channels - 1`."""
+
+    def scratch_bytes(self, choice: KernelChoice, layer: Layer, in_h: int, in_channels: int, cores: int) -> int:
+        """L1 bytes beside the operands, for an input tile of `in_h` rows, padding included."""
+        return 0
+
+    def input_slack_bytes(self, choice: KernelChoice, layer: Layer) -> int:
+        """Bytes after the input tile that may be read, without being used."""
+        return 0
+
+    def block_bytes(self, layer: Layer, channels: int) -> int:
+        """Size of a parameter block, 0 for a layer without parameters."""
+        return self.block_layout(layer, channels).size
+
+    # ---- What a tile costs -----------------------------------------------------------------------------------
+
+    @abstractmethod
+    def cycles(self, machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> IntArray:
+        """Predicted cycles of each tile, from its operands' arrival in L1 to its output there."""
+
+    # ---- How it is called ------------------------------------------------------------------------------------
+
+    def begin_region(self) -> list[str]:
+        """Statements for core 0 before the first layer of a region that uses the engine."""
+        return []
+
+    def end_region(self) -> list[str]:
+        """Statements for core 0 after the last layer."""
+        return []
+
+    def job(self, graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) -> Job:
+        """The text of a layer's jobs."""
+        raise NotImplementedError(f"{self.name} doesn't work beside the cores")

@@ -1,0 +1,37 @@
+"""Engines by their names: those of a machine, and those that a SoC file asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import import_module
+
+from tvm_pulp.codegen.engines.cluster import CLUSTER
+from tvm_pulp.codegen.engines.engine import Engine
+from tvm_pulp.codegen.machine import Machine
+from tvm_pulp.errors import PlanError
+
+
+def engines_of(machine: Machine) -> tuple[Engine, ...]:
+    """All engines of a machine, the cluster first."""
+    return (CLUSTER, *machine.engines)
+
+
+def engine_named(name: str, engines: Iterable[Engine]) -> Engine:
+    """The cluster, or the one of these that is called `name`. Raises PlanError."""
+    for engine in (CLUSTER, *engines):
+        if engine.name == name:
+            return engine
+    raise PlanError(f"there is no engine {name}", where="plan", fix="plan again for this SoC")
+
+
+def engine_class(type_: str) -> type[Engine] | None:
+    """The class of a SoC file's `type`: the `ENGINE` of a module in `codegen/engines` or, if it has a dot, of
+    a module of the user's. None if there is none."""
+    module = type_ if "." in type_ else f"tvm_pulp.codegen.engines.{type_}"
+    try:
+        found = getattr(import_module(module), "ENGINE", None)
+    except ModuleNotFoundError as error:
+        if error.name is not None and module.startswith(error.name):
+            return None
+        raise
+    return found if isinstance(found, type) and issubclass(found, Engine) else None

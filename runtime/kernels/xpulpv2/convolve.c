@@ -1,0 +1,48 @@
+/* Convolution without a buffer for im2col: as the narrow kernel if that needs none or if the stack has room
+ * for the windows of some pixels, else output by output. */
+#include "convolve.h"
+
+#include "../portable/sums.h"
+#include "team.h"
+#include "xpulp.h"
+
+enum { STACK_BYTES = 512, MOST_PIXELS = 16 };
+
+static uint8_t output(const pulp_filters_t *f, int32_t acc, uint32_t co) {
+  if (f->form == PULP_WIDE) {
+    return (uint8_t)xp_requant_wide(acc, f->wide_k[co], f->wide_lambda[co], f->output.shift);
+  }
+  return (uint8_t)xp_requant_high(acc, f->output.k[co], f->output.lambda[co], f->output.shift);
+}
+
+static void by_output(const pulp_convolution_t *c, pulp_share_t pixels) {
+  const pulp_window_t *const w = c->window;
+  const pulp_filters_t *const f = &c->filters;
+  const uint32_t filter = (uint32_t)w->k_y * w->k_x * w->ch_in;
+  for (uint32_t pixel = pixels.begin; pixel < pixels.end; pixel++) {
+    const pulp_extent_t extent = pulp_extent(w, pixel);
+    for (uint32_t co = f->channels.begin; co < f->channels.end; co++) {
+      const int32_t acc = pulp_conv_sum(w, c->in, c->weight + co * filter, &extent);
+      c->out[pixel * w->ch_out + co] = output(f, acc, co);
+    }
+  }
+}
+
+void pulp_convolve_without_buffer(pulp_convolution_t *c) {
+  const pulp_window_t *const w = c->window;
+  const uint32_t filter = (uint32_t)w->k_y * w->k_x * w->ch_in, length = (filter + 3) & ~3u;
+  const pulp_part_t part = pulp_my_part(pulp_out_pixels(w), w->ch_out, filter, 0);
+  c->filters.channels = part.channels;
+  if (w->ch_in % 4 == 0 || (w->k_x == 1 && w->k_y == 1)) {
+    pulp_convolve_direct(c, part.pixels);
+  } else if (4 * length <= STACK_BYTES) {
+    uint32_t columns[STACK_BYTES / sizeof(uint32_t)], batch = MOST_PIXELS;
+    while (batch * length > STACK_BYTES) {
+      batch -= 4;
+    }
+    pulp_convolve_im2col(c, part.pixels, batch, (uint8_t *)columns);
+  } else {
+    by_output(c, part.pixels);
+  }
+  pulp_barrier();
+}

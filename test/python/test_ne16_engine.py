@@ -1,0 +1,205 @@
+"""Layers on NE16: which it takes, and the generated C, byte by byte."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from harness import HostRuntime, build_runtime, c_compiler, compile_graph, random_inputs, run_program
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from layer_model import run_model
+from layers import Shape, residual_network, resnet8, single_layer, window3
+from machines import NE16, machine, with_ne16
+from tvm_pulp.codegen.checker import check_plan
+from tvm_pulp.codegen.cost.arrays import Tiles
+from tvm_pulp.codegen.graph import LayerGraph, LayerKind, Requant, Window, macs
+from tvm_pulp.codegen.machine import Machine
+from tvm_pulp.codegen.plan import Plan
+from tvm_pulp.codegen.plan_json import plan_from_json, plan_to_json
+from tvm_pulp.codegen.planner import plan_region
+from tvm_pulp.errors import PlanError
+
+needs_compiler = pytest.mark.skipif(c_compiler() is None, reason="no C compiler on PATH")
+SOME = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+SAMPLES = 2
+
+
+def reluctant(target: Machine) -> Machine:
+    """A machine whose cluster is slow, so that NE16 gets whatever it can do."""
+    return replace(target, cluster=replace(target.cluster, call_cycles=1_000_000))
+
+
+@st.composite
+def ne16_shapes(draw: st.DrawFn) -> Shape:
+    kind = draw(st.sampled_from([LayerKind.CONV2D, LayerKind.DEPTHWISE, LayerKind.POINTWISE, LayerKind.LINEAR]))
+    window = Window()
+    if kind in (LayerKind.CONV2D, LayerKind.DEPTHWISE):
+        kernel = 1 if kind is LayerKind.CONV2D and draw(st.integers(0, 3)) == 0 else 3
+        stride = draw(st.sampled_from([1, 2])) if kernel == 3 else 2
+        pads = [draw(st.integers(0, 1)) if kernel == 3 else 0 for _ in range(4)]
+        window = Window(kernel, kernel, stride, stride, *pads)
+    channels, out_channels = draw(st.integers(1, 60)), draw(st.integers(1, 80))
+    even = 2 if window.stride_h == 2 else 1
+    return Shape(
+        kind=kind,
+        height=draw(st.integers(3, 14)),
+        width=draw(st.integers(3, 14)),
+        channels=channels * (even if kind is LayerKind.DEPTHWISE else 1),
+        out_channels=out_channels * even,
+        window=window,
+        zero_point=0 if any((window.pad_top, window.pad_bottom, window.pad_left, window.pad_right)) else 7,
+        seed=draw(st.integers(0, 999)),
+    )
+
+
+@st.composite
+def ne16_layers(draw: st.DrawFn) -> LayerGraph:
+    graph = single_layer(draw(ne16_shapes()))
+    if draw(st.integers(0, 3)) == 0:
+        layer = graph.layers[0]
+        assert layer.requant is not None
+        small = np.maximum(1, layer.requant.multiplier % 256)
+        requant = Requant(small, layer.requant.offset, layer.requant.shift)
+        graph = replace(graph, layers=(replace(layer, requant=requant),))
+    return graph
+
+
+@st.composite
+def planned(draw: st.DrawFn) -> tuple[LayerGraph, Plan]:
+    graph, l1_bytes = draw(ne16_layers()), draw(st.integers(500, 12_000))
+    while True:
+        target = reluctant(with_ne16(l1_bytes, 1 << 20))
+        l1_bytes += l1_bytes // 2
+        try:
+            plan = plan_region(graph, target)
+        except PlanError:
+            continue
+        if plan.layers[0].engine == "ne16":  # whose tiles need more L1 than the cores'
+            check_plan(graph, target, plan)
+            return graph, plan
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> HostRuntime:
+    return build_runtime(tmp_path_factory.mktemp("runtime"))
+
+
+def assert_exact(runtime: HostRuntime, graph: LayerGraph, plan: Plan) -> None:
+    inputs = random_inputs(graph, SAMPLES)
+    models = [run_model(graph, {name: data[s] for name, data in inputs.items()}) for s in range(SAMPLES)]
+    with tempfile.TemporaryDirectory() as folder:
+        program = compile_graph(runtime, graph, plan, Path(folder), (NE16,))
+        for when in ("late", "early"):
+            outputs = run_program(program, graph, inputs, variables={"PULP_NE16": when}).outputs
+            for name in graph.outputs:
+                np.testing.assert_array_equal(outputs[name], np.stack([model[name] for model in models]))
+
+
+@needs_compiler
+@SOME
+@given(case=planned())
+def test_generated_code(runtime: HostRuntime, case: tuple[LayerGraph, Plan]) -> None:
+    assert_exact(runtime, *case)
+
+
+@needs_compiler
+@pytest.mark.parametrize("l1_bytes", [16_000, 38_000])
+@pytest.mark.parametrize("graph", [residual_network(), resnet8()], ids=["residual", "resnet8"])
+def test_networks_on_both(runtime: HostRuntime, graph: LayerGraph, l1_bytes: int) -> None:
+    target = with_ne16(l1_bytes)
+    plan = plan_region(graph, target)
+    check_plan(graph, target, plan)
+    assert {layer.engine for layer in plan.layers} == {"cluster", "ne16"}
+    assert_exact(runtime, graph, plan)
+
+
+def test_the_faster_engine() -> None:
+    """A 3x3 convolution is for NE16, a depthwise one and an addition are for the cores."""
+    plan = plan_region(residual_network(), with_ne16())
+    engines = {layer.layer: layer.engine for layer in plan.layers}
+    assert engines["l0"] == engines["l2"] == "ne16"
+    assert engines["l3"] == engines["l4"] == engines["l5"] == "cluster"
+    alone = plan_region(residual_network(), machine())
+    assert all(both.cycles <= cores.cycles for both, cores in zip(plan.layers, alone.layers, strict=True))
+
+
+CONV = Shape(LayerKind.CONV2D, 8, 8, 16, 32, window3())
+
+
+def with_requant(**changes: object) -> LayerGraph:
+    graph = single_layer(CONV)
+    layer = graph.layers[0]
+    assert layer.requant is not None
+    return replace(graph, layers=(replace(layer, requant=replace(layer.requant, **changes)),))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("graph", "reason"),
+    [
+        (single_layer(CONV), None),
+        (single_layer(replace(CONV, zero_point=5)), "NE16 pads with 0, which isn't the input's zero point"),
+        (single_layer(replace(CONV, zero_point=5, window=Window(3, 3))), None),
+        (single_layer(replace(CONV, wide=True)), "its requantization needs 64 bits"),
+        (single_layer(replace(CONV, lo=3)), "NE16 clips to 0..255 only"),
+        (with_requant(shift=32), "a shift above 31 or a negative multiplier"),
+        (with_requant(multiplier=np.full(32, -1, np.int64)), "a shift above 31 or a negative multiplier"),
+        (single_layer(replace(CONV, window=Window(5, 5))), "NE16 has 1x1, 3x3 and depthwise 3x3 convolutions"),
+        (
+            single_layer(replace(CONV, window=Window(3, 3, 1, 1, 2, 2, 2, 2))),
+            "more padding than one row or column of a 3x3 filter",
+        ),
+        (
+            single_layer(replace(CONV, window=Window(3, 3, 3, 3))),
+            "strides are 1 or 2, the same in both directions",
+        ),
+        (
+            single_layer(replace(CONV, out_channels=31, window=window3(2))),
+            "stride 2 with an odd number of output channels",
+        ),
+        (single_layer(Shape(LayerKind.ADD)), "NE16 has 1x1, 3x3 and depthwise 3x3 convolutions"),
+    ],
+)
+def test_what_it_takes(graph: LayerGraph, reason: str | None) -> None:
+    assert NE16.refusal(graph, graph.layers[0]) == reason
+
+
+def edited(plan: Plan, **changes: object) -> Plan:
+    return replace(plan, layers=(replace(plan.layers[0], **changes),))  # type: ignore[arg-type]
+
+
+def test_the_checker_knows_engines() -> None:
+    graph, target = single_layer(CONV), reluctant(with_ne16())
+    plan = plan_region(graph, target)
+    assert plan_from_json(plan_to_json(plan)) == plan
+    check_plan(graph, target, plan)
+    with pytest.raises(PlanError, match="there is no engine ne16"):
+        check_plan(graph, machine(), plan)
+    with pytest.raises(PlanError, match="NE16 computes this layer as ne16_3x3"):
+        check_plan(graph, target, edited(plan, kernel="ne16_1x1"))
+    with pytest.raises(PlanError, match="engine ne16 can't compute it: its requantization needs 64 bits"):
+        check_plan(single_layer(replace(CONV, wide=True)), target, plan)
+
+
+def macs_per_cycle(shape: Shape) -> float:
+    """Predicted rate of a layer as one tile."""
+    graph = single_layer(shape)
+    layer, out = graph.layers[0], graph.tensors["y"]
+    size = [np.array([size], np.int64) for size in (out.height, out.width, out.channels)]
+    tiles = Tiles(*size, *size[:2], np.array([shape.channels]), np.array([0]))
+    return macs(graph, layer) / int(NE16.cycles(with_ne16(), layer, "", tiles)[0])
+
+
+def test_rates_of_the_cost_model() -> None:
+    """Published are about 137 MAC a cycle for 3x3, 70 for 1x1, 5.5 to 5.8 for depthwise 3x3; GVSoC is a little
+    slower."""
+    shape = Shape(LayerKind.CONV2D, 60, 60, 128, 128, window3())
+    assert macs_per_cycle(shape) == pytest.approx(135, rel=0.02)
+    assert macs_per_cycle(replace(shape, kind=LayerKind.POINTWISE, window=Window())) == pytest.approx(
+        63, rel=0.05
+    )
+    assert macs_per_cycle(replace(shape, kind=LayerKind.DEPTHWISE)) == pytest.approx(5.2, rel=0.05)
+    assert macs_per_cycle(replace(shape, window=window3(2))) == pytest.approx(137 * 4 / 9, rel=0.05)
