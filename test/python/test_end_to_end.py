@@ -127,15 +127,15 @@ def test_drawn_models_are_exact(spec, cores, l1, workdir):
     assert result.mismatched_bytes == 0
 
 
-REFUSED = {
+NETWORKS = {
     "asymmetric weights": QdqModel(chain("classifier"), quantization=Quantization(weights=WeightType.UINT8)),
     "softmax": QdqModel((*chain("classifier"), QdqLayer(Kind.SOFTMAX))),
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_refused_operators_run_in_tvms_c(case, tmp_path):
-    spec = REFUSED[case]
+@pytest.mark.parametrize("case", NETWORKS)
+def test_whole_networks_are_exact(case, tmp_path):
+    spec = NETWORKS[case]
     onnx.save(spec.build(), tmp_path / "model.onnx")
     package = compile_model(tmp_path / "model.onnx", tmp_path / "model.tar")
     result = run_package(package, {"input": spec.sample_inputs(3)[:, 0]}, check=True)
