@@ -82,7 +82,8 @@ def test_metadata(files):
     assert metadata["modules"]["net"]["executors"] == ["aot"]
     assert pulp["inputs"] == [{"name": "image", "shape": [1, 4, 4, 2], "dtype": "float32"}]
     assert pulp["outputs"] == [{"name": "output", "shape": [1, 32], "dtype": "float32"}]
-    assert pulp["options"] == {"soc": "gap8", "l1": 20000, "l2": None, "cores": None, "plan": None}
+    given = {name: value for name, value in pulp["options"].items() if value is not None}
+    assert given == {"soc": "gap8", "l1": 20000}
     assert pulp["refusals"] == {"prob": "float operator"}
     assert [region["symbol"] for region in pulp["regions"]] == [REGION]
     assert pulp["versions"]["tvm"] == "0.19.0"
