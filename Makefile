@@ -11,7 +11,7 @@ BIN := $(abspath $(VENV))/bin
 READY := $(VENV)/ready
 # mypy sees the four folders under the names that they are installed with.
 TYPED := build/mypy/tvm_pulp
-SCRIPTS := benchmarks examples/digits $(filter-out test/python/test_%,$(wildcard test/python/*.py))
+SCRIPTS := benchmarks examples/digits examples/engine $(filter-out test/python/test_%,$(wildcard test/python/*.py))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-lit test-python lint format docs bench clean

@@ -1,7 +1,8 @@
 """Cycles of the kernels on GVSoC's PULP-open, data in L1, by shape and number of cores.
 
 Needs GVSoC (GVSOC_HOME or PATH) and riscv64-unknown-elf-gcc. Each result is compared with the portable
-kernel's on the simulator. A table is printed; `build/bench/kernels.json` (or --json) gets the numbers.
+kernel's on the simulator. A table is printed, with the cost model's error beside each measurement;
+`build/bench/kernels.json` (or --json) gets the numbers.
 """
 
 from __future__ import annotations
@@ -15,8 +16,23 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
+import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
+from tvm_pulp.codegen.cost.arrays import Tiles
+from tvm_pulp.codegen.cost.measured import COLUMNS, DEPTHWISE, ELEMENTS, MATRIX, POOLS
+from tvm_pulp.codegen.cost.measured import LINEAR as LINEAR_CYCLES
+from tvm_pulp.codegen.cost.xpulpv2 import (
+    Calls,
+    Form,
+    depthwise_cycles,
+    element_cycles,
+    linear_cycles,
+    matrix_cycles,
+    pool_cycles,
+)
+from tvm_pulp.codegen.graph import Window
 from tvm_pulp.toolchain import build_tool, find_gvsoc
 
 HERE = Path(__file__).parent
@@ -180,7 +196,8 @@ CASES = [
 
 @dataclass(frozen=True)
 class Measurement:
-    """`rate`: work per cycle; `share`: of what the instruction set allows these cores."""
+    """`rate`: work per cycle; `share`: of what the instruction set allows these cores; `model`: the cycles that
+    the planner's cost model predicts, None for what it doesn't know by itself."""
 
     kernel: str
     shape: str
@@ -189,6 +206,47 @@ class Measurement:
     rate: float
     share: float
     equal: bool
+    model: float | None
+
+    @property
+    def error(self) -> float | None:
+        """(predicted - measured) / measured."""
+        return None if self.model is None else (self.model - self.cycles) / self.cycles
+
+
+def predicted_cycles(case: Case) -> float | None:
+    """What the cost model says."""
+    if case.kernel is Kernel.PAD:
+        return None
+
+    def column(value: int) -> npt.NDArray[np.int64]:
+        return np.array([value])
+
+    is_linear = case.kernel in LINEAR
+    tiles = Tiles(
+        y_h=column(case.out_y),
+        y_w=column(case.out_x),
+        y_c=column(case.ch_out),
+        x_h=column(1 if is_linear else case.in_y),
+        x_w=column(1 if is_linear else case.in_x),
+        x_c=column(case.ch_in),
+        x_beside=column(0),
+    )
+    name = case.kernel.value
+    form = Form(high=name.endswith("_high"), wide=name.endswith("_wide"))
+    window = Window(case.k, case.k, case.stride, case.stride) if not is_linear else Window()
+    calls = Calls(case.cores, window, tiles, form)
+    if case.kernel in CONV:
+        cycles = matrix_cycles(MATRIX, calls)
+    elif name.startswith("depthwise"):
+        cycles = depthwise_cycles(DEPTHWISE, COLUMNS, calls)
+    elif is_linear:
+        cycles = linear_cycles(LINEAR_CYCLES, calls, case.in_y * case.in_x * case.ch_in)
+    elif f"pulp_{name}" in POOLS:
+        cycles = pool_cycles(POOLS[f"pulp_{name}"], calls)
+    else:
+        cycles = element_cycles(ELEMENTS[f"pulp_{name}"], calls)
+    return float(cycles[0])
 
 
 def cases_header(cases: Sequence[Case]) -> str:
@@ -226,7 +284,10 @@ def measurement(case: Case, cycles: int, *, equal: bool) -> Measurement:
     """A case's cycles as a rate and as a share of the limit."""
     rate = case.work / cycles
     limit = CORE_LIMIT[case.kernel] * case.cores
-    return Measurement(case.kernel.value, str(case), case.cores, cycles, rate, rate / limit, equal)
+    share = rate / limit
+    return Measurement(
+        case.kernel.value, str(case), case.cores, cycles, rate, share, equal, predicted_cycles(case)
+    )
 
 
 def parse(printed: str, cases: Sequence[Case]) -> list[Measurement]:
@@ -244,11 +305,23 @@ def parse(printed: str, cases: Sequence[Case]) -> list[Measurement]:
 
 def table(measurements: Sequence[Measurement]) -> Table:
     """The measurements, a row each."""
-    result = Table("kernel", "shape", "cores", "cycles", "MAC or elements/cycle", "of limit", "result")
+    result = Table("kernel", "shape", "cores", "cycles", "MAC or elements/cycle", "of limit", "model", "result")
     for m in measurements:
         verdict = "equal" if m.equal else "[red]WRONG"
-        row = (m.kernel, m.shape, str(m.cores), f"{m.cycles:,}", f"{m.rate:.2f}", f"{m.share:.0%}", verdict)
-        result.add_row(*row)
+        error = "" if m.error is None else f"{m.error:+.0%}"
+        row = (m.kernel, m.shape, str(m.cores), f"{m.cycles:,}", f"{m.rate:.2f}", f"{m.share:.0%}")
+        result.add_row(*row, error, verdict)
+    return result
+
+
+def model_errors(measurements: Sequence[Measurement]) -> Table:
+    """Mean and largest error of the cost model by kernel."""
+    result = Table("kernel", "cases", "mean error of the model", "largest")
+    for kernel in Kernel:
+        errors = [abs(m.error) for m in measurements if m.kernel == kernel.value and m.error is not None]
+        if errors:
+            mean, largest = sum(errors) / len(errors), max(errors)
+            result.add_row(kernel.value, str(len(errors)), f"{mean:.1%}", f"{largest:.1%}")
     return result
 
 
@@ -263,7 +336,7 @@ def main(kernels: str, only: tuple[str, ...], result: Path) -> None:
     cases = [case for case in CASES if not only or case.kernel.value in only]
     with TemporaryDirectory() as folder:
         measurements = parse(simulate(Path(folder), cases, kernels), cases)
-    Console().print(table(measurements))
+    Console().print(table(measurements), model_errors(measurements))
     result.parent.mkdir(parents=True, exist_ok=True)
     result.write_text(json.dumps([asdict(m) for m in measurements], indent=2) + "\n")
     if not all(m.equal for m in measurements):

@@ -18,12 +18,12 @@ import networks
 import onnx
 import tvm
 from cycles_doc import DOCUMENT, read_networks, render, summary_row
-from measure import INPUT_SEED, Measurement, build_conditions, measure
+from measure import INPUT_SEED, RUN_SECONDS, Measurement, Omission, build_conditions, measure
 from rich.console import Console
 from rich.table import Table
-from tvm_pulp.errors import PulpError, ToolError
+from tvm_pulp.errors import PulpError, ToolError, ToolTimeoutError
 from tvm_pulp.toolchain import Platform, check_tools
-from variants import VARIANTS, Variant
+from variants import L2_BYTES, VARIANTS, Stock, Variant
 
 FOLDER = Path("build/bench")
 TITLES = {
@@ -31,6 +31,8 @@ TITLES = {
     "vww": "MobileNetV1 0.25-96, visual wake words",
     "ic": "ResNet-8, image classification",
     "ad": "autoencoder, anomaly detection",
+    "v1_25": "MobileNetV1 0.25-128",
+    "v1_100": "MobileNetV1 1.0-128, parameters in L3",
 }
 _COLUMNS = ("M MAC", "TVM", "ours", "regions", "TVM/ours", "TVM/regions", "1 → 8 cores")
 
@@ -40,18 +42,26 @@ def measure_network(name: str, variants: Iterable[Variant], folder: Path, consol
     folder.mkdir(parents=True, exist_ok=True)
     model = folder / f"{name}.onnx"
     onnx.save(networks.quantized(name), model)
-    measurements = [_measured(name, variant, model, folder / variant.key, console) for variant in variants]
+    found = [_measured(name, variant, model, folder / variant.key, console) for variant in variants]
     return {
         "name": name,
         "title": TITLES[name],
         "macs": networks.macs(networks.build(name)),
-        "measurements": [asdict(measurement) for measurement in measurements],
+        "measurements": [asdict(one) for one in found if isinstance(one, Measurement)],
+        "omissions": [asdict(one) for one in found if isinstance(one, Omission)],
     }
 
 
-def _measured(name: str, variant: Variant, model: Path, folder: Path, console: Console) -> Measurement:
+def _measured(
+    name: str, variant: Variant, model: Path, folder: Path, console: Console
+) -> Measurement | Omission:
+    if isinstance(variant, Stock) and networks.weight_bytes(networks.build(name)) > L2_BYTES:
+        # without this project there is no L3
+        return _omitted(name, variant, f"its parameters do not fit the {L2_BYTES:,} B of L2", console)
     try:
         found = measure(name, variant, model, folder)
+    except ToolTimeoutError:
+        return _omitted(name, variant, f"takes more than {RUN_SECONDS} s to simulate", console)
     except PulpError as error:
         raise click.ClickException(f"{name}, {variant.title}: {error}") from error
     console.print(
@@ -60,6 +70,11 @@ def _measured(name: str, variant: Variant, model: Path, folder: Path, console: C
         soft_wrap=True,
     )
     return found
+
+
+def _omitted(name: str, variant: Variant, reason: str, console: Console) -> Omission:
+    console.print(f"{name}, {variant.title}: left out, {reason}", soft_wrap=True)
+    return Omission(variant.key, variant.title, reason)
 
 
 def conditions(run: Path, gvsoc: str, source: str) -> dict[str, Any]:
@@ -97,7 +112,7 @@ def chosen_variants(keys: Sequence[str]) -> list[Variant]:
 
 
 @click.command()
-@click.argument("names", nargs=-1, type=click.Choice(networks.NETWORKS))
+@click.argument("names", nargs=-1, type=click.Choice(networks.ALL_NETWORKS))
 @click.option(
     "--variant",
     "keys",
@@ -125,9 +140,12 @@ def main(
     source, variants = source_revision(), chosen_variants(keys)
     raw = folder / "cycles"
     results: dict[str, Any] = {"networks": []}
-    for name in dict.fromkeys(names or networks.NETWORKS):
-        results["networks"].append(measure_network(name, variants, raw / name, console))
-        results["conditions"] = conditions(raw / name / variants[0].key, gvsoc_revision, source)
+    for name in dict.fromkeys(names or networks.ALL_NETWORKS):
+        entry = measure_network(name, variants, raw / name, console)
+        results["networks"].append(entry)
+        if entry["measurements"]:
+            run = raw / name / str(entry["measurements"][0]["variant"])
+            results["conditions"] = conditions(run, gvsoc_revision, source)
         # After each network, so that a run that is stopped leaves what it has found.
         (folder / "cycles.json").write_text(json.dumps(results, indent=2) + "\n")
     console.print(table(results))

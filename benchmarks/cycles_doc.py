@@ -10,13 +10,15 @@ from typing import Any
 
 import click
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from measure import Measurement
+from measure import Measurement, Omission
+from variants import VARIANTS
 
 DOCUMENT = Path("docs/benchmarks.md")
 _TEMPLATES = Path(__file__).parent / "templates"
 _STOCK = "stock-"
 _ALL_CORES, _ONE_CORE = "ours-8", "ours-1"
 _NONE = "–"
+_COLUMNS = 13
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Network:
     title: str
     macs: int
     measurements: tuple[Measurement, ...]
+    omissions: tuple[Omission, ...] = ()
 
     @property
     def baseline(self) -> Measurement | None:
@@ -43,7 +46,11 @@ def read_networks(results: Mapping[str, Any]) -> list[Network]:
     """The networks of a results file, in its order."""
     return [
         Network(
-            entry["name"], entry["title"], entry["macs"], tuple(Measurement(**m) for m in entry["measurements"])
+            entry["name"],
+            entry["title"],
+            entry["macs"],
+            tuple(Measurement(**m) for m in entry["measurements"]),
+            tuple(Omission(**o) for o in entry.get("omissions", ())),
         )
         for entry in results["networks"]
     ]
@@ -80,7 +87,7 @@ def summary_row(network: Network) -> list[str]:
     return [
         network.title,
         mega(network.macs),
-        _NONE if network.baseline is None else f"{network.baseline.cycles:,}",
+        _baseline(network),
         _NONE if ours is None else f"{ours.cycles:,}",
         _NONE if ours is None else f"{ours.region_cycles:,}",
         times(cycles_of(network.baseline), cycles_of(ours)),
@@ -89,9 +96,19 @@ def summary_row(network: Network) -> list[str]:
     ]
 
 
+def _baseline(network: Network) -> str:
+    """Cycles of TVM without this project, or why there are none."""
+    if network.baseline is not None:
+        return f"{network.baseline.cycles:,}"
+    return next((one.reason for one in network.omissions if one.variant.startswith(_STOCK)), _NONE)
+
+
 def rows(network: Network) -> list[list[str]]:
-    """A row for each measurement, in their order."""
-    return [_row(network, measurement) for measurement in network.measurements]
+    """A row for each way to compile, in the usual order; what was left out says why in its second column."""
+    found = {m.variant: _row(network, m) for m in network.measurements}
+    found |= {o.variant: [o.title, o.reason, *[_NONE] * (_COLUMNS - 2)] for o in network.omissions}
+    order = [variant.key for variant in VARIANTS]
+    return [found[key] for key in sorted(found, key=lambda key: order.index(key) if key in order else 0)]
 
 
 def _row(network: Network, m: Measurement) -> list[str]:

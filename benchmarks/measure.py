@@ -23,6 +23,7 @@ from tvm_pulp.toolchain import Platform
 from variants import Variant, timed_compile
 
 INPUT_SEED = 7
+RUN_SECONDS = 1800  # what a run of the simulator gets
 _GCC = "riscv64-unknown-elf-"
 _SECTION = re.compile(r"^\.(?P<name>\w+) +(?P<bytes>\d+) +\d+$", re.MULTILINE)
 
@@ -50,6 +51,15 @@ class Measurement:
     compile_seconds: float
     output_bytes: int
     differing_bytes: int
+
+
+@dataclass(frozen=True)
+class Omission:
+    """A way to compile a network that was not measured, and why."""
+
+    variant: str
+    title: str
+    reason: str
 
 
 def measure(network: str, variant: Variant, model: Path, folder: Path) -> Measurement:
@@ -81,8 +91,9 @@ def measure(network: str, variant: Variant, model: Path, folder: Path) -> Measur
 
 
 def run_on_gvsoc(package: Package, sample: Array, folder: Path) -> RunResult:
-    """Build and run a package with one input on one sample. Raises ToolError."""
-    return run_package(package, {package.inputs[0].name: sample}, Platform.PULP_OPEN, workdir=folder)
+    """Build and run a package with one input on one sample. Raises ToolError, also after RUN_SECONDS."""
+    inputs = {package.inputs[0].name: sample}
+    return run_package(package, inputs, Platform.PULP_OPEN, workdir=folder, seconds=RUN_SECONDS)
 
 
 def program_sections(folder: Path) -> dict[str, int]:

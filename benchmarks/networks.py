@@ -1,4 +1,5 @@
-"""Networks shaped like the four of MLPerf Tiny, with seeded weights, in float and quantized by onnxruntime.
+"""Networks shaped like the four of MLPerf Tiny, and two more, with seeded weights; in float, and quantized by
+onnxruntime.
 
 | name | network | input | MAC |
 |---|---|---|---|
@@ -6,6 +7,10 @@
 | vww | MobileNetV1 0.25, visual wake words | 3x96x96 | 7.49 M |
 | ic | ResNet-8 image classification | 3x32x32 | 12.5 M |
 | ad | fully connected autoencoder, anomaly detection | 640 | 0.264 M |
+| v1_25 | MobileNetV1 0.25-128, 1000 classes | 3x128x128 | 13.6 M |
+| v1_100 | MobileNetV1 1.0-128, 1000 classes | 3x128x128 | 186 M |
+
+The first four are `NETWORKS`; the last two are for where there is time, and the last has 4 MB of weights.
 
 NCHW, batch 1, opset 13; "same" padding as TensorFlow has it (the odd element at the bottom and the right). The
 weights are He-initialized and stand for those with BatchNorm folded in: the networks compute nothing useful,
@@ -17,6 +22,7 @@ As a command: `python benchmarks/networks.py kws -o kws.onnx [--float] [--activa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -148,15 +154,16 @@ def _ds_cnn() -> ModelProto:
     return b.model()
 
 
-def _mobilenet() -> ModelProto:
-    b = _Builder("vww", (3, 96, 96))
-    b.conv("stem", 8, stride=2)
-    channels = (16, 32, 32, 64, 64, 128, 128, 128, 128, 128, 128, 256, 256)
+def _mobilenet(name: str, size: int, stem: int, classes: int) -> ModelProto:
+    """MobileNetV1 on images of `size` x `size`; its first layer has `stem` channels, 32 at full width."""
+    b = _Builder(name, (3, size, size))
+    b.conv("stem", stem, stride=2)
+    widths = (2, 4, 4, 8, 8, 16, 16, 16, 16, 16, 16, 32, 32)
     halving = (2, 4, 6, 12)  # blocks with stride 2
-    for block, count in enumerate(channels, start=1):
+    for block, width in enumerate(widths, start=1):
         b.conv(f"dw{block}", b.shape[0], stride=2 if block in halving else 1, depthwise=True)
-        b.conv(f"pw{block}", count, (1, 1))
-    b.classifier(2)
+        b.conv(f"pw{block}", width * stem, (1, 1))
+    b.classifier(classes)
     return b.model()
 
 
@@ -188,12 +195,15 @@ def _autoencoder() -> ModelProto:
 
 _BUILDERS: dict[str, Callable[[], ModelProto]] = {
     "kws": _ds_cnn,
-    "vww": _mobilenet,
+    "vww": partial(_mobilenet, "vww", 96, 8, 2),
     "ic": _resnet8,
     "ad": _autoencoder,
+    "v1_25": partial(_mobilenet, "v1_25", 128, 8, 1000),
+    "v1_100": partial(_mobilenet, "v1_100", 128, 32, 1000),
 }
-NETWORKS: tuple[str, ...] = tuple(_BUILDERS)
-_IMAGES = ("vww", "ic")
+ALL_NETWORKS: tuple[str, ...] = tuple(_BUILDERS)
+NETWORKS = ALL_NETWORKS[:4]
+_IMAGES = ("vww", "ic", "v1_25", "v1_100")
 
 
 def build(name: str) -> ModelProto:
@@ -241,6 +251,12 @@ def quantized(name: str, *, activations: str = "int8", per_channel: bool = True)
         return onnx.load(path)
 
 
+def weight_bytes(model: ModelProto) -> int:
+    """Return the bytes of all constants of a float network, a byte for each element: what no form of it goes
+    below."""
+    return sum(int(np.prod(tensor.dims)) for tensor in model.graph.initializer)
+
+
 def macs(model: ModelProto) -> int:
     """Return the multiply-accumulates of all Conv and Gemm of a float network."""
     inferred = shape_inference.infer_shapes(model).graph
@@ -256,7 +272,7 @@ def macs(model: ModelProto) -> int:
 
 
 @click.command()
-@click.argument("name", type=click.Choice(NETWORKS))
+@click.argument("name", type=click.Choice(ALL_NETWORKS))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="ONNX file to write.")
 @click.option("--float", "as_float", is_flag=True, help="Write the float network.")
 @click.option("--activations", type=click.Choice(["int8", "uint8"]), default="int8", show_default=True)

@@ -18,6 +18,9 @@ from tvm_pulp.package import LEGALIZED_FILE, Package
 from tvm_pulp.reference import input_names, load_legalized, run_reference
 
 SOC = "pulp_open"
+L2_BYTES = 0x190000  # of the SoC, all of it
+# Network -> bytes of L1 and L2 that the plan may use; where nothing is said here, what the SoC file leaves.
+LIMITS = {"v1_25": (38_000, 380_000), "v1_100": (38_000, 380_000)}
 # Before the runtime's own choice, in a CMakeLists.txt of a package.
 _PROJECT = "add_subdirectory(runtime)\n"
 
@@ -49,7 +52,9 @@ class Ours:
 
     def compile(self, model: Path, folder: Path, name: str) -> Package:
         """The package of an ONNX file, in `folder`."""
-        package = compile_model(model, folder, options=PulpOptions(soc=SOC, cores=self.cores), name=name)
+        l1, l2 = LIMITS.get(name, (None, None))
+        options = PulpOptions(soc=SOC, cores=self.cores, l1=l1, l2=l2)
+        package = compile_model(model, folder, options=options, name=name)
         _edit(folder, before=f'set(PULP_KERNELS {self.kernels.value} CACHE STRING "")\n')
         return package
 

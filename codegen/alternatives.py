@@ -88,7 +88,7 @@ def _fitting_tiles(
 def _alternative(
     graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machine, chosen: bool = False
 ) -> Alternative:
-    traffic = layer_traffic(layer, plan)
+    traffic = layer_traffic(graph, layer, plan)
     return Alternative(
         plan=plan,
         cycles=layer_cycles(graph, layer, plan, machine),

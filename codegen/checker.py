@@ -15,7 +15,7 @@ from tvm_pulp.codegen.checker_l1 import check_l1
 from tvm_pulp.codegen.checker_l2 import check_l2
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.engines.registry import engine_named
-from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind
+from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind, Tensor
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import CLUSTER_NAME, Box, L1Buffer, LayerPlan, Operand, Plan, TileStep
 from tvm_pulp.errors import PlanError
@@ -27,6 +27,8 @@ _PER_CHANNEL = frozenset(LayerKind) - {
     LayerKind.CONV_DIRECT,
     LayerKind.LINEAR,
 }
+
+_TABLE_BYTES = {LayerKind.TABLE: 256, LayerKind.QUANTIZE: 4 * 256, LayerKind.DEQUANTIZE: 4 * 256}
 
 
 def check_plan(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
@@ -68,7 +70,7 @@ def _check_layer(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, plan: P
     for index, step in enumerate(layer_plan.steps):
         here = f"{where}, step {index}"
         _check_input(graph, layer, step, here)
-        _check_sizes(layer, layer_plan, step, plan.cores, here)
+        _check_sizes(graph, layer, layer_plan, step, plan.cores, where=here)
         for violation in engine.violations(graph, layer, layer_plan, step):
             raise _fail(f"{layer_plan.kernel}: {violation}", here)
     _check_params(layer, layer_plan, where, engine)
@@ -115,25 +117,33 @@ def _size(layer_plan: LayerPlan, operand: Operand, slot: int) -> int:
     return sum(b.size for b in layer_plan.buffers if b.operand is operand and b.slot == slot)
 
 
-def _check_sizes(layer: Layer, layer_plan: LayerPlan, step: TileStep, cores: int, where: str) -> None:
+def _check_sizes(
+    graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, step: TileStep, cores: int, *, where: str
+) -> None:
     """Every buffer that the step uses is there and holds what the step puts in it."""
     pad = step.padding
     rows = step.x.h + (pad.top + pad.bottom if layer_plan.pad_in_l1 else 0)
     columns = step.x.w + (pad.left + pad.right if layer_plan.pad_in_l1 else 0)
+    x_bytes, y_bytes = (_element_bytes(graph.tensors[name]) for name in (layer.inputs[0], layer.output))
     needed = [
         (Operand.PARAMS, step.params_slot, step.params_size),
         (Operand.SCRATCH, 0, _scratch(layer, layer_plan, step, cores)),
     ]
     if layer.inputs[0] not in layer_plan.in_l1:
-        needed.append((Operand.X, step.x_slot, rows * columns * step.x.c + _overread(layer, layer_plan, step)))
+        size = rows * columns * step.x.c * x_bytes + _overread(layer, layer_plan, step)
+        needed.append((Operand.X, step.x_slot, size))
     if len(layer.inputs) == 2 and layer.inputs[1] not in layer_plan.in_l1:
         needed.append((Operand.X2, step.x_slot, rows * columns * step.x.c))
     if layer.output not in layer_plan.in_l1:
-        needed.append((Operand.Y, step.y_slot, step.y.h * step.y.w * step.y.c))
+        needed.append((Operand.Y, step.y_slot, step.y.h * step.y.w * step.y.c * y_bytes))
     for operand, slot, size in needed:
         if size > _size(layer_plan, operand, slot):
             there = _size(layer_plan, operand, slot)
             raise _fail(f"buffer {operand.value}[{slot}] needs {size} bytes and has {there}", where)
+
+
+def _element_bytes(tensor: Tensor) -> int:
+    return 1 if tensor.dtype in (Dtype.UINT8, Dtype.INT8) else 4
 
 
 def _overread(layer: Layer, layer_plan: LayerPlan, step: TileStep) -> int:
@@ -266,8 +276,8 @@ def _check_params(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engin
 def _block_size(layer: Layer, channels: int, engine: Engine) -> int:
     if engine.name != CLUSTER_NAME:
         return engine.block_bytes(layer, channels)
-    if layer.kind is LayerKind.TABLE:
-        return 256
+    if layer.kind in _TABLE_BYTES:
+        return _TABLE_BYTES[layer.kind]
     if layer.requant is None:
         return 0
     if layer.skips_padding:

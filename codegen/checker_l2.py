@@ -12,7 +12,7 @@ from itertools import combinations
 from math import inf
 
 import numpy as np
-from tvm_pulp.codegen.graph import Layer, LayerGraph
+from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.l2_tables import tables_bytes
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Box, L2Buffer, L3Buffer, L3Kind, L3Transfer, LayerPlan, Mark, Plan
@@ -52,7 +52,7 @@ def _check_homes(graph: LayerGraph, plan: Plan) -> None:
     for buffer in plan.l2_buffers:
         where = f"L2 buffer {buffer.tensor}"
         tensor = graph.tensors[buffer.tensor]
-        if buffer.size != tensor.height * tensor.width * tensor.channels:
+        if buffer.size != _bytes(tensor):
             raise _fail(f"{buffer.size} bytes aren't the tensor's size", where)
         if buffer.offset < 0 or buffer.offset + buffer.size > plan.l2_arena:
             raise _fail("lies outside of the arena", where)
@@ -101,8 +101,17 @@ def _check_views(graph: LayerGraph) -> None:
         base = graph.tensors[tensor.view.base]
         if base.view is not None or tensor.view.offset < 0:
             raise _fail(f"isn't a part of a tensor with memory ({base.name})", f"view {tensor.name}")
-        if tensor.view.offset + tensor.span_bytes > base.height * base.width * base.channels:
+        if tensor.view.offset + tensor.span_bytes > _bytes(base):
             raise _fail(f"ends beyond tensor {base.name}", f"view {tensor.name}")
+
+
+def _bytes(tensor: Tensor) -> int:
+    each = 1 if tensor.dtype in (Dtype.UINT8, Dtype.INT8) else 4
+    return tensor.height * tensor.width * tensor.channels * each
+
+
+def _shape(tensor: Tensor) -> tuple[object, ...]:
+    return (tensor.height, tensor.width, tensor.channels, tensor.dtype, tensor.planar)
 
 
 def _has_views(graph: LayerGraph, name: str) -> bool:
@@ -223,7 +232,7 @@ def _check_band(graph: LayerGraph, plan: Plan, index: int, home: L3Buffer, kind:
 def _shaped_like_first(graph: LayerGraph, layer: Layer, name: str) -> bool:
     """True if a step's input box is a box of this input."""
     one, first = graph.tensors[name], graph.tensors[layer.inputs[0]]
-    return (one.height, one.width, one.channels) == (first.height, first.width, first.channels)
+    return _shape(one) == _shape(first) and not one.planar
 
 
 def _stored(layer: LayerPlan, index: int, number: int) -> Mark:

@@ -101,8 +101,10 @@ def _units(engines: tuple[Engine, ...]) -> str:
 
 def _describe(tensor: Tensor) -> str:
     source = f" ({comment_text(tensor.source)})" if tensor.source else ""
-    shape = f"{tensor.height} x {tensor.width} x {tensor.channels}"
-    return f"uint8 {shape} (h x w x c){source}"
+    sizes = {"h": tensor.height, "w": tensor.width, "c": tensor.channels}
+    order = "chw" if tensor.planar else "hwc"
+    shape, names = " x ".join(str(sizes[axis]) for axis in order), " x ".join(order)
+    return f"{tensor.dtype.value} {shape} ({names}){source}"
 
 
 def _comment(graph: LayerGraph, plan: Plan) -> list[str]:

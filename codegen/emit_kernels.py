@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 from tvm_pulp.codegen.emit_steps import StepTable
 from tvm_pulp.codegen.emit_text import address, call, designated, fill, integer
 from tvm_pulp.codegen.graph import WORD_BITS, Layer, LayerGraph, LayerKind, Requant
 from tvm_pulp.codegen.params import needs_int64
 from tvm_pulp.codegen.plan import LayerPlan, Operand
+from tvm_pulp.codegen.quantizer import estimator_of
 from tvm_pulp.errors import PlanError
 
 _SIZES = ("in_x", "in_y", "ch_in", "out_x", "out_y", "ch_out", "k_x", "k_y")
@@ -26,7 +28,7 @@ def compute_tile(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTa
     kernel = writer(_Tile(graph, layer, plan, table))
     zero_point = graph.tensors[layer.inputs[0]].zero_point
     return [
-        *_buffers(table),
+        *_buffers(graph, layer, table),
         *kernel.locals,
         "",
         *_pad_in_l1(plan, table, zero_point),
@@ -209,6 +211,8 @@ def _pulp_conv_direct(tile: _Tile) -> _Kernel:
         "ch_out": str(weights.shape[0] // tile.layer.groups),
         "first": tile.table.expression("y_c0"),
     }
+    if tile.layer.weight_offset:
+        groups["weight_offset"] = str(tile.layer.weight_offset)
     locals_ = [
         _window(tile),
         designated("const pulp_groups_t groups", groups.items()),
@@ -259,6 +263,36 @@ def _pulp_copy(tile: _Tile) -> _Kernel:
     return _Kernel([], call(tile.plan.kernel, ("x", "y", tile.table.expression("y_size"))))
 
 
+def _pulp_transpose(tile: _Tile) -> _Kernel:
+    """The input tile is a matrix of channels by pixels, if it is planar, or of pixels by channels."""
+    channels = f"  const uint32_t channels = {tile.table.expression('y_c')};"
+    pixels = f"  const uint32_t pixels = {tile.table.expression('y_pixels')};"
+    sizes = ("channels", "pixels") if tile.table.x_tensor.planar else ("pixels", "channels")
+    return _Kernel([channels, pixels], call(tile.plan.kernel, ("x", "y", *sizes)))
+
+
+def _pulp_quantize(tile: _Tile) -> _Kernel:
+    table = tile.layer.table
+    if table is None:
+        raise PlanError("the layer has no table", where=tile.layer.name)
+    estimator = estimator_of(table.astype(np.float32))
+    fields = [(name, str(getattr(estimator, name))) for name in ("multiplier", "exponent", "offset")]
+    locals_ = [
+        f"  const void *const bounds = {address('l1', tile.table.expression('params_l1'))};",
+        designated("const pulp_estimator_t estimator", fields),
+        f"  const uint32_t elements = {tile.table.expression('y_size')};",
+    ]
+    return _Kernel(locals_, call(tile.plan.kernel, ("x", "y", "bounds", "&estimator", "elements")))
+
+
+def _pulp_dequantize(tile: _Tile) -> _Kernel:
+    locals_ = [
+        f"  const void *const table = {address('l1', tile.table.expression('params_l1'))};",
+        f"  const uint32_t elements = {tile.table.expression('y_size')};",
+    ]
+    return _Kernel(locals_, call(tile.plan.kernel, ("x", "y", "table", "elements")))
+
+
 _KERNELS: dict[str, Callable[[_Tile], _Kernel]] = {
     **{
         f"pulp_nn_{kind}_{split}_parallel": _pulp_nn_conv
@@ -287,6 +321,9 @@ _KERNELS: dict[str, Callable[[_Tile], _Kernel]] = {
     "pulp_mul_pixel": _pulp_mul,
     "pulp_table": _pulp_table,
     "pulp_copy": _pulp_copy,
+    "pulp_transpose": _pulp_transpose,
+    "pulp_quantize": _pulp_quantize,
+    "pulp_dequantize": _pulp_dequantize,
 }
 
 
@@ -297,11 +334,16 @@ def _inputs(tile: _Tile) -> int:
     return int(weights.shape[1])
 
 
-def _buffers(table: StepTable) -> list[str]:
+def _buffers(graph: LayerGraph, layer: Layer, table: StepTable) -> list[str]:
+    tensors = {"x": graph.tensors[layer.inputs[0]], "y": graph.tensors[layer.output]}
     return [
-        f"  uint8_t *const x = {address('l1', table.expression('x_l1'))};",
-        f"  uint8_t *const y = {address('l1', table.expression('y_l1'))};",
+        f"  {_C_TYPES[tensor.dtype.size].format(name, address('l1', table.expression(f'{name}_l1')))}"
+        for name, tensor in tensors.items()
     ]
+
+
+_C_TYPES = {1: "uint8_t *const {} = {};", 4: "int32_t *const {} = (void *)({});"}
+"""Declarations of a tile's place by the size of its elements; kernels see floats as their bits."""
 
 
 def _pad_in_l1(plan: LayerPlan, table: StepTable, zero_point: int) -> list[str]:

@@ -10,10 +10,19 @@ from tvm_pulp.codegen.emit_kernels import compute_tile
 from tvm_pulp.codegen.emit_l3 import layer_marks
 from tvm_pulp.codegen.emit_params import params_symbol
 from tvm_pulp.codegen.emit_steps import COLUMNS, StepTable, step_table
-from tvm_pulp.codegen.emit_text import LINE, address, comment_text, designated, fill, labelled, signature
+from tvm_pulp.codegen.emit_text import (
+    LINE,
+    address,
+    comment_text,
+    designated,
+    fill,
+    labelled,
+    scaled,
+    signature,
+)
 from tvm_pulp.codegen.engines.engine import Engine, Job
 from tvm_pulp.codegen.engines.registry import engine_named
-from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, macs
+from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind, Tensor, macs
 from tvm_pulp.codegen.l3_places import step_places, streams_params, transfers_of
 from tvm_pulp.codegen.params import has_params, pack_size
 from tvm_pulp.codegen.plan import (
@@ -78,6 +87,7 @@ class _Functions:
     store: _Function
     ahead: _Function
     job: Job | None = None
+    setup: _Function | None = None
 
 
 def layer_text(
@@ -98,7 +108,7 @@ def layer_text(
         steps=_step_table(templates, layer.name, table),
         **_l1_ranges(job),
         moves=[function.definition(step_type) for function in moving if function.body],
-        compute=functions.compute.definition(step_type),
+        compute="\n\n".join(one.definition(step_type) for one in (functions.setup, functions.compute) if one),
         run=run,
     )
     return LayerText(f"run_{layer.name}", definitions)
@@ -152,6 +162,7 @@ def _functions(job: _Job, engine: Engine) -> _Functions:
             "void ", f"load_ahead_{name}", ("uint8_t *l1", "loads_t *loads"), ("l1", "&loads"), _ahead(job)
         ),
         job=beside,
+        setup=None if beside is None else _setup(name, beside),
     )
 
 
@@ -177,6 +188,10 @@ def _compute(job: _Job) -> _Function:
     return _Function("void ", f"compute_{job.layer.name}", ("uint8_t *l1",), ("l1",), body)
 
 
+def _setup(name: str, job: Job) -> _Function:
+    return _Function("void ", f"setup_{name}", (f"{job.state} *job",), ("{job}",), job.setup)
+
+
 def _start(name: str, job: Job) -> _Function:
     return _Function("void ", f"start_{name}", ("uint8_t *l1", f"{job.state} *job"), ("l1", "{job}"), job.start)
 
@@ -193,7 +208,7 @@ def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
     kind = "run" if beside is None else "run_beside"
     body = templates.get_template(f"{kind}_{'pipelined' if len(steps) > 1 else 'single'}.c.j2").render(
         state="" if beside is None else beside.state,
-        blocks=beside is not None and beside.blocks,
+        setup="" if functions.setup is None else functions.setup.call("step"),
         start=functions.compute.call("step"),
         wait="" if beside is None else beside.wait,
         n_l2=len(l2_ranges),
@@ -305,7 +320,9 @@ def _window_comment(layer: Layer) -> list[str]:
 
 
 def _shape(tensor: Tensor) -> str:
-    return f"{tensor.height} x {tensor.width} x {tensor.channels}"
+    sizes = f"{tensor.height} x {tensor.width} x {tensor.channels}"
+    words = [] if tensor.dtype is Dtype.UINT8 else [tensor.dtype.value]
+    return " ".join([*words, sizes, *(["planar"] if tensor.planar else [])])
 
 
 def _step_table(templates: Environment, name: str, table: StepTable) -> str:
@@ -411,9 +428,15 @@ def _l2_ranges(job: _Job) -> list[str]:
 
 
 def _arena_ranges(name: str, transfers: tuple[L3Transfer, ...]) -> list[tuple[str, str, str]]:
-    """Name, address and size of each place in the arena that transfers use."""
-    places = sorted({(one.l2_offset, one.size) for one in transfers})
-    return [(name, address("l2_arena", str(offset)), str(size)) for offset, size in places]
+    """Name, address and size of the parts of the arena that transfers use. There may be hundreds of transfers,
+    and the table is on the stack of every core: places that touch are one."""
+    parts: list[tuple[int, int]] = []  # begin, end
+    for begin, end in sorted((one.l2_offset, one.l2_offset + one.size) for one in transfers):
+        if parts and begin <= parts[-1][1]:
+            parts[-1] = (parts[-1][0], max(end, parts[-1][1]))
+        else:
+            parts.append((begin, end))
+    return [(name, address("l2_arena", str(begin)), str(end - begin)) for begin, end in parts]
 
 
 def _load(job: _Job) -> list[str]:
@@ -480,12 +503,15 @@ def _store(graph: LayerGraph, layer: Layer, table: StepTable) -> list[str]:
 
 
 def _box(tensor: Tensor, table: StepTable, operand: str) -> list[tuple[str, str]]:
+    h, w, c = (table.expression(f"{operand}_{axis}") for axis in "hwc")
+    rows, cols, elements = (c, h, w) if tensor.planar else (h, w, c)
+    lines = tensor.as_bytes
     return [
-        ("rows", table.expression(f"{operand}_h")),
-        ("cols", table.expression(f"{operand}_w")),
-        ("channels", table.expression(f"{operand}_c")),
-        ("l2_row", str(tensor.row_bytes)),
-        ("l2_pixel", str(tensor.pixel_bytes)),
+        ("rows", rows),
+        ("cols", cols),
+        ("channels", scaled(elements, tensor.dtype.size)),
+        ("l2_row", str(lines.row_bytes)),
+        ("l2_pixel", str(lines.pixel_bytes)),
     ]
 
 

@@ -52,6 +52,8 @@ class StepTable:
     layer: Layer
     plan: LayerPlan
     values: dict[str, tuple[int, ...]]
+    x_tensor: Tensor
+    y_tensor: Tensor
     groups: StepGroups | None = None
     used: set[str] = field(default_factory=set)
 
@@ -73,6 +75,7 @@ class StepTable:
         if name in ("in_h", "in_w"):
             return " + ".join(self.expression(term) for term in self._terms(name) if self.any(term))
         factors = [self.expression(factor) for factor in self._factors(name)]
+        factors.append(str(self._element_bytes(name)))
         return " * ".join(f"({factor})" if " + " in factor else factor for factor in factors if factor != "1")
 
     def _of_group(self, name: str, groups: StepGroups) -> str:
@@ -99,6 +102,11 @@ class StepTable:
         varying = varying_columns(self.layer, self.plan, self.values)
         return table_bytes([narrowest(values) for values in varying.values()], varying)
 
+    def _element_bytes(self, name: str) -> int:
+        """What turns a number of elements into bytes, where bytes are asked for."""
+        tensors = {"x_row": self.x_tensor, "y_row": self.y_tensor}
+        return tensors[name].dtype.size if name in tensors else 1
+
     def _terms(self, name: str) -> tuple[str, ...]:
         """What the size of the input buffer on one axis is the sum of."""
         if name == "in_h":
@@ -107,11 +115,14 @@ class StepTable:
 
     def _factors(self, name: str) -> tuple[str, ...]:
         """What a number of bytes is the product of."""
-        if name == "x_row":  # from a row of the input buffer to the next
-            return ("in_w",) if self.plan.channels_first else ("in_w", "x_c")
+        if name == "x_row":  # from a row of the input buffer to the next, or a channel if it's planar
+            other = "in_h" if self.x_tensor.planar else "x_c"
+            return ("in_w",) if self.plan.channels_first else ("in_w", other)
         if name == "x_plane":  # from a channel of the input buffer to the next
             return ("in_h", "in_w")
-        return ("y_w", "y_c") if name == "y_row" else ("y_h", "y_w", "y_c")
+        if name == "y_row":
+            return ("y_w", "y_h" if self.y_tensor.planar else "y_c")
+        return ("y_h", "y_w") if name == "y_pixels" else ("y_h", "y_w", "y_c")
 
     def any(self, *names: str) -> bool:
         """True if one of the columns is not 0 in some step."""
@@ -140,11 +151,11 @@ def step_table(
         for row, offset in zip(rows, offsets, strict=True):
             row[column] = offset
     values = {name: tuple(row[name] for row in rows) for name in rows[0]}
-    table = StepTable(layer, plan, values)
+    table = StepTable(layer, plan, values, tensors[0], tensors[2])
     groups = group_steps(varying_columns(layer, plan, values))
     if groups.size_bytes + LEAST_SAVED > table.size_bytes:
         return table
-    return StepTable(layer, plan, values, groups)
+    return StepTable(layer, plan, values, tensors[0], tensors[2], groups)
 
 
 def varying_columns(
@@ -196,8 +207,9 @@ def _row(
         "params_size": step.params_size,
         "y": _box_offset(y_tensor, y),
         "y_l1": l1.box(y_tensor, y, Operand.Y, step.y_slot),
-        "y_row": y.w * y.c,
-        "y_size": y.size_bytes,
+        "y_row": y.w * (y.h if y_tensor.planar else y.c) * y_tensor.dtype.size,
+        "y_size": y.h * y.w * y.c,
+        "y_pixels": y.h * y.w,
         "x_h": x.h,
         "x_w": x.w,
         "x_c": x.c,
@@ -213,27 +225,29 @@ def _row(
         "load_params": int(step.load_params),
         "y_slot": step.y_slot,
     }
-    return row | _input_buffer(l1.plan, step, row["x_l1"])
+    return row | _input_buffer(l1.plan, step, x_tensor, row["x_l1"])
 
 
-def _input_buffer(plan: LayerPlan, step: TileStep, x_l1: int) -> dict[str, int]:
+def _input_buffer(plan: LayerPlan, step: TileStep, x_tensor: Tensor, x_l1: int) -> dict[str, int]:
     """Geometry of the input buffer, which includes the padding if the plan pads in L1."""
     x, padding = step.x, step.padding
     top, left = (padding.top, padding.left) if plan.pad_in_l1 else (0, 0)
     in_h = top + x.h + (padding.bottom if plan.pad_in_l1 else 0)
     in_w = left + x.w + (padding.right if plan.pad_in_l1 else 0)
-    pixel = 1 if plan.channels_first else x.c
+    pixel = 1 if plan.channels_first else in_h if x_tensor.planar else x.c
     return {
         "in_h": in_h,
         "in_w": in_w,
-        "x_row": in_w * pixel,
+        "x_row": in_w * pixel * x_tensor.dtype.size,
         "x_plane": in_h * in_w,
         "x_data": x_l1 + (top * in_w + left) * pixel,
     }
 
 
 def _box_offset(tensor: Tensor, box: Box) -> int:
-    return box.h0 * tensor.row_bytes + box.w0 * tensor.pixel_bytes + box.c0
+    size = tensor.dtype.size
+    plane = tensor.height * tensor.width * size if tensor.planar else size  # from a channel to the next
+    return box.h0 * tensor.row_bytes + box.w0 * tensor.pixel_bytes + box.c0 * plane
 
 
 def _second_box(x_tensor: Tensor, x2_tensor: Tensor, x: Box) -> Box:

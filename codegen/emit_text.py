@@ -47,6 +47,13 @@ def address(base: str, offset: str) -> str:
     return base if offset == "0" else f"{base} + {offset}"
 
 
+def scaled(expression: str, factor: int) -> str:
+    """C for a product with a literal."""
+    if factor == 1:
+        return expression
+    return str(int(expression) * factor) if expression.isdigit() else f"{factor} * {expression}"
+
+
 def integer(value: int) -> str:
     """An int32 literal; the smallest one has no literal of its own in C."""
     return f"(-{2**31 - 1} - 1)" if value == INT32_MIN else str(value)

@@ -1,21 +1,25 @@
 """The layer graph: what a region computes, in plain data, free of TVM and of any decision.
 
-Activations are uint8 in HWC order with batch 1. A layer of kind CONV2D, POINTWISE, DEPTHWISE or LINEAR computes
+Activations are uint8 in HWC order with batch 1; the region's own inputs and outputs may be of another type or
+planar. A layer of kind CONV2D, POINTWISE, DEPTHWISE or LINEAR computes
 
     acc = sum(w * x)                                  (int32, x as raw bytes, outside the map x = its zero
     point) y   = clip((k[c] * acc + offset[c]) >> shift, lo, hi)      (arithmetic shift, i.e. floor)
 
-CONV_DIRECT is the same with groups and dilation: output channel c reads the input channels of its group
-only. ADD computes `clip((k[0] * a + k[1] * b + offset[0]) >> shift, lo, hi)`, MUL the same form over the
-product `(a - zero_point_a) * (b - zero_point_b)`, whose second operand may be one pixel for all; AVGPOOL
-over the window's sum, `clip((k[0] * sum + offset[0]) >> shift, lo, hi)`. An AVGPOOL with several
-multipliers takes those of entry n - 1 where n elements of the window lie inside the map, and outside the
-map x = 0. MAXPOOL has no requantization, TABLE computes `y = table[x]`, COPY `y = x`.
+CONV_DIRECT is the same with groups and dilation, output channel c reads the input channels of its group
+only, and with w + `weight_offset` for w. ADD computes
+`clip((k[0] * a + k[1] * b + offset[0]) >> shift, lo, hi)`, MUL the same form over the product
+`(a - zero_point_a) * (b - zero_point_b)`, whose second operand may be one pixel for all; AVGPOOL over the
+window's sum, `clip((k[0] * sum + offset[0]) >> shift, lo, hi)`. An AVGPOOL with several multipliers takes
+those of entry n - 1 where n elements of the window lie inside the map, and outside the map x = 0. MAXPOOL
+has no requantization, TABLE computes `y = table[x]`, COPY and TRANSPOSE `y = x`. QUANTIZE computes from
+float32 `y` = how many entries of the ascending table are <= x, and 255 from NaN; DEQUANTIZE `y = table[x]` as
+float32.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import numpy as np
@@ -38,6 +42,23 @@ class LayerKind(Enum):
     MUL = "mul"
     TABLE = "table"
     COPY = "copy"
+    TRANSPOSE = "transpose"  # from or to a planar tensor
+    QUANTIZE = "quantize"
+    DEQUANTIZE = "dequantize"
+
+
+class Dtype(Enum):
+    """The type of a tensor's elements; in memory little-endian."""
+
+    UINT8 = "uint8"
+    INT8 = "int8"
+    INT32 = "int32"
+    FLOAT32 = "float32"
+
+    @property
+    def size(self) -> int:
+        """Bytes of an element."""
+        return 1 if self in (Dtype.UINT8, Dtype.INT8) else 4
 
 
 @dataclass(frozen=True)
@@ -54,11 +75,12 @@ class View:
 
 @dataclass(frozen=True)
 class Tensor:
-    """One uint8 activation tensor of `height x width x channels` bytes, HWC.
+    """One activation tensor of `height x width x channels` elements, HWC, or CHW if it is `planar`.
 
     `name` is a C identifier and unique in the graph; `source` is its name in the user's file (may be empty);
     `zero_point` is the byte that stands for the real number 0. A tensor with a `view` is a part of another, or
-    another's bytes in a different shape: what is written to the one is there in the other.
+    another's bytes in a different shape: what is written to the one is there in the other. A planar tensor, and
+    one of another type than uint8, is contiguous.
     """
 
     name: str
@@ -68,26 +90,60 @@ class Tensor:
     zero_point: int = 0
     source: str = ""
     view: View | None = None
+    dtype: Dtype = Dtype.UINT8
+    planar: bool = False
+
+    @property
+    def elements(self) -> int:
+        """How many there are."""
+        return self.height * self.width * self.channels
 
     @property
     def size_bytes(self) -> int:
         """Bytes of all elements."""
-        return self.height * self.width * self.channels
+        return self.elements * self.dtype.size
 
     @property
     def pixel_bytes(self) -> int:
         """From a pixel in memory to the next in its row."""
-        return self.channels if self.view is None else self.view.pixel_bytes
+        if self.planar:
+            return self.dtype.size
+        return self.channels * self.dtype.size if self.view is None else self.view.pixel_bytes
 
     @property
     def row_bytes(self) -> int:
         """From a row in memory to the next."""
-        return self.width * self.channels if self.view is None else self.view.row_bytes
+        if self.planar:
+            return self.width * self.dtype.size
+        return self.width * self.channels * self.dtype.size if self.view is None else self.view.row_bytes
 
     @property
     def span_bytes(self) -> int:
         """From the first byte in memory to behind the last."""
-        return (self.height - 1) * self.row_bytes + (self.width - 1) * self.pixel_bytes + self.channels
+        if self.planar:
+            return self.size_bytes
+        last = (self.height - 1) * self.row_bytes + (self.width - 1) * self.pixel_bytes
+        return last + self.channels * self.dtype.size
+
+    @property
+    def as_bytes(self) -> Tensor:
+        """The same memory as an HWC map of bytes, as transfers see it: a planar tensor's rows are its channels,
+        its pixels the rows of these."""
+        size = self.dtype.size
+        if not self.planar:
+            return self if size == 1 else replace(self, channels=self.channels * size, dtype=Dtype.UINT8)
+        line = self.width * size
+        return replace(
+            self,
+            height=self.channels,
+            width=self.height,
+            channels=line,
+            view=None
+            if self.view is None
+            else View(self.view.base, self.view.offset, self.height * line, line),
+            dtype=Dtype.UINT8,
+            planar=False,
+        )
 
     @property
     def base(self) -> str:
@@ -157,8 +213,8 @@ class Layer:
 
     `weights` are int8: CONV2D and POINTWISE (Co, Kh, Kw, Ci), DEPTHWISE (C, Kh, Kw), CONV_DIRECT (Co, Kh,
     Kw, Ci / groups), LINEAR (N, K) where K is the size of the whole input tensor; None for all others.
-    `table` are the 256 bytes of a TABLE. `name` is a C identifier, unique in the graph; `sources` are the
-    user's operators that became this layer.
+    `table` are the 256 bytes of a TABLE, the 256 float32 of a DEQUANTIZE, or the 255 float32 of a QUANTIZE.
+    `name` is a C identifier, unique in the graph; `sources` are the user's operators that became this layer.
     """
 
     name: str
@@ -170,7 +226,8 @@ class Layer:
     requant: Requant | None = None
     sources: tuple[str, ...] = ()
     groups: int = 1
-    table: npt.NDArray[np.uint8] | None = None
+    table: npt.NDArray[np.uint8] | npt.NDArray[np.float32] | None = None
+    weight_offset: int = 0
 
     @property
     def skips_padding(self) -> bool:
@@ -198,7 +255,7 @@ class LayerGraph:
 def macs(graph: LayerGraph, layer: Layer) -> int:
     """Multiply-accumulates of a layer: an add has one for each output, a pool one for each window element."""
     out = graph.tensors[layer.output]
-    if layer.kind is LayerKind.COPY:
+    if layer.kind in (LayerKind.COPY, LayerKind.TRANSPOSE, LayerKind.QUANTIZE, LayerKind.DEQUANTIZE):
         return 0
     if layer.kind in (LayerKind.CONV2D, LayerKind.POINTWISE, LayerKind.CONV_DIRECT):
         assert layer.weights is not None
@@ -206,4 +263,4 @@ def macs(graph: LayerGraph, layer: Layer) -> int:
     if layer.kind is LayerKind.LINEAR:
         assert layer.weights is not None
         return int(layer.weights.size)
-    return out.size_bytes * layer.window.kernel_h * layer.window.kernel_w
+    return out.elements * layer.window.kernel_h * layer.window.kernel_w

@@ -33,6 +33,9 @@ NARROW_KERNELS: dict[LayerKind, tuple[str, ...]] = {
     LayerKind.MUL: ("pulp_mul", "pulp_mul_pixel"),
     LayerKind.TABLE: ("pulp_table",),
     LayerKind.COPY: ("pulp_copy",),
+    LayerKind.TRANSPOSE: ("pulp_transpose",),
+    LayerKind.QUANTIZE: ("pulp_quantize",),
+    LayerKind.DEQUANTIZE: ("pulp_dequantize",),
 }
 WIDE_KERNELS: dict[LayerKind, tuple[str, ...]] = {
     LayerKind.CONV2D: ("pulp_conv_wide",),
@@ -126,6 +129,9 @@ def _wrong_flags(graph: LayerGraph, layer: Layer, plan: LayerPlan, call: KernelC
     elif layer.skips_padding:
         if plan.pad_in_l1:
             found.append("a padded value can't take part in an average that skips padding")
+    elif layer.kind is LayerKind.TRANSPOSE:
+        if graph.tensors[layer.inputs[0]].planar == graph.tensors[layer.output].planar:
+            found.append("input and output are in one order")
     elif call.padding != Padding() and graph.tensors[layer.inputs[0]].zero_point != 0:
         found.append("the kernel pads with 0, which isn't the input's zero point")
     return found

@@ -129,6 +129,9 @@ _PLAIN = {
     LayerKind.AVGPOOL: "pulp_avgpool",
     LayerKind.TABLE: "pulp_table",
     LayerKind.COPY: "pulp_copy",
+    LayerKind.TRANSPOSE: "pulp_transpose",
+    LayerKind.QUANTIZE: "pulp_quantize",
+    LayerKind.DEQUANTIZE: "pulp_dequantize",
 }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tvm_pulp.codegen.align import align
-from tvm_pulp.codegen.graph import LayerGraph
+from tvm_pulp.codegen.graph import Dtype, LayerGraph
 from tvm_pulp.codegen.l2_space import Rect, find_room
 from tvm_pulp.codegen.plan import CLUSTER_NAME, L1Buffer, L1Tensor, LayerPlan, Operand
 from tvm_pulp.codegen.spill import Life, has_views, same_shape
@@ -55,6 +55,8 @@ def _may_stay(graph: LayerGraph, life: Life, l1_bytes: int) -> bool:
     readers = [layer for layer in graph.layers if life.tensor in layer.inputs]
     return (
         2 * tensor.size_bytes <= l1_bytes
+        and tensor.dtype is Dtype.UINT8
+        and not tensor.planar
         and graph.layers[life.first].output == life.tensor
         and not has_views(graph, life.tensor)
         and all(same_shape(graph, layer.inputs[0], life.tensor) for layer in readers)

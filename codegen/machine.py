@@ -43,6 +43,9 @@ class ClusterModel:
     one output `output_cycles`, with 64 bits `wide_output_cycles`, where their high word is enough
     `high_output_cycles`. The depthwise rates are those of the kernel on HWC and of the library's on CHW.
     `call_cycles` come with every kernel call: the call itself, starting the DMA, barriers.
+
+    With `measured_kernels` what was measured of the XpulpV2 kernels (`cost.measured`) stands for the rates, as
+    far as it goes.
     """
 
     block_pixels: int = 4
@@ -57,6 +60,7 @@ class ClusterModel:
     linear_macs_per_cycle: float = 1.0
     elements_per_cycle: float = 0.25
     call_cycles: int = 300
+    measured_kernels: bool = False
 
 
 @dataclass(frozen=True)

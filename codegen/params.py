@@ -2,8 +2,8 @@
 
 Entries of k and lambda are int32, little-endian: of a layer that needs high words only, the high word of
 lambda. If a layer is wide otherwise they are int64. Weights are int8 in the layer's own order, output channel
-first. A table of 256 bytes, and the multipliers of an average that skips padding, are the block of every
-range. One DMA command brings a block into L1.
+first. A layer's table, and the multipliers of an average that skips padding, are the block of every range. One
+DMA command brings a block into L1.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from tvm_pulp.codegen.graph import WORD_BITS, Layer, LayerKind, Requant
 from tvm_pulp.codegen.plan import LayerPlan
+from tvm_pulp.codegen.quantizer import sortable_bounds
 
 # PULP-NN's depthwise reads whole words past the last weight. So does the XpulpV2 convolution if the weights of
 # a channel aren't whole words.
 DEPTHWISE_SLACK_BYTES = 4
-TABLE_BYTES = 256
+TABLE_ENTRIES = 256
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def has_params(layer: Layer) -> bool:
 def block_layout(layer: Layer, channels: int) -> BlockLayout:
     """The block of `channels` output channels; all 0 for a layer without parameters."""
     if layer.table is not None:
-        return BlockLayout(0, 0, 0, TABLE_BYTES)
+        return BlockLayout(0, 0, 0, TABLE_ENTRIES * layer.table.itemsize)
     if layer.requant is not None and layer.skips_padding:
         counts = layer.requant.multiplier.size
         return BlockLayout(0, 4 * counts, 8 * counts, 8 * counts)
@@ -66,7 +67,7 @@ def pack_block(layer: Layer, c0: int, channels: int) -> bytes:
     """The block of output channels `c0 .. c0 + channels - 1`; empty for a layer without parameters."""
     layout = block_layout(layer, channels)
     if layer.table is not None:
-        return layer.table.astype(np.uint8).tobytes()
+        return _table(layer)
     if layer.requant is not None and layer.skips_padding:
         return _entries(layer.requant, slice(None))
     if layer.weights is None or layer.requant is None or layout.size == 0:
@@ -74,6 +75,14 @@ def pack_block(layer: Layer, c0: int, channels: int) -> bytes:
     part = slice(c0, c0 + channels)
     body = _entries(layer.requant, part) + np.ascontiguousarray(layer.weights[part]).tobytes()
     return body + bytes(layout.size - len(body))
+
+
+def _table(layer: Layer) -> bytes:
+    if layer.table is None:
+        return b""
+    if layer.kind is LayerKind.QUANTIZE:
+        return sortable_bounds(layer.table.astype(np.float32)).astype("<i4").tobytes()
+    return layer.table.astype(layer.table.dtype.newbyteorder("<")).tobytes()
 
 
 def pack_layer(layer: Layer, ranges: Iterable[tuple[int, int]]) -> bytes:

@@ -215,8 +215,8 @@ class _Signature:
     engine: str
     kind: LayerKind
     window: Window
-    inputs: tuple[tuple[int, ...], ...]
-    output: tuple[int, ...]
+    inputs: tuple[tuple[object, ...], ...]
+    output: tuple[object, ...]
     weights: tuple[int, ...]
     padded_value: bool
     wide: bool
@@ -287,8 +287,9 @@ def _signature(graph: LayerGraph, layer: Layer, engine: Engine) -> _Signature:
     )
 
 
-def _layout(tensor: Tensor) -> tuple[int, ...]:
-    return (tensor.height, tensor.width, tensor.channels, tensor.row_bytes, tensor.pixel_bytes)
+def _layout(tensor: Tensor) -> tuple[object, ...]:
+    shape = (tensor.height, tensor.width, tensor.channels)
+    return (*shape, tensor.row_bytes, tensor.pixel_bytes, tensor.dtype, tensor.planar)
 
 
 def _l1_error(layer: Layer, needed: int, machine: Machine) -> PlanError:

@@ -10,13 +10,20 @@ import numpy as np
 import numpy.typing as npt
 from tvm import relay
 
-from ..passes.expressions import operator_name, post_order, shape_of
+from ..passes.expressions import dtype_of, operator_name, post_order, shape_of
 from ..passes.legalize.spans import SEPARATOR
-from ..passes.patterns.operator import Moves, Operands, Place
+from ..passes.patterns.operator import Moves, Operands, Place, Transposition
 from ..passes.patterns.table import find_operator
-from .graph import Layer, LayerGraph, LayerKind, Tensor, View
+from .graph import Dtype, Layer, LayerGraph, LayerKind, Tensor, View
 from .groups import group_layers, splits_into_groups
 from .relay_views import inside, is_contiguous, reshaped, whole
+
+INT8 = np.iinfo(np.int8)
+_ELEMENTWISE = (LayerKind.QUANTIZE, LayerKind.DEQUANTIZE, LayerKind.TABLE)
+"""Kinds whose input may be read in the output's shape."""
+
+_AT_ENDS = (LayerKind.QUANTIZE, LayerKind.DEQUANTIZE, LayerKind.TRANSPOSE)
+"""Kinds whose layers are named after what they do."""
 
 
 def _identifier(text: str) -> str:
@@ -35,12 +42,15 @@ def _map_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     return 1, 1, int(np.prod(shape[1:]))
 
 
-def _weights(operands: Operands) -> npt.NDArray[np.int8] | None:
-    """Weights in the kernels' order, from HWIO (HWOI with a channel for each group) or (N, K)."""
+def _weights(operands: Operands) -> tuple[npt.NDArray[np.int8] | None, int]:
+    """Weights in the kernels' order, from HWIO (HWOI with a channel for each group) or (N, K), and what is to
+    be added to all of them."""
     if operands.weights is None:
-        return None
+        return None, 0
     values = np.asarray(operands.weights.data.numpy())
-    if operands.kind is LayerKind.POINTWISE and values.ndim == 2:
+    offset = max(0, int(values.max()) - INT8.max) + min(0, int(values.min()) - INT8.min)
+    values = values - offset
+    if operands.kind in (LayerKind.POINTWISE, LayerKind.CONV_DIRECT) and values.ndim == 2:
         values = values[:, np.newaxis, np.newaxis]
     elif operands.kind is LayerKind.DEPTHWISE:
         values = values[..., 0].transpose(2, 0, 1)
@@ -49,11 +59,7 @@ def _weights(operands: Operands) -> npt.NDArray[np.int8] | None:
         values = values.transpose(2, 3, 0, 1).reshape(groups * outputs, height, width, 1)
     elif operands.kind is not LayerKind.LINEAR:
         values = values.transpose(3, 0, 1, 2)
-    return np.ascontiguousarray(values, np.int8)
-
-
-def _table(operands: Operands) -> npt.NDArray[np.uint8] | None:
-    return None if operands.table is None else np.asarray(operands.table.data.numpy()).astype(np.uint8)
+    return np.ascontiguousarray(values, np.int8), offset
 
 
 def _sources(body: relay.Call) -> tuple[str, ...]:
@@ -106,7 +112,8 @@ class _Reader:
 
     def _add_tensor(self, expr: relay.Expr, wanted: str, source: str = "") -> str:
         name = self._new_name(wanted)
-        self._tensors[name] = Tensor(name, *_map_shape(shape_of(expr)), source=source)
+        dtype = Dtype(dtype_of(expr))
+        self._tensors[name] = Tensor(name, *_map_shape(shape_of(expr)), source=source, dtype=dtype)
         self._names[expr] = name
         return name
 
@@ -148,6 +155,10 @@ class _Reader:
         self._main = operator_name(composite.body).split(SEPARATOR)[0]
         if operands.moves is not None:
             self._add_moves(call, operands.moves, inputs)
+        elif operands.reshapes:
+            self._add_reshape(call, inputs[0])
+        elif operands.transposition is not None:
+            self._add_transposition(call, operands.transposition, inputs[0])
         else:
             self._add_computation(call, operands, inputs)
 
@@ -156,9 +167,12 @@ class _Reader:
         inputs = tuple(
             self._with_zero_point(name, zero) for name, zero in zip(inputs, zero_points, strict=False)
         )
-        weights = _weights(operands)
-        if operands.kind is LayerKind.POINTWISE and weights is not None and len(shape_of(call)) == 2:
+        weights, weight_offset = _weights(operands)
+        matrix = operands.kind in (LayerKind.POINTWISE, LayerKind.CONV_DIRECT) and len(shape_of(call)) == 2
+        if matrix and weights is not None:
             inputs = (self._in_shape(inputs[0], (1, shape_of(call)[0], weights.shape[-1])),)
+        if operands.kind in _ELEMENTWISE:
+            inputs = (self._in_shape(inputs[0], _map_shape(shape_of(call))),)
         name = self._layer_name(operands.kind)
         output = self._add_tensor(call, f"{name}_out", self._main)
         layer = Layer(
@@ -171,7 +185,8 @@ class _Reader:
             requant=operands.requant,
             sources=self._sources,
             groups=operands.groups,
-            table=_table(operands),
+            table=operands.table,
+            weight_offset=weight_offset,
         )
         if splits_into_groups(layer):
             self._add_groups(layer)
@@ -194,7 +209,8 @@ class _Reader:
         return view
 
     def _layer_name(self, kind: LayerKind) -> str:
-        return f"l{len(self._layers)}_{_identifier(self._main or kind.value)}"
+        name = self._main if kind not in _AT_ENDS else ""
+        return f"l{len(self._layers)}_{_identifier(name or kind.value)}"
 
     def _copied(self, source: str, wanted: str, view: View | None) -> str:
         """A new tensor, in the place of `view` if there is one, that a copy of `source` fills."""
@@ -203,6 +219,40 @@ class _Reader:
         layer = Layer(self._layer_name(LayerKind.COPY), LayerKind.COPY, (source,), name, sources=self._sources)
         self._layers.append(layer)
         return name
+
+    def _add_reshape(self, call: relay.Call, source: str) -> None:
+        """The output is a view of the input, or a copy of it where it leaves the region."""
+        self._placed += self._sources
+        view = self._in_shape(source, _map_shape(shape_of(call)))
+        if call in self._leaving:
+            self._copied_into(
+                self._add_tensor(call, f"{self._layer_name(LayerKind.COPY)}_out", self._main), view
+            )
+        else:
+            self._names[call] = view
+
+    def _add_transposition(self, call: relay.Call, transposition: Transposition, source: str) -> None:
+        """A copy between a planar view and an HWC one; the tensors themselves have the shapes of Relay."""
+        name = self._layer_name(LayerKind.TRANSPOSE)
+        output = self._add_tensor(call, f"{name}_out", self._main)
+        if transposition.to_planar:
+            made = self._as_planar(output, transposition.shape)
+            read = self._in_shape(source, transposition.shape)
+        else:
+            made = self._in_shape(output, transposition.shape)
+            read = self._as_planar(source, transposition.shape)
+        self._layers.append(Layer(name, LayerKind.TRANSPOSE, (read,), made, sources=self._sources))
+
+    def _as_planar(self, name: str, shape: tuple[int, int, int]) -> str:
+        """The tensor's bytes as a map in CHW order."""
+        height, width, channels = shape
+        flat = self._in_shape(name, (channels, height, width))
+        whole_view = whole(self._tensors[flat])
+        planar = self._add_view(f"{name}_planar", flat, whole_view)
+        self._tensors[planar] = replace(
+            self._tensors[planar], height=height, width=width, channels=channels, planar=True
+        )
+        return planar
 
     # ---- Operators that only move bytes ----------------------------------------------------------------
 

@@ -33,5 +33,6 @@ def is_contiguous(tensor: Tensor) -> bool:
 def reshaped(tensor: Tensor, name: str, shape: tuple[int, int, int]) -> Tensor:
     """The bytes of a contiguous tensor as one of another shape (height, width, channels)."""
     height, width, channels = shape
-    view = replace(whole(tensor), row_bytes=width * channels, pixel_bytes=channels)
+    pixel = channels * tensor.dtype.size
+    view = replace(whole(tensor), row_bytes=width * pixel, pixel_bytes=pixel)
     return replace(tensor, name=name, height=height, width=width, channels=channels, view=view)

@@ -13,10 +13,11 @@ from itertools import accumulate
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
-from tvm_pulp.codegen.graph import Layer, LayerGraph
+from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.kernels import KernelChoice
 from tvm_pulp.codegen.plan import Box, L1Buffer, LayerPlan, LoopOrder, Operand, TileStep
 from tvm_pulp.codegen.tiling import channel_ranges, enumerate_tiles
+from tvm_pulp.codegen.traffic import layer_traffic
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,9 @@ def schedule_layer(
     choice = engine.choose_kernel(graph, layer, tile, cores)
     job = _Job(graph, layer, tile, cores, engine, choice, frozenset(in_l1))
     orders = (LoopOrder.CHANNELS_OUTER, LoopOrder.SPACE_OUTER) if order is None else (order,)
-    return min((_in_order(job, one) for one in orders), key=lambda plan: loaded_bytes(plan, len(layer.inputs)))
-
-
-def loaded_bytes(plan: LayerPlan, inputs: int) -> int:
-    """Bytes from L2 to L1 during the layer, of so many inputs that are loaded."""
-    x = sum(step.x.size_bytes for step in plan.steps if step.load_x)
-    return inputs * x + sum(step.params_size for step in plan.steps if step.load_params)
+    return min(
+        (_in_order(job, one) for one in orders), key=lambda plan: layer_traffic(graph, layer, plan).bytes_in
+    )
 
 
 @dataclass(frozen=True)
@@ -135,13 +132,14 @@ def _steps(job: _Job, order: LoopOrder) -> tuple[TileStep, ...]:
     )
 
 
-def _input_tile_bytes(job: _Job, step: TileStep) -> int:
-    """Size of one input tile in L1, with explicit padding and what the engine may read behind it."""
+def input_tile_bytes(choice: KernelChoice, step: TileStep, source: Tensor, slack_bytes: int) -> int:
+    """Size of one tile of `source` in L1, with explicit padding and `slack_bytes` that the engine may read
+    behind it."""
     pad = step.padding
-    tall = pad.top + pad.bottom if job.choice.pad_in_l1 else 0
-    wide = pad.left + pad.right if job.choice.pad_in_l1 else 0
-    slack = job.engine.input_slack_bytes(job.choice, job.layer)
-    return (step.x.h + tall) * (step.x.w + wide) * step.x.c + slack
+    tall = pad.top + pad.bottom if choice.pad_in_l1 else 0
+    wide = pad.left + pad.right if choice.pad_in_l1 else 0
+    elements = (step.x.h + tall) * (step.x.w + wide) * step.x.c
+    return elements * source.dtype.size + slack_bytes
 
 
 @dataclass(frozen=True)
@@ -152,7 +150,10 @@ class _Wanted:
 
 
 def _wanted_buffers(job: _Job, steps: tuple[TileStep, ...]) -> list[_Wanted]:
-    x_size = max(_input_tile_bytes(job, step) for step in steps)
+    source, out = (job.graph.tensors[name] for name in (job.layer.inputs[0], job.layer.output))
+    slack = job.engine.input_slack_bytes(job.choice, job.layer)
+    x_size = max(input_tile_bytes(job.choice, step, source, slack) for step in steps)
+    y_size = max(step.y.size_bytes for step in steps) * out.dtype.size if job.stores else 0
     x_slots = max(step.x_slot for step in steps) + 1
     params_slots = max(step.params_slot for step in steps) + 1
     inputs = [
@@ -160,7 +161,6 @@ def _wanted_buffers(job: _Job, steps: tuple[TileStep, ...]) -> list[_Wanted]:
         for operand, name in zip((Operand.X, Operand.X2), job.layer.inputs, strict=False)
         if name not in job.in_l1
     ]
-    y_size = max(step.y.size_bytes for step in steps) if job.stores else 0
     return [
         *(_Wanted(operand, x_slots, x_size) for operand in inputs),
         _Wanted(Operand.PARAMS, params_slots, max(step.params_size for step in steps)),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ortools.sat.python import cp_model
 from tvm_pulp.codegen.align import align
-from tvm_pulp.codegen.graph import Layer, LayerGraph
+from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.in_place import input_distance
 from tvm_pulp.codegen.l2_allocator import shared_bytes
 from tvm_pulp.codegen.l3_chunks import WORD, band_bytes, bands, step_groups
@@ -73,6 +73,11 @@ def has_views(graph: LayerGraph, name: str) -> bool:
     return any(tensor.view is not None and tensor.base == name for tensor in graph.tensors.values())
 
 
+def _is_map(tensor: Tensor) -> bool:
+    """True for bytes in HWC order."""
+    return tensor.dtype.size == 1 and not tensor.planar
+
+
 def same_shape(graph: LayerGraph, one: str, other: str) -> bool:
     """True if two tensors have equal heights, widths and channels."""
     a, b = graph.tensors[one], graph.tensors[other]
@@ -84,7 +89,8 @@ def may_overwrite(graph: LayerGraph, layer: Layer, source: str) -> bool:
     if source not in layer.inputs or layer.output in graph.outputs:
         return False
     plain = all(
-        graph.tensors[name].view is None and not has_views(graph, name) for name in (layer.output, source)
+        _is_map(graph.tensors[name]) and graph.tensors[name].view is None and not has_views(graph, name)
+        for name in (layer.output, source)
     )
     return plain and same_shape(graph, layer.inputs[0], source)
 
@@ -140,7 +146,7 @@ class _SpillModel:
     def _spill_variable(self, name: str) -> cp_model.IntVar:
         tensor = self._graph.tensors[name]
         variable = self._model.new_bool_var(name)
-        whole_words = tensor.width * tensor.channels % WORD == 0
+        whole_words = tensor.row_bytes % WORD == 0
         if not (whole_words and self._moves_by_rows(name)):
             self._model.add(variable == 0)
         return variable
@@ -148,8 +154,11 @@ class _SpillModel:
     def _moves_by_rows(self, name: str) -> bool:
         """True if every layer that touches a tensor reads or writes boxes of its rows."""
         readers = [layer for layer in self._graph.layers if name in layer.inputs]
-        return not has_views(self._graph, name) and all(
-            same_shape(self._graph, layer.inputs[0], name) for layer in readers
+        tensor = self._graph.tensors[name]
+        return (
+            _is_map(tensor)
+            and not has_views(self._graph, name)
+            and all(same_shape(self._graph, layer.inputs[0], name) for layer in readers)
         )
 
     def solve(self, seconds: float) -> Spill | None:

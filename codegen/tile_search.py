@@ -22,8 +22,9 @@ from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder
-from tvm_pulp.codegen.schedule import loaded_bytes, schedule_layer
+from tvm_pulp.codegen.schedule import schedule_layer
 from tvm_pulp.codegen.tile_tables import TileTables, tile_tables
+from tvm_pulp.codegen.traffic import layer_traffic
 
 TOLERANCE = 0.01
 FINALISTS = 4
@@ -289,14 +290,13 @@ def _candidate(target: _Target, estimate: _Estimate) -> Candidate:
     plan = schedule_layer(
         graph, layer, estimate.tile, machine.cores, estimate.order, engine=target.engine, in_l1=target.in_l1
     )
-    loaded = sum(name not in target.in_l1 for name in layer.inputs)
-    stored = sum(step.y.size_bytes for step in plan.steps) if layer.output not in target.in_l1 else 0
     costs = step_costs(graph, layer, plan, machine)
+    traffic = layer_traffic(graph, layer, plan)
     return Candidate(
         plan=plan,
         cycles=costs.cycles,
         l1_bytes=max((buffer.offset + align(buffer.size) for buffer in plan.buffers), default=0),
-        traffic_bytes=loaded_bytes(plan, loaded) + stored,
+        traffic_bytes=traffic.bytes_in + traffic.bytes_out,
         commands=costs.commands,
         dma_cycles=int(costs.load.sum() + costs.store.sum()),
     )

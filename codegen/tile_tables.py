@@ -67,13 +67,15 @@ class ChannelRow:
 @dataclass(frozen=True)
 class TileTables:
     """All tile sizes of a layer. `in_channels` is what a tile reads; None: its own channels. `inputs` counts
-    those that are loaded; `stored` says that the output is."""
+    those that are loaded; `stored` says that the output is. `x_bytes` and `y_bytes` are those of an element."""
 
     space: dict[str, IntArray]
     channels: dict[str, IntArray]
     in_channels: int | None
     inputs: int
     channels_first: bool
+    x_bytes: int
+    y_bytes: int
     stored: bool = True
 
     def l1_bytes(self) -> IntArray:
@@ -88,9 +90,9 @@ class TileTables:
         size: IntArray = (
             self.inputs
             * (many if own else np.where(tiles > 1, 2, 1))
-            * _aligned(space["x_area"] * in_channels + space["slack"])
+            * _aligned(space["x_area"] * in_channels * self.x_bytes + space["slack"])
             + np.where(channel["ranges"] > 1, 2, 1) * _aligned(channel["block"])
-            + self.stored * many * _aligned(space["h"] * space["w"] * channel["c"])
+            + self.stored * many * _aligned(space["h"] * space["w"] * channel["c"] * self.y_bytes)
             + _aligned(space["scratch"])
         ).astype(np.int64)
         return size
@@ -154,6 +156,8 @@ def _tables(
         in_channels=None if layer.kind in PER_CHANNEL_KINDS else in_channels,
         inputs=len(layer.inputs),
         channels_first=choice.channels_first,
+        x_bytes=graph.tensors[layer.inputs[0]].dtype.size,
+        y_bytes=graph.tensors[layer.output].dtype.size,
     )
 
 

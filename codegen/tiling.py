@@ -22,6 +22,9 @@ PER_CHANNEL_KINDS = (
     LayerKind.MUL,
     LayerKind.TABLE,
     LayerKind.COPY,
+    LayerKind.TRANSPOSE,
+    LayerKind.QUANTIZE,
+    LayerKind.DEQUANTIZE,
 )
 """Kinds whose output channel c reads only input channel c."""
 

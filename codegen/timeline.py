@@ -38,6 +38,7 @@ class Work(Enum):
     LOAD_X = "load_x"
     LOAD_PARAMS = "load_params"
     STORE_Y = "store_y"
+    WAIT_DMA = "wait_dma"  # measured timelines only: for a transfer between L2 and L1; nothing is computed
     WAIT_L3 = "wait_l3"  # for a transfer from or to L3; nothing is computed
     L3_PARAMS = "l3_params"
     L3_LOAD = "l3_load"
@@ -54,6 +55,7 @@ _LANES = {
     Work.LOAD_X: Lane.DMA_IN,
     Work.LOAD_PARAMS: Lane.DMA_IN,
     Work.STORE_Y: Lane.DMA_OUT,
+    Work.WAIT_DMA: Lane.CORES,
     Work.WAIT_L3: Lane.CORES,
     Work.L3_PARAMS: Lane.L3,
     Work.L3_LOAD: Lane.L3,
@@ -109,7 +111,7 @@ class Timeline:
         """For each layer, the cycles that every lane works for it; to wait is no work."""
         busy: tuple[Counter[Lane], ...] = tuple(Counter() for _ in self.layers)
         for event in self.events:
-            if event.work is not Work.WAIT_L3:
+            if event.work not in (Work.WAIT_DMA, Work.WAIT_L3):
                 busy[event.layer][event.lane] += event.cycles
         return busy
 

@@ -22,6 +22,7 @@ WORK_NAMES = {
     Work.LOAD_X: "load input",
     Work.LOAD_PARAMS: "load parameters",
     Work.STORE_Y: "store output",
+    Work.WAIT_DMA: "wait for DMA",
     Work.WAIT_L3: "wait for L3",
     Work.L3_PARAMS: "parameters from L3",
     Work.L3_LOAD: "input from L3",
@@ -79,19 +80,22 @@ def _read_events(index: int, layer: Any, span: LayerSpan) -> Iterator[Event]:
         yield Event(Work(work), index, int(step), span.start + int(start), int(cycles))
 
 
-def timeline_to_trace(timelines: Sequence[Timeline]) -> str:
+def timeline_to_trace(
+    timelines: Sequence[Timeline], *, lanes: Sequence[Lane] = tuple(Lane), cycles: str = "predicted"
+) -> str:
     """Chrome's trace event format, which chrome://tracing and Perfetto open: a process for each region, a
-    thread for its layers and one for each lane. A cycle is shown as a microsecond."""
-    events = [event for pid, timeline in enumerate(timelines) for event in _trace_events(pid, timeline)]
+    thread for its layers and one for each of `lanes`, outside of which nothing happens. A cycle, of the kind
+    that `cycles` names, is shown as a microsecond."""
+    events = [event for pid, timeline in enumerate(timelines) for event in _trace_events(pid, timeline, lanes)]
     lines = ",\n".join(json.dumps(event, ensure_ascii=False, separators=(",", ":")) for event in events)
-    other = '"otherData": {"unit": "1 us is 1 predicted cycle"}'
+    other = f'"otherData": {{"unit": "1 us is 1 {cycles} cycle"}}'
     return f'{{"displayTimeUnit": "ns", {other}, "traceEvents": [\n{lines}\n]}}\n'
 
 
-def _trace_events(pid: int, timeline: Timeline) -> Iterator[dict[str, Any]]:
+def _trace_events(pid: int, timeline: Timeline, lanes: Sequence[Lane]) -> Iterator[dict[str, Any]]:
     yield _meta(pid, "process_name", timeline.region)
-    threads = {lane: tid for tid, lane in enumerate(Lane, start=1)}
-    for tid, name in enumerate(["layers", *(LANE_NAMES[lane] for lane in Lane)]):
+    threads = {lane: tid for tid, lane in enumerate(lanes, start=1)}
+    for tid, name in enumerate(["layers", *(LANE_NAMES[lane] for lane in lanes)]):
         yield {**_meta(pid, "thread_name", name), "tid": tid}
         yield {**_meta(pid, "thread_sort_index", tid, key="sort_index"), "tid": tid}
     for span in timeline.layers:

@@ -30,13 +30,15 @@ class Traffic:
         return Traffic(self.inputs + other.inputs, self.params + other.params, self.outputs + other.outputs)
 
 
-def layer_traffic(layer: Layer, plan: LayerPlan) -> Traffic:
+def layer_traffic(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> Traffic:
     """Return the bytes of all transfers of a layer; what stays in a slot is not counted again."""
+    x_size, y_size = (graph.tensors[name].dtype.size for name in (layer.inputs[0], layer.output))
     loaded = sum(name not in plan.in_l1 for name in layer.inputs)
+    stored = layer.output not in plan.in_l1
     return Traffic(
-        inputs=loaded * sum(step.x.size_bytes for step in plan.steps if step.load_x),
+        inputs=loaded * x_size * sum(step.x.size_bytes for step in plan.steps if step.load_x),
         params=sum(step.params_size for step in plan.steps if step.load_params),
-        outputs=0 if layer.output in plan.in_l1 else sum(step.y.size_bytes for step in plan.steps),
+        outputs=stored * y_size * sum(step.y.size_bytes for step in plan.steps),
     )
 
 
@@ -45,5 +47,5 @@ def region_traffic(graph: LayerGraph, plan: Plan) -> Traffic:
     layers = {layer.name: layer for layer in graph.layers}
     total = Traffic()
     for layer_plan in plan.layers:
-        total += layer_traffic(layers[layer_plan.layer], layer_plan)
+        total += layer_traffic(graph, layers[layer_plan.layer], layer_plan)
     return total

@@ -14,20 +14,22 @@ from .report import CompilationReport, LayerReport
 class LayerCycles:
     """One layer's cycles for one inference.
 
-    `dma_wait` are those in which core 0 had nothing to do but wait for the DMA. `macs` (multiply-accumulates)
-    and `predicted` (cycles) come from the compilation's report; None without one.
+    `dma_wait` and `l3_wait` are those in which core 0 had nothing to do but wait for the DMA or for a transfer
+    between L3 and L2. `macs` (multiply-accumulates) and `predicted` (cycles, waits for L3 left out) come from
+    the compilation's report; None without one.
     """
 
     name: str
     total: int
     dma_wait: int
+    l3_wait: int = 0
     macs: int | None = None
     predicted: int | None = None
 
     @property
     def compute(self) -> int:
-        """Cycles in which the DMA was not waited for: kernels, barriers, programming the DMA."""
-        return self.total - self.dma_wait
+        """Cycles in which no transfer was waited for: kernels, barriers, programming DMA and uDMA."""
+        return self.total - self.dma_wait - self.l3_wait
 
     @property
     def macs_per_cycle(self) -> float | None:
@@ -36,8 +38,9 @@ class LayerCycles:
 
     @property
     def prediction_error(self) -> float | None:
-        """(predicted - measured) / measured."""
-        return None if self.predicted is None else (self.predicted - self.total) / max(self.total, 1)
+        """(predicted - measured) / measured, waits for L3 left out."""
+        measured = self.total - self.l3_wait
+        return None if self.predicted is None else (self.predicted - measured) / max(measured, 1)
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class NetworkCycles:
             name="total",
             total=sum(layer.total for layer in self.layers),
             dma_wait=sum(layer.dma_wait for layer in self.layers),
+            l3_wait=sum(layer.l3_wait for layer in self.layers),
             macs=None if None in macs else sum(filter(None, macs)),
             predicted=None if None in predicted else sum(filter(None, predicted)),
         )
@@ -94,6 +98,7 @@ def _layer(entry: Mapping[str, Any], inferences: int, reported: deque[LayerRepor
         name=entry["name"],
         total=entry["cycles"] // inferences,
         dma_wait=entry["dma_wait_cycles"] // inferences,
+        l3_wait=entry["l3_wait_cycles"] // inferences,
         macs=layer.macs if layer else None,
         predicted=layer.cycles if layer else None,
     )

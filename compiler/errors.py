@@ -39,3 +39,7 @@ class InputError(PulpError):
 
 class ToolError(PulpError):
     """An outside tool (a C compiler, QEMU) is missing or failed."""
+
+
+class ToolTimeoutError(ToolError):
+    """An outside tool has not ended in the time that it was given."""

@@ -63,7 +63,7 @@ def partition_for_pulp(
     graphs = _graphs(partitioned)
     check_regions(given, list(graphs.values()))
     effort = Effort(options.plan_time or DEFAULT_SECONDS)
-    plans = {var: _planned(graph, machine, given.get(graph.name), effort) for var, graph in graphs.items()}
+    plans = _plans(graphs, machine, given, effort)
     _check_total(plans, machine)
     timelines = {var: simulate(graph, plans[var], machine) for var, graph in graphs.items()}
     for var, graph in graphs.items():
@@ -121,6 +121,31 @@ def _graphs(partitioned: tvm.IRModule) -> dict[relay.GlobalVar, LayerGraph]:
     found = [(var, func) for var, func in partitioned.functions.items() if is_region(func)]
     ordered = sorted(found, key=lambda item: str(item[0].name_hint))
     return {var: read_region(var.name_hint, func) for var, func in ordered}
+
+
+def _plans(
+    graphs: Mapping[relay.GlobalVar, LayerGraph],
+    machine: Machine,
+    given: Mapping[str, GivenPlan],
+    effort: Effort,
+) -> dict[relay.GlobalVar, Plan]:
+    """The regions' plans, in the order of `graphs`.
+
+    A region that doesn't fit L2 takes all of it for what it brings from L3. Hence the small regions come first,
+    and with L3 each gets what those before have left.
+    """
+    plans: dict[relay.GlobalVar, Plan] = {}
+    for var in sorted(graphs, key=lambda var: _weight_bytes(graphs[var])):
+        graph = graphs[var]
+        plans[var] = _planned(graph, machine, given.get(graph.name), effort)
+        left = machine.l2_bytes - plans[var].l2_used
+        if machine.l3 is not None and left > 0:
+            machine = replace(machine, l2_bytes=left)
+    return {var: plans[var] for var in graphs}
+
+
+def _weight_bytes(graph: LayerGraph) -> int:
+    return sum(layer.weights.nbytes for layer in graph.layers if layer.weights is not None)
 
 
 def _planned(graph: LayerGraph, machine: Machine, given: GivenPlan | None, effort: Effort) -> Plan:

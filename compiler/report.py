@@ -268,7 +268,7 @@ def region_report(graph: LayerGraph, plan: Plan, timeline: Timeline) -> RegionRe
 
 
 def _layer_report(graph: LayerGraph, layer: Layer, plan: LayerPlan, busy: Mapping[Lane, int]) -> LayerReport:
-    traffic = layer_traffic(layer, plan)
+    traffic = layer_traffic(graph, layer, plan)
     return LayerReport(
         name=layer.name,
         kind=layer.kind.value,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -13,10 +14,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import PulpError, ToolError
+from .errors import InputError, PulpError, ToolError
 from .inputs import Samples, check_samples
 from .package import LEGALIZED_FILE, Package, TensorInfo
-from .toolchain import Platform, build_tool, check_tools, find_gvsoc, find_pulp_nn, run_tool
+from .profile import trace_of
+from .report import read_report
+from .toolchain import (
+    Platform,
+    build_tool,
+    check_gvsoc_engines,
+    check_tools,
+    find_gvsoc,
+    find_pulp_nn,
+    run_tool,
+)
 
 Array = npt.NDArray[Any]
 
@@ -37,13 +48,14 @@ class RunResult:
     `outputs` have the network's shape if one sample was given without an axis for samples, else that axis
     first: [N, *shape], or [N, *shape[1:]] where the first dimension is a batch of 1. `stats` are the counters
     of runtime/platform/common/stats.h, sums over all samples; `tvm_pulp.cycles` reads the cycles among them.
-    `comparisons` is empty without a check.
+    `comparisons` is empty without a check, `trace` (a timeline in Chrome's trace format) without a profile.
     """
 
     outputs: dict[str, Array]
     samples: int
     stats: dict[str, Any] = field(default_factory=dict)
     comparisons: tuple[Comparison, ...] = ()
+    trace: str = ""
 
     @property
     def compared_bytes(self) -> int:
@@ -56,19 +68,28 @@ class RunResult:
         return sum(comparison.mismatched_bytes for comparison in self.comparisons)
 
 
-def build_package(package: Package, platform: Platform, workdir: Path, *, sanitize: bool = False) -> Path:
+def build_package(
+    package: Package, platform: Platform, workdir: Path, *, sanitize: bool = False, profile: bool = False
+) -> Path:
     """Build the package's runner program below `workdir` and return its path.
 
-    `sanitize` (host only) adds the address and undefined-behaviour sanitizers. Raises ToolError.
+    `sanitize` (host only) adds the address and undefined-behaviour sanitizers, `profile` (pulp-open only) the
+    log of a timeline. Raises ToolError.
     """
     if sanitize and platform is not Platform.HOST:
         raise ToolError(
             "sanitizers need the platform host", where=f"platform {platform.value}", fix="leave them out"
         )
-    _check_memories(package, platform)
+    if profile and platform is not Platform.PULP_OPEN:
+        raise ToolError(
+            "nothing is timed here, so there is no timeline",
+            where=f"platform {platform.value}",
+            fix="profile on the platform pulp-open",
+        )
     check_tools(platform)
     source = package.extract(workdir / "package").resolve()
-    build = workdir / f"build-{platform.value}{'-sanitize' if sanitize else ''}"
+    kind = f"{'-sanitize' if sanitize else ''}{'-profile' if profile else ''}"
+    build = workdir / f"build-{platform.value}{kind}"
     configure: list[str | Path] = [
         *(build_tool("cmake"), "-S", source, "-B", build, "-G", "Ninja"),
         f"-DCMAKE_MAKE_PROGRAM={build_tool('ninja')}",
@@ -78,20 +99,11 @@ def build_package(package: Package, platform: Platform, workdir: Path, *, saniti
     ]
     if platform is not Platform.HOST:
         configure.append(f"-DCMAKE_TOOLCHAIN_FILE={source / 'runtime/cmake' / platform.folder}.cmake")
+    if profile:
+        configure.append("-DPULP_PROFILE=ON")
     run_tool(configure, what=f"configuring {package.name} for {platform.value}")
     run_tool([build_tool("cmake"), "--build", build], what=f"building {package.name} for {platform.value}")
     return build / "runner"
-
-
-def _check_memories(package: Package, platform: Platform) -> None:
-    """ToolError if the network keeps something in a memory that the platform doesn't have."""
-    regions = package.metadata["pulp"]["regions"]
-    if platform is Platform.PULP_OPEN and any(region.get("uses_l3") for region in regions):
-        raise ToolError(
-            "the network keeps parameters or activations in L3, which this platform doesn't have",
-            where=f"platform {platform.value}",
-            fix="run it on host or rv32, or compile it for more L2 (-l2=)",
-        )
 
 
 def run_package(
@@ -101,40 +113,65 @@ def run_package(
     *,
     check: bool = False,
     sanitize: bool = False,
+    profile: bool = False,
     workdir: Path | None = None,
+    seconds: float | None = None,
 ) -> RunResult:
     """Build a package, run it on samples (see `tvm_pulp.inputs`), and compare with the reference if `check`.
 
+    `profile` (pulp-open only) also measures a timeline of the first sample, which takes some more cycles. A run
+    that takes more than `seconds` is ended.
     Files go to `workdir`, where a second run builds only what changed, else to a folder that is removed.
     Raises InputError, ToolError, and PulpError if there is no package.
     """
     package = package if isinstance(package, Package) else Package.open(package)
     platform = Platform(platform)
+    if platform is Platform.PULP_OPEN:
+        check_gvsoc_engines(_engines(package))
     samples = check_samples(package.inputs, inputs)
     with ExitStack() as stack:
         folder = workdir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tvm-pulp-")))
         folder.mkdir(parents=True, exist_ok=True)
-        runner = build_package(package, platform, folder, sanitize=sanitize)
-        raw, stats = _execute(package, runner, platform, samples, folder / "data")
+        runner = build_package(package, platform, folder, sanitize=sanitize, profile=profile)
+        raw, stats = _execute(package, runner, platform, samples, folder / "data", seconds=seconds)
+        trace = trace_of(package, (folder / "data" / "profile.bin").read_bytes(), stats) if profile else ""
     comparisons = _compare(package, samples, raw) if check else ()
     outputs = {
         tensor.name: _shaped(tensor, array, samples) for tensor, array in zip(package.outputs, raw, strict=True)
     }
-    return RunResult(outputs, samples.count, stats, comparisons)
+    return RunResult(outputs, samples.count, stats, comparisons, trace)
+
+
+def _engines(package: Package) -> set[str]:
+    """The engines that a package's code uses; none where it doesn't say."""
+    try:
+        return {layer.engine for region in read_report(package).regions for layer in region.layers}
+    except InputError:
+        return set()
 
 
 def _execute(
-    package: Package, runner: Path, platform: Platform, samples: Samples, folder: Path
+    package: Package,
+    runner: Path,
+    platform: Platform,
+    samples: Samples,
+    folder: Path,
+    *,
+    seconds: float | None,
 ) -> tuple[list[Array], dict[str, Any]]:
     """Run the program; outputs as [samples, *shape], and its counters."""
     folder.mkdir(exist_ok=True)
     for index, array in enumerate(samples.arrays):
         (folder / f"in_{index}.bin").write_bytes(array.tobytes())
+    if platform is Platform.PULP_OPEN:
+        # what the network keeps in L3, where the program on the simulator looks for it
+        shutil.copyfile(runner.with_name(f"{runner.name}.l3"), folder / "l3.bin")
     stats = folder / "stats.json"
     run_tool(
         _command(platform, runner, folder),
         what=f"running {package.name}",
         environment={"PULP_STATS": str(stats)},
+        seconds=seconds,
     )
     raw = [
         np.fromfile(folder / f"out_{index}.bin", dtype=tensor.dtype).reshape(samples.count, *tensor.shape)

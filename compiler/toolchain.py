@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from enum import Enum
 from pathlib import Path
 
-from .errors import ToolError
+from .errors import ToolError, ToolTimeoutError
 
 
 class Platform(Enum):
@@ -65,6 +66,18 @@ def find_c_compiler() -> str:
     )
 
 
+def check_gvsoc_engines(engines: Set[str]) -> None:
+    """ToolError if GVSoC's cluster lacks one of these engines: a program that waits for it hangs."""
+    home = Path(find_gvsoc()).resolve().parents[1]
+    generator = home / "generators" / "pulp" / "chips" / "pulp_open" / "cluster.py"
+    if "ne16" in engines and generator.is_file() and "has_ne16 = False" in generator.read_text():
+        raise ToolError(
+            "this GVSoC has no NE16, which the network uses",
+            where=f"platform {Platform.PULP_OPEN.value}",
+            fix=f"compile with -engines=cluster, or build GVSoC with has_ne16 = True in {generator.name}",
+        )
+
+
 def find_gvsoc() -> str:
     """GVSoC's command: in the installation that GVSOC_HOME names, else on PATH."""
     home = os.environ.get("GVSOC_HOME", "")
@@ -98,22 +111,36 @@ def build_tool(name: str) -> str:
     return found
 
 
-def run_tool(command: Sequence[str | Path], *, what: str, environment: Mapping[str, str] | None = None) -> None:
-    """Run a program. ToolError, with the line of its output that tells most, if it fails."""
+def run_tool(
+    command: Sequence[str | Path],
+    *,
+    what: str,
+    environment: Mapping[str, str] | None = None,
+    seconds: float | None = None,
+) -> None:
+    """Run a program. ToolError, with the line of its output that tells most, if it fails, and if it takes more
+    than `seconds`."""
     words = [str(word) for word in command]
-    done = subprocess.run(
+    with subprocess.Popen(
         words,
         env={**os.environ, **(environment or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
-        check=False,
-    )
-    if done.returncode:
-        cause = RuntimeError(f"{' '.join(words)} ended with status {done.returncode}\n{done.stdout}")
+        start_new_session=True,  # so that it can be ended with the programs that it starts
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=seconds)
+        except BaseException as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            raise ToolTimeoutError(f"has not ended after {seconds:g} s", where=what) from error
+    if process.returncode:
+        cause = RuntimeError(f"{' '.join(words)} ended with status {process.returncode}\n{output}")
         raise ToolError(
-            _telling_line(done.stdout, done.returncode), where=what, fix="-v shows all of its output"
+            _telling_line(output, process.returncode), where=what, fix="-v shows all of its output"
         ) from cause
 
 

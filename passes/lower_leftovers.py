@@ -6,6 +6,7 @@ import tvm
 from tvm import relay
 
 from .expressions import as_call, post_order
+from .lower_quantize import LowerQuantize
 from .relay_pass import RelayPass, run
 
 
@@ -28,6 +29,7 @@ class LowerLeftovers(RelayPass):
         passes = [relay.transform.FakeQuantizationToInteger()] if _has_islands(mod["main"]) else []
         passes += [
             relay.transform.InferType(),
+            LowerQuantize(),
             relay.qnn.transform.CanonicalizeOps(),
             relay.transform.InferType(),
         ]

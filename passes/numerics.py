@@ -23,6 +23,7 @@ WORD_BITS = 32
 # From this shift on, an offset without its low word is at most 1/64 of a unit off.
 MIN_HIGH_SHIFT = WORD_BITS + 5
 MAX_BYTE = 255
+LARGEST_ERROR = 0.5  # of 32-bit multipliers, in units of the output
 
 Ints = npt.NDArray[np.int64]
 Reals = npt.NDArray[np.float64]
@@ -129,7 +130,7 @@ def choose_multipliers(scale: Reals, acc: Accumulator, zero_point: int) -> Multi
     shift = _largest_shift(scale, acc, zero_point, MAX_SHIFT, INT32_MAX)
     if shift is not None:
         k, offset = _with_shift(scale, acc, zero_point, shift)
-        if _error(scale, k, shift, acc) <= 0.5:
+        if _error(scale, k, shift, acc) <= LARGEST_ERROR:
             return _multipliers(k, offset, shift, wide=False)
     shift = _largest_shift(scale, acc, zero_point, MAX_WIDE_SHIFT, INT64_MAX)
     if shift is None:

@@ -8,6 +8,7 @@ from tvm_pulp.suggest import suggestion
 from .infer_type import InferType
 from .legalize_qdq import LegalizeQdq
 from .lower_leftovers import LowerLeftovers
+from .lower_quantize import LowerQuantize
 from .merge_patterns import MergePatterns
 from .partition_regions import PartitionRegions
 from .portable_math import PortableMath
@@ -22,6 +23,7 @@ def all_passes() -> tuple[RelayPass, ...]:
         InferType(),
         LegalizeQdq(),
         LowerLeftovers(),
+        LowerQuantize(),
         MergePatterns(),
         PartitionRegions(),
         PortableMath(),

@@ -24,8 +24,8 @@ class RelayPass(ABC):
         """Return the transformed module; `mod` itself stays as it is."""
 
 
-def run(mod: IRModule, *passes: Pass) -> IRModule:
-    """Apply TVM's passes one by one.
+def run(mod: IRModule, *passes: Pass | RelayPass) -> IRModule:
+    """Apply passes one by one.
 
     `tvm.transform.Sequential` would leave out those above the optimization level of the current context, and
     what a network means must not depend on that.

@@ -3,22 +3,68 @@
 A matrix product goes through blocks of 4 output channels and a few pixels; its inner loop loads a word (4
 elements) of each channel's weights and of each pixel, and multiplies every pair. What is left over of pixels
 makes a smaller block, what is left over of 4 channels or of a word costs as much as a whole one.
+
+A SoC's file either gives rates, from which the cycles are estimated here, or says that the kernels' measured
+cycles (`xpulpv2`) are its own, too.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from tvm_pulp.codegen.cost.arrays import FloatArray, IntArray, Tiles, ceil_div
+from tvm_pulp.codegen.cost.measured import COLUMNS, DEPTHWISE, ELEMENTS, LINEAR, MATRIX, PAD_CALL, POOLS
+from tvm_pulp.codegen.cost.xpulpv2 import (
+    Calls,
+    Form,
+    depthwise_cycles,
+    element_cycles,
+    linear_cycles,
+    matrix_cycles,
+    pool_cycles,
+)
 from tvm_pulp.codegen.graph import Layer, LayerKind
 from tvm_pulp.codegen.machine import ClusterModel, Machine
 
 BLOCK_CHANNELS = 4
 WORD = 4
+MAX_BYTE = 255
+
+_ELEMENT_CYCLES = {"pulp_quantize": 29.0, "pulp_dequantize": 10.0, "pulp_transpose": 4.5}
+"""Of one core, on PULP-open."""
 
 
 def kernel_cycles(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> IntArray:
     """One call for each tile, explicit padding and clipping included."""
-    return machine.cluster.call_cycles + np.ceil(_work(machine, layer, kernel, tiles)).astype(np.int64)
+    return machine.cluster.call_cycles + np.ceil(work_cycles(machine, layer, kernel, tiles)).astype(np.int64)
+
+
+def work_cycles(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> FloatArray:
+    """The kernel's own share of that."""
+    if not machine.cluster.measured_kernels or kernel.startswith("pulp_nn_depthwise"):
+        return _work(machine, layer, kernel, tiles)
+    work = _measured(machine, layer, kernel, tiles)
+    if layer.requant is not None and (layer.requant.lo, layer.requant.hi) != (0, MAX_BYTE):
+        work = work + element_cycles(ELEMENTS["pulp_clip"], Calls(machine.cores, layer.window, tiles))
+    return work + np.where(tiles.x_beside > 0, PAD_CALL, 0.0)
+
+
+def _measured(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> FloatArray:
+    """By the measured cycles of the XpulpV2 kernels."""
+    requant = layer.requant
+    high = requant is not None and requant.wide and requant.high
+    form = Form(high=high, wide=requant is not None and requant.wide and not high)
+    calls = Calls(machine.cores, layer.window, tiles, form)
+    if layer.kind in (LayerKind.CONV2D, LayerKind.POINTWISE):
+        return matrix_cycles(MATRIX, calls)
+    if layer.kind is LayerKind.DEPTHWISE:
+        return depthwise_cycles(DEPTHWISE, COLUMNS, calls)
+    if layer.kind is LayerKind.LINEAR and layer.weights is not None:
+        return linear_cycles(LINEAR, calls, layer.weights.shape[1])
+    if kernel in POOLS:
+        return pool_cycles(POOLS[kernel], calls)
+    if kernel in ELEMENTS:
+        return element_cycles(ELEMENTS[kernel], calls)
+    return _work(machine, layer, kernel, tiles)
 
 
 def _work(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> FloatArray:
@@ -30,6 +76,8 @@ def _work(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> FloatArr
         return _direct(machine, layer, tiles)
     if layer.kind is LayerKind.LINEAR:
         return _linear(machine, layer, tiles)
+    if kernel in _ELEMENT_CYCLES:
+        return ceil_div(tiles.y_bytes, machine.cores) * _ELEMENT_CYCLES[kernel]
     elements = tiles.y_bytes * len(layer.inputs) * layer.window.kernel_h * layer.window.kernel_w
     return elements / (machine.cluster.elements_per_cycle * _busy(machine.cores, tiles))
 

@@ -17,7 +17,7 @@ from tvm_pulp.codegen.cost.dma import (
     line_cycles,
 )
 from tvm_pulp.codegen.engines.registry import engine_named
-from tvm_pulp.codegen.graph import Layer, LayerGraph
+from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import LayerPlan
 
@@ -127,6 +127,7 @@ def x_costs(
         if (tensor.height, tensor.width) != (first.height, first.width):  # one pixel for all of the first's
             one = np.ones_like(tiles.x_h)
             boxes = Boxes(one, one, tiles.x_c, 0 * one)
+        tensor, boxes = _as_bytes(tensor, boxes)
         if channels_first:
             cycles = cycles + gather_cycles(machine.dma, tensor, boxes)
             commands = commands + gather_commands(tensor, boxes)
@@ -136,8 +137,16 @@ def x_costs(
     return cycles, commands
 
 
+def _as_bytes(tensor: Tensor, boxes: Boxes) -> tuple[Tensor, Boxes]:
+    """A tensor and boxes of it as a map of bytes, as transfers see them."""
+    size = tensor.dtype.size
+    if tensor.planar:
+        return tensor.as_bytes, Boxes(boxes.c, boxes.h, boxes.w * size, boxes.beside)
+    return tensor.as_bytes, Boxes(boxes.h, boxes.w, boxes.c * size, boxes.beside)
+
+
 def y_costs(graph: LayerGraph, layer: Layer, machine: Machine, tiles: Tiles) -> tuple[IntArray, IntArray]:
     """Cycles and commands of storing output tiles."""
-    tensor = graph.tensors[layer.output]
     boxes = Boxes(tiles.y_h, tiles.y_w, tiles.y_c, np.zeros_like(tiles.y_h))
+    tensor, boxes = _as_bytes(graph.tensors[layer.output], boxes)
     return box_cycles(machine.dma, tensor, boxes), box_commands(tensor, boxes)

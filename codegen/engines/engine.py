@@ -37,16 +37,17 @@ class TileSteps:
 class Job:
     """One tile as text: what an engine that works beside the cores is told by core 0.
 
-    `state` is the C type of a job under way. `start` are the statements that begin the computation of a tile
-    whose operands are in L1: they see `step` (a row of the layer's step table), `l1`, and `job`, a pointer to a
-    `state`. `wait` is the call that returns when a job is done, with `{job}` for the pointer to it. The next
-    job is started before that, unless `blocks` says that `start` returns late: then the transfers go first.
+    `state` is the C type of a job under way; there are two, whose turns alternate. `setup` are statements about
+    what all jobs of the layer have in common, executed once for each; they see `job`, a pointer to a `state`.
+    `start` are the statements that begin the computation of a tile whose operands are in L1: they see `step` (a
+    row of the layer's step table), `l1` and `job`. `wait` is the call that returns when a job is done, with
+    `{job}` for the pointer to it; the next job is started before.
     """
 
     state: str
+    setup: list[str]
     start: list[str]
     wait: str
-    blocks: bool = False
 
 
 class Engine(ABC):

@@ -44,6 +44,11 @@ MISMATCH = 1
 @click.option(
     "--sanitize", is_flag=True, help="Build with the address and undefined-behaviour sanitizers (host)."
 )
+@click.option(
+    "--profile",
+    type=click.Path(path_type=Path),
+    help="Write a measured timeline of the first sample, for Perfetto or chrome://tracing (pulp-open).",
+)
 @click.option("--workdir", type=click.Path(path_type=Path), help="Keep the build here, and reuse it next time.")
 def command(
     *,
@@ -53,16 +58,28 @@ def command(
     check: bool,
     output: Path | None,
     sanitize: bool,
+    profile: Path | None,
     workdir: Path | None,
 ) -> int:
     """Build and run PACKAGE on a platform; with --check, status 1 says that an output byte differs."""
-    if output is not None:
-        check_writable(output)
+    for file in (output, profile):
+        if file is not None:
+            check_writable(file)
     opened = Package.open(package)
     arrays = load_arrays(inputs_path, opened.inputs)
-    result = run_package(opened, arrays, platform, check=check, sanitize=sanitize, workdir=workdir)
+    result = run_package(
+        opened,
+        arrays,
+        platform,
+        check=check,
+        sanitize=sanitize,
+        profile=profile is not None,
+        workdir=workdir,
+    )
     if output is not None:
         write_whole(output, lambda stream: np.savez(stream, allow_pickle=False, **result.outputs))
+    if profile is not None:
+        write_whole(profile, lambda stream: stream.write(result.trace.encode()))
     _print_traffic(result)
     _print_cycles(opened, result)
     _print_outcome(opened, result, platform, output)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from tvm import relay
 
 from ..expressions import as_call
-from ..numerics import AddMultipliers, Multipliers, Range
+from ..numerics import MAX_BYTE, AddMultipliers, Multipliers, Range
 
 Padding = tuple[int, int, int, int]  # top, left, bottom, right, as Relay orders them
 
@@ -81,6 +81,19 @@ def flip_to_int8(expr: relay.Expr) -> relay.Expr:
 def flip_to_uint8(expr: relay.Expr) -> relay.Expr:
     """The canonical bytes of an int8 tensor."""
     return relay.cast(relay.cast(expr, "int16") + constant(128, "int16"), "uint8")
+
+
+def quantization(expr: relay.Expr, factor: float, zero_point: int) -> relay.Expr:
+    """Bytes of a float32 tensor: `clip(round(expr * factor) + zero_point, 0, 255)`."""
+    units = relay.round(relay.multiply(expr, relay.const(factor, "float32")))
+    shifted = relay.add(units, relay.const(float(zero_point), "float32"))
+    return relay.cast(relay.clip(shifted, 0.0, float(MAX_BYTE)), "uint8")
+
+
+def dequantization(expr: relay.Expr, scale: float, zero_point: int) -> relay.Expr:
+    """What bytes stand for, as float32: `(expr - zero_point) * scale`."""
+    centred = relay.subtract(relay.cast(expr, "int32"), relay.const(zero_point, "int32"))
+    return relay.multiply(relay.cast(centred, "float32"), relay.const(scale, "float32"))
 
 
 def clip_to_byte(expr: relay.Expr, shift: int, bounds: Range, dtype: str) -> relay.Expr:

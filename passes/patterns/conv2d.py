@@ -7,6 +7,7 @@ from tvm.relay.dataflow_pattern import DFPattern, is_constant, is_op
 
 from ...codegen.graph import LayerKind
 from ..expressions import shape_of
+from ..numerics import MAX_BYTE
 from .operator import Operands, OperatorPattern, check_map, check_window, window_of
 from .padding import maybe_padded, read_border
 from .requantization import read_requant, requantized
@@ -37,7 +38,11 @@ def is_dilated(conv: relay.Call) -> bool:
 
 
 def _kind(conv: relay.Call) -> LayerKind:
-    if is_dilated(conv) or (int(conv.attrs.groups) != 1 and not is_depthwise(conv)):
+    if (
+        has_wide_weights(conv.args[1].args[0])
+        or is_dilated(conv)
+        or (int(conv.attrs.groups) != 1 and not is_depthwise(conv))
+    ):
         return LayerKind.CONV_DIRECT
     if is_depthwise(conv):
         return LayerKind.DEPTHWISE
@@ -88,10 +93,19 @@ def check_borders(conv: relay.Call, operands: Operands) -> str | None:
     return "it is padded twice" if own and operands.pad_value else None
 
 
+def has_wide_weights(weights: relay.Expr) -> bool:
+    """Whether weights less their zero point leave int8."""
+    return isinstance(weights, relay.Constant) and str(weights.data.dtype) == "int16"
+
+
 def check_weights(weights: relay.Expr | None) -> str | None:
-    """Weights that fit the kernels."""
-    dtype = str(weights.data.dtype) if isinstance(weights, relay.Constant) else "unknown"
-    return None if dtype == "int8" else "its weights are asymmetric (the kernels take symmetric int8 weights)"
+    """Weights that are int8, or int8 with one number added to all."""
+    if not isinstance(weights, relay.Constant):
+        return "its weights are no constant"
+    values = weights.data.numpy()
+    if str(values.dtype) not in ("int8", "int16") or int(values.max()) - int(values.min()) > MAX_BYTE:
+        return "its channels' weights have zero points too far apart for the kernels"
+    return None
 
 
 CONV2D = OperatorPattern(
@@ -104,7 +118,7 @@ CONV2D = OperatorPattern(
     onnx=("Conv",),
     conditions=(
         "one or two dimensions, any kernel, stride, dilation and number of groups",
-        "symmetric int8 weights, with a scale for all or for each output channel",
+        "8-bit weights, with a scale for all or for each output channel",
         "padding smaller than the kernel",
     ),
 )

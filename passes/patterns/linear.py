@@ -7,7 +7,7 @@ from tvm.relay.dataflow_pattern import DFPattern, is_constant, is_op, wildcard
 
 from ...codegen.graph import LayerKind, Window
 from ..expressions import as_call, shape_of
-from .conv2d import check_weights
+from .conv2d import check_weights, has_wide_weights
 from .operator import Operands, OperatorPattern, check_map
 from .requantization import read_requant, requantized
 
@@ -25,12 +25,15 @@ def read_linear(cast: relay.Call) -> Operands:
     data = dense.args[0].args[0]
     if as_call(data, "reshape") is not None:
         data = data.args[0]
+    weights = dense.args[1].args[0]
     kind = LayerKind.LINEAR if shape_of(cast)[0] == 1 else LayerKind.POINTWISE
-    return Operands(kind, (data,), Window(), None, requant, dense.args[1].args[0])
+    if has_wide_weights(weights):
+        kind = LayerKind.CONV_DIRECT
+    return Operands(kind, (data,), Window(), None, requant, weights)
 
 
 def check_linear(cast: relay.Call) -> str | None:
-    """Symmetric int8 weights; several rows of inputs are a row of pixels."""
+    """8-bit weights; several rows of inputs are a row of pixels."""
     dense, _ = read_requant(cast)
     operands = read_linear(cast)
     return check_weights(operands.weights) or check_map(dense.args[0].args[0]) or check_map(cast)
@@ -42,7 +45,7 @@ LINEAR = OperatorPattern(
     pattern=linear_pattern,
     check=check_linear,
     read=read_linear,
-    kinds=(LayerKind.LINEAR, LayerKind.POINTWISE),
+    kinds=(LayerKind.LINEAR, LayerKind.POINTWISE, LayerKind.CONV_DIRECT),
     onnx=("Gemm", "MatMul"),
-    conditions=("constant symmetric int8 weights, with a scale for all or for each output",),
+    conditions=("constant 8-bit weights, with a scale for all or for each output",),
 )

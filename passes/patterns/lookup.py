@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from tvm import relay
 from tvm.relay.dataflow_pattern import DFPattern, is_constant, is_op, wildcard
 
@@ -19,7 +20,8 @@ def table_pattern() -> DFPattern:
 def read_table(take: relay.Call) -> Operands:
     """Takes a match apart."""
     table, index = take.args
-    return Operands(LayerKind.TABLE, (index.args[0],), Window(), None, None, table=table)
+    values = np.asarray(table.data.numpy()).astype(np.uint8)
+    return Operands(LayerKind.TABLE, (index.args[0],), Window(), None, None, table=values)
 
 
 def check_table(take: relay.Call) -> str | None:

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+import numpy as np
+import numpy.typing as npt
 from tvm import relay
 from tvm.relay.dataflow_pattern import DFPattern
 
 from ...codegen.graph import LayerKind, Requant, Window
 from ..expressions import dtype_of, shape_of
 
+Table = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 Check = Callable[[relay.Call], "str | None"]
 LARGEST_SIZE = 2**16 - 1  # the kernels take sizes as uint16
 
@@ -21,6 +24,7 @@ class Exactness(Enum):
 
     CONTRACT = "scales as integers of up to 32 bits, one rounding"
     TABLE = "each byte rounded once from float64"
+    FLOAT = "the float32 arithmetic of the legalized module"
     COPY = "bytes moved; where the scale changes, one rounding"
 
 
@@ -46,12 +50,21 @@ class Moves:
 
 
 @dataclass(frozen=True)
+class Transposition:
+    """Of an operator that only changes the order of bytes between CHW and HWC: height, width and channels, and
+    whether the output is in CHW."""
+
+    shape: tuple[int, int, int]
+    to_planar: bool
+
+
+@dataclass(frozen=True)
 class Operands:
     """An operator taken apart, without its weights' values: what checks look at and the reader copies.
 
     `inputs` are the quantized inputs; `pad_value` is the byte that stands for 0 in the first, where that
     matters (padding, products), `pad_value2` in the second. `one_channel_groups`: the weights' layout is
-    HWOI.
+    HWOI. `table` is that of the layer. `reshapes`: it only gives its input's bytes another shape.
     """
 
     kind: LayerKind
@@ -63,8 +76,10 @@ class Operands:
     pad_value2: int | None = None
     groups: int = 1
     one_channel_groups: bool = False
-    table: relay.Expr | None = None
+    table: Table | None = None
     moves: Moves | None = None
+    transposition: Transposition | None = None
+    reshapes: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,12 +112,12 @@ def window_of(
     return Window(kernel_h, kernel_w, stride_h, stride_w, top, bottom, left, right, dilation_h, dilation_w)
 
 
-def check_map(expr: relay.Expr) -> str | None:
-    """A map that the kernels can address: uint8 NHWC of batch 1 with sizes in 16 bits."""
+def check_map(expr: relay.Expr, wanted: str = "uint8") -> str | None:
+    """A map that the kernels can address: uint8 (or what is wanted) NHWC of batch 1 with sizes in 16 bits."""
     shape, dtype = shape_of(expr), dtype_of(expr)
-    if dtype != "uint8":
-        return f"it works on {dtype}, the kernels on uint8"
-    if shape[0] != 1 and len(shape) != 2:
+    if dtype != wanted:
+        return f"it works on {dtype}, the kernels on {wanted}"
+    if not shape or (shape[0] != 1 and len(shape) != 2):
         return f"batch {shape[0]} (only 1 is supported)"
     if max(shape) > LARGEST_SIZE:
         return f"a dimension of {max(shape)} is beyond the kernels' 16 bits"

@@ -14,8 +14,10 @@ from .lookup import TABLE
 from .moves import CONCATENATE, RESIZE, SLICE
 from .multiply import MULTIPLY
 from .operator import OperatorPattern
+from .order import RESHAPE, TRANSPOSE
 from .padding import border_pattern
 from .pool import AVERAGE_POOL, MAX_POOL
+from .quantize import DEQUANTIZE, FLIP, QUANTIZE
 from .requantize import REQUANTIZE
 
 OPERATORS: tuple[OperatorPattern, ...] = (
@@ -30,6 +32,11 @@ OPERATORS: tuple[OperatorPattern, ...] = (
     CONCATENATE,
     SLICE,
     RESIZE,
+    QUANTIZE,
+    DEQUANTIZE,
+    FLIP,
+    TRANSPOSE,
+    RESHAPE,
 )
 
 FREE_OPERATORS = frozenset(["Flatten", "Pad", "Reshape", "Squeeze", "Transpose", "Unsqueeze"])

@@ -48,4 +48,7 @@ function(add_pulp_runner target network)
   target_include_directories(${target} PRIVATE ${PULP_RUNTIME_DIR}/platform/common)
   target_link_libraries(${target} PRIVATE ${network})
   pulp_strict_c99(${target})
+  if(COMMAND pulp_finish_program) # of the platform
+    pulp_finish_program(${target})
+  endif()
 endfunction()

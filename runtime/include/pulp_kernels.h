@@ -18,7 +18,8 @@ typedef struct {
   uint16_t stride_x, stride_y;
 } pulp_window_t;
 
-/* Convolution, weights Co-Ky-Kx-Ci; also pointwise. */
+/* Convolution, weights Co-Ky-Kx-Ci; also pointwise. The XpulpV2 kernels read up to 3 bytes behind the
+ * weights, without using them. */
 void pulp_conv_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
                     const int64_t *lambda, uint16_t shift, const pulp_window_t *window);
 void pulp_conv_high(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
@@ -34,11 +35,12 @@ void pulp_depthwise_high(const uint8_t *in, uint8_t *out, const int8_t *weight, 
                          const int32_t *lambda, uint16_t shift, const pulp_window_t *window);
 
 /* Groups and dilation of a convolution: output channel c, counted from channel `first` of the whole layer,
- * reads the `ch_in` input channels of group (first + c) / ch_out. */
+ * reads the `ch_in` input channels of group (first + c) / ch_out. `weight_offset` is added to each weight. */
 typedef struct {
   uint16_t dilation_x, dilation_y;
   uint16_t ch_in, ch_out; /* of one group */
   uint16_t first;
+  int16_t weight_offset;
 } pulp_groups_t;
 
 /* Convolution with groups and dilation; weights Co-Ky-Kx-Ci where Ci are the channels of a group. */
@@ -74,6 +76,25 @@ void pulp_table(const uint8_t *in, uint8_t *out, const uint8_t *table, uint32_t 
 
 /* out = in. */
 void pulp_copy(const uint8_t *in, uint8_t *out, uint32_t elements);
+
+/* out[c][r] = in[r][c] for a matrix of `rows x cols`. */
+void pulp_transpose(const uint8_t *in, uint8_t *out, uint32_t rows, uint32_t cols);
+
+/* How the bits of a float give its byte or one less: with e its exponent, m the leading 16 bits of its
+ * mantissa, clip_u16((+-m * multiplier >> (exponent - e)) + offset) >> 8, the shift between 0 and 31. With
+ * multiplier 0 the bounds are searched instead. */
+typedef struct {
+  int32_t multiplier, exponent, offset;
+} pulp_estimator_t;
+
+/* out = how many of the 255 ascending `bounds` are below the float32 whose bits are in `in`; 255 if it is not
+ * a number. Bounds are integers that sort as the floats do (the bits, of a negative number all but the sign
+ * inverted), one less than that of the least float that gives the byte; entry 255 is the largest integer. */
+void pulp_quantize(const int32_t *in, uint8_t *out, const int32_t *bounds, const pulp_estimator_t *estimator,
+                   uint32_t elements);
+
+/* out = the bits of table[in], 256 float32, element by element. */
+void pulp_dequantize(const uint8_t *in, int32_t *out, const int32_t *table, uint32_t elements);
 
 /* out = clip_u8((k * sum over the window + lambda) >> shift). */
 void pulp_avgpool(const uint8_t *in, uint8_t *out, int32_t k, int32_t lambda, uint16_t shift,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
-from layers import TWO_INPUTS, Shape, dilated, single_layer, windows
+from layers import BETWEEN, TWO_INPUTS, Shape, dilated, single_layer, windows
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, View, Window
 
 _WINDOWED = (
@@ -45,12 +45,26 @@ def networks(draw: st.DrawFn, max_layers: int = 5) -> LayerGraph:
     for index in range(draw(st.integers(2, max_layers))):
         x = draw(st.sampled_from(network.tensors[-2:]))
         network = network.append(_shape(draw, x, index), _operands(draw, network, x, index))
-    return _graph(draw, network)
+    return _graph(draw, _with_float_ends(draw, network))
+
+
+def _with_float_ends(draw: st.DrawFn, network: _Network) -> _Network:
+    """The network, perhaps with a dequantization at its end, perhaps to a planar tensor first."""
+    x = network.tensors[-1]
+    shape = Shape(LayerKind.TRANSPOSE, x.height, x.width, x.channels, planar=(False, True), seed=3)
+    if draw(st.booleans()):
+        network = network.append(shape, (x,))
+    if draw(st.booleans()):
+        kind = LayerKind.DEQUANTIZE
+        x = network.tensors[-1]
+        if not x.planar:
+            network = network.append(replace(shape, kind=kind, planar=(False, False)), (x,))
+    return network
 
 
 def _shape(draw: st.DrawFn, x: Tensor, index: int) -> Shape:
     # Every third layer has two inputs, or else residual connections would be rare.
-    kinds = [kind for kind in LayerKind if kind not in TWO_INPUTS]
+    kinds = [kind for kind in BETWEEN if kind not in TWO_INPUTS]
     kind = draw(st.sampled_from(TWO_INPUTS if index % 3 == 2 else kinds))
     window = draw(windows(x.height, x.width)) if kind in _WINDOWED else Window()
     if kind is LayerKind.CONV2D and window == Window():

@@ -16,14 +16,14 @@ import numpy as np
 import numpy.typing as npt
 from tvm_pulp.codegen.emit import emit_region
 from tvm_pulp.codegen.engines.engine import Engine
-from tvm_pulp.codegen.graph import LayerGraph
+from tvm_pulp.codegen.graph import Dtype, LayerGraph
 from tvm_pulp.codegen.plan import Plan
 
 RUNTIME = Path(__file__).resolve().parents[2] / "runtime"
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-g"]
 INCLUDES = [f"-I{RUNTIME / 'include'}", f"-I{RUNTIME / 'platform' / 'common'}"]
 
-Map = npt.NDArray[np.uint8]
+Map = npt.NDArray[Any]
 
 
 class Sanitizer(Enum):
@@ -83,15 +83,23 @@ def build_runtime(folder: Path, sanitizer: Sanitizer = Sanitizer.NONE) -> HostRu
 
 
 def compile_graph(
-    runtime: HostRuntime, graph: LayerGraph, plan: Plan, folder: Path, engines: Sequence[Engine] = ()
+    runtime: HostRuntime,
+    graph: LayerGraph,
+    plan: Plan,
+    folder: Path,
+    engines: Sequence[Engine] = (),
+    *,
+    drivers: Sequence[Path] = (),
 ) -> Path:
-    """Emits the region into `folder` and compiles it; the program."""
+    """Emits the region into `folder` and compiles it, with C files of `drivers` and their headers; the
+    program."""
     folder.mkdir(parents=True, exist_ok=True)
     files = emit_region(graph, plan, engines) | {f"{graph.name}_io.c": _network_table(graph)}
     for name, text in files.items():
         (folder / name).write_text(text)
     program = folder / "runner"
     sources = [name for name in files if name.endswith(".c")]
+    sources += [word for file in drivers for word in (f"-I{file.parent}", str(file))]
     _execute(
         [
             *(str(c_compiler()), *STRICT, "-O1", *runtime.sanitizer.value, *INCLUDES),
@@ -113,28 +121,40 @@ def run_program(
     """Runs samples, (samples, height, width, channels) for each input; `variables` for the environment."""
     folder = program.parent
     for index, name in enumerate(graph.inputs):
-        (folder / f"in_{index}.bin").write_bytes(inputs[name].tobytes())
+        data = inputs[name].transpose(0, 3, 1, 2) if graph.tensors[name].planar else inputs[name]
+        (folder / f"in_{index}.bin").write_bytes(data.tobytes())
     stats = folder / "stats.json"
     environment = {**os.environ, "PULP_DMA": dma.value, "PULP_STATS": str(stats), **(variables or {})}
     _execute([str(program), str(folder)], folder, environment)
     outputs = {}
     for index, name in enumerate(graph.outputs):
         tensor = graph.tensors[name]
-        data = np.fromfile(folder / f"out_{index}.bin", np.uint8)
-        outputs[name] = data.reshape(-1, tensor.height, tensor.width, tensor.channels)
+        data = np.fromfile(folder / f"out_{index}.bin", tensor.dtype.value)
+        if tensor.planar:
+            planes = data.reshape(-1, tensor.channels, tensor.height, tensor.width)
+            outputs[name] = planes.transpose(0, 2, 3, 1)
+        else:
+            outputs[name] = data.reshape(-1, tensor.height, tensor.width, tensor.channels)
     return Run(outputs, json.loads(stats.read_text()))
 
 
 def random_inputs(graph: LayerGraph, samples: int, seed: int = 0) -> dict[str, Map]:
-    """Uniform bytes; the first sample has only the extremes 0 and 255."""
+    """Uniform bytes; the first sample has only the extremes 0 and 255. Floats around 0, and any bits."""
     rng = np.random.default_rng(seed)
     inputs = {}
     for name in graph.inputs:
         tensor = graph.tensors[name]
         data = rng.integers(0, 256, (samples, tensor.height, tensor.width, tensor.channels), dtype=np.uint8)
         data[0] = np.where(data[0] < 128, 0, 255)
-        inputs[name] = data
+        inputs[name] = data if tensor.dtype is Dtype.UINT8 else _random_floats(rng, data.shape)
     return inputs
+
+
+def _random_floats(rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    bits = rng.integers(0, 2**32, shape, np.uint32).view(np.float32)
+    near = (rng.normal(size=shape) * np.exp2(rng.uniform(-8, 10))).astype(np.float32)
+    special = rng.choice(np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45, -1e-45], np.float32), shape)
+    return np.choose(rng.choice(3, shape, p=(0.1, 0.8, 0.1)), (bits, near, special)).astype(np.float32)
 
 
 def _network_table(graph: LayerGraph) -> str:

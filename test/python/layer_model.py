@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Requant, Tensor, Window
 
-Map = npt.NDArray[np.uint8]
+Map = npt.NDArray[Any]
 Sums = npt.NDArray[np.int64]
 
 
 def run_model(graph: LayerGraph, inputs: dict[str, Map]) -> dict[str, Map]:
-    """The graph's outputs, by tensor name; inputs and outputs are (height, width, channels) uint8."""
+    """The graph's outputs, by tensor name; inputs and outputs are (height, width, channels)."""
     memory = {
         tensor.name: np.zeros(tensor.size_bytes, np.uint8)
         for tensor in graph.tensors.values()
@@ -31,25 +33,33 @@ def _elements(memory: dict[str, Map], tensor: Tensor) -> Map:
     """A tensor's elements in memory, (height, width, channels)."""
     start = 0 if tensor.view is None else tensor.view.offset
     shape = (tensor.height, tensor.width, tensor.channels)
-    strides = (tensor.row_bytes, tensor.pixel_bytes, 1)
-    return np.ndarray(shape, np.uint8, memory[tensor.base].data, start, strides)
+    size = tensor.dtype.size
+    plane = tensor.height * tensor.width * size if tensor.planar else size
+    strides = (tensor.row_bytes, tensor.pixel_bytes, plane)
+    return np.ndarray(shape, tensor.dtype.value, memory[tensor.base].data, start, strides)
 
 
 def _layer(layer: Layer, operands: list[Map], zero_points: list[int], size: tuple[int, int]) -> Map:
     x = operands[0]
     if layer.kind is LayerKind.MAXPOOL:
         return _maxpool(x, layer.window, size)
-    if layer.kind is LayerKind.COPY:
+    if layer.kind in (LayerKind.COPY, LayerKind.TRANSPOSE):
         return x
-    if layer.kind is LayerKind.TABLE:
-        assert layer.table is not None
-        return layer.table[x]
+    if layer.table is not None:
+        return _quantized(x, layer.table) if layer.kind is LayerKind.QUANTIZE else layer.table[x]
     assert layer.requant is not None
     if layer.skips_padding:
         return _average_inside(x, layer.window, size, layer.requant)
     if layer.kind in (LayerKind.ADD, LayerKind.MUL):
         return _finish(_two_inputs(layer, operands, zero_points, layer.requant), layer.requant)
     return _requantize(_sums(layer, x, zero_points[0], size), layer.requant)
+
+
+def _quantized(x: Map, bounds: Map) -> Map:
+    """How many of the bounds are at most x; NaN gives 255."""
+    with np.errstate(invalid="ignore"):
+        reached = (bounds <= x[..., np.newaxis]).sum(axis=-1)
+    return np.where(np.isnan(x), 255, reached).astype(np.uint8)
 
 
 def _two_inputs(layer: Layer, operands: list[Map], zero_points: list[int], requant: Requant) -> Sums:
@@ -70,7 +80,7 @@ def _sums(layer: Layer, x: Map, zero_point: int, size: tuple[int, int]) -> Sums:
     if layer.kind is LayerKind.AVGPOOL:
         return np.asarray(windows.sum(axis=(2, 3)))
     assert layer.weights is not None
-    weights = layer.weights.astype(np.int64)
+    weights = layer.weights.astype(np.int64) + layer.weight_offset
     if layer.kind is LayerKind.CONV_DIRECT:
         inputs = np.split(windows, layer.groups, axis=-1)
         outputs = np.split(weights, layer.groups, axis=0)

@@ -7,11 +7,22 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 from hypothesis import strategies as st
-from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Requant, Tensor, Window
+from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind, Requant, Tensor, Window
 
 INT32_LIMIT = 2**31 - 1
 TWO_INPUTS = (LayerKind.ADD, LayerKind.MUL)
-WITHOUT_WEIGHTS = (*TWO_INPUTS, LayerKind.AVGPOOL, LayerKind.MAXPOOL, LayerKind.TABLE, LayerKind.COPY)
+TABLES = (LayerKind.TABLE, LayerKind.QUANTIZE, LayerKind.DEQUANTIZE)
+WITHOUT_WEIGHTS = (
+    *TWO_INPUTS,
+    LayerKind.AVGPOOL,
+    LayerKind.MAXPOOL,
+    *TABLES,
+    LayerKind.COPY,
+    LayerKind.TRANSPOSE,
+)
+ENDS = (LayerKind.QUANTIZE, LayerKind.DEQUANTIZE, LayerKind.TRANSPOSE)
+BETWEEN = tuple(kind for kind in LayerKind if kind not in ENDS)
+ORDERS = ((True, False), (False, True))
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,8 @@ class Shape:
     groups: int = 1  # CONV_DIRECT
     one_pixel: bool = False  # second operand of a MUL
     skips_padding: bool = False  # AVGPOOL
+    weight_offset: int = 0  # CONV_DIRECT
+    planar: tuple[bool, bool] = (False, False)  # input and output of a TRANSPOSE
 
 
 def output_size(size: int, kernel: int, stride: int, before: int, after: int) -> int:
@@ -57,7 +70,13 @@ def single_layer(shape: Shape) -> LayerGraph:
         requant=_requant(shape, rng),
         sources=("user/operator",),
         groups=shape.groups,
-        table=rng.permutation(256).astype(np.uint8) if shape.kind is LayerKind.TABLE else None,
+        table=_table(shape.kind, rng),
+        weight_offset=shape.weight_offset,
+    )
+    inputs["x"] = replace(
+        inputs["x"],
+        planar=shape.planar[0],
+        dtype=Dtype.FLOAT32 if shape.kind is LayerKind.QUANTIZE else Dtype.UINT8,
     )
     tensors = {**inputs, "y": _output(shape)}
     return LayerGraph("net", tensors, tuple(inputs), ("y",), (layer,))
@@ -70,7 +89,23 @@ def _output(shape: Shape) -> Tensor:
     height = output_size(shape.height, window.extent_h, window.stride_h, window.pad_top, window.pad_bottom)
     width = output_size(shape.width, window.extent_w, window.stride_w, window.pad_left, window.pad_right)
     same = shape.kind in (LayerKind.DEPTHWISE, *WITHOUT_WEIGHTS)
-    return Tensor("y", height, width, shape.channels if same else shape.out_channels, 0, "y")
+    dtype = Dtype.FLOAT32 if shape.kind is LayerKind.DEQUANTIZE else Dtype.UINT8
+    channels = shape.channels if same else shape.out_channels
+    return Tensor("y", height, width, channels, 0, "y", dtype=dtype, planar=shape.planar[1])
+
+
+def _table(kind: LayerKind, rng: np.random.Generator) -> npt.NDArray[np.uint8] | npt.NDArray[np.float32] | None:
+    """A permutation, any floats, or bounds: evenly spread, or so that the kernel has to search them."""
+    if kind is LayerKind.TABLE:
+        return np.asarray(rng.permutation(256).astype(np.uint8))
+    if kind is LayerKind.DEQUANTIZE:
+        return rng.normal(size=256).astype(np.float32)
+    if kind is not LayerKind.QUANTIZE:
+        return None
+    if rng.integers(3) == 0:
+        return np.sort(rng.normal(size=255)).astype(np.float32)
+    zero_point, scale = rng.integers(0, 256), np.exp2(rng.uniform(-10, 3))
+    return np.asarray(((np.arange(1, 256) - 0.5 - zero_point) * scale).astype(np.float32))
 
 
 def _weights(shape: Shape, rng: np.random.Generator) -> npt.NDArray[np.int8] | None:
@@ -92,7 +127,7 @@ def _weights(shape: Shape, rng: np.random.Generator) -> npt.NDArray[np.int8] | N
 
 def _requant(shape: Shape, rng: np.random.Generator) -> Requant | None:
     """Multipliers and offsets that spread the outputs over 0..255, as large as the proven range allows."""
-    if shape.kind in (LayerKind.MAXPOOL, LayerKind.TABLE, LayerKind.COPY):
+    if shape.kind in (LayerKind.MAXPOOL, *TABLES, LayerKind.COPY, LayerKind.TRANSPOSE):
         return None
     if shape.kind is LayerKind.MUL:
         k = rng.integers(-8000, 8000, 1, dtype=np.int64)
@@ -109,11 +144,12 @@ def _requant(shape: Shape, rng: np.random.Generator) -> Requant | None:
     weights = _weights(shape, np.random.default_rng(shape.seed))
     if weights is None:
         return None
-    reach = 255 * np.abs(weights.astype(np.int64)).reshape(weights.shape[0], -1).sum(axis=1)
+    whole = weights.reshape(weights.shape[0], -1).astype(np.int64) + shape.weight_offset
+    reach = 255 * np.abs(whole).sum(axis=1)
     limit = 2**45 if shape.wide else INT32_LIMIT // 2
     k = np.maximum(1, (limit // np.maximum(reach, 1) * rng.uniform(0.5, 1, reach.size)).astype(np.int64))
     shift = max(0, int(np.max(k * reach)).bit_length() - 10)
-    mean = 128 * weights.astype(np.int64).reshape(weights.shape[0], -1).sum(axis=1)
+    mean = 128 * whole.sum(axis=1)
     bound = (2**50 if shape.wide else INT32_LIMIT) - int(np.max(k * reach))
     offset = np.clip((128 << shift) - k * mean, -bound, bound)
     if shape.high:
@@ -191,6 +227,8 @@ def shapes(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = tuple(LayerKind)) -> 
         groups=groups,
         one_pixel=kind is LayerKind.MUL and draw(st.booleans()),
         skips_padding=kind is LayerKind.AVGPOOL and window != Window() and draw(st.booleans()),
+        weight_offset=draw(st.sampled_from([0, -100, 7])) if kind is LayerKind.CONV_DIRECT else 0,
+        planar=draw(st.sampled_from(ORDERS)) if kind is LayerKind.TRANSPOSE else (False, False),
     )
 
 

@@ -8,11 +8,12 @@ from tvm_pulp.codegen.engines.ne16 import Ne16
 from tvm_pulp.codegen.machine import ClusterModel, DmaModel, L3Model, Machine
 
 NE16 = Ne16(
-    pass_3x3_cycles=18,
-    pass_1x1_cycles=22,
-    pass_depthwise_cycles=28,
-    output_cycles=4,
-    task_cycles=250,
+    pass_3x3_cycles=24,
+    pass_1x1_cycles=27,
+    pass_depthwise_cycles=62,
+    output_cycles=9,
+    strided_task_cycles=150,
+    tile_cycles=1300,
     start_cycles=60,
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tvm_pulp.codegen.graph import Layer, LayerGraph
+from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.kernels import KernelChoice, choose_kernel, input_slack_bytes, scratch_bytes
 from tvm_pulp.codegen.l2_tables import tables_bytes
 from tvm_pulp.codegen.params import block_bytes, has_params
@@ -55,7 +55,8 @@ def _layer_plan(graph: LayerGraph, layer: Layer, wish: Wish, cores: int) -> Laye
     tiles = enumerate_tiles(graph, layer, tile, wish.order)
     sizes = [block_bytes(layer, channels) for _, channels in channel_ranges(out.channels, tile.c)]
     steps = _steps(layer, sizes, tiles, choice)
-    buffers = _buffers(layer, choice, steps, cores)
+    tensors = (graph.tensors[layer.inputs[0]], out)
+    buffers = _buffers(layer, tensors, choice, steps, cores)
     return LayerPlan(
         layer.name, choice.name, tile, wish.order, buffers, steps,
         choice.channels_first, choice.pad_in_l1, choice.clip,
@@ -88,11 +89,11 @@ def _steps(layer: Layer, sizes: list[int], tiles: list[Tile], choice: KernelChoi
 
 
 def _buffers(
-    layer: Layer, choice: KernelChoice, steps: tuple[TileStep, ...], cores: int
+    layer: Layer, tensors: tuple[Tensor, Tensor], choice: KernelChoice, steps: tuple[TileStep, ...], cores: int
 ) -> tuple[L1Buffer, ...]:
-    x_size = max(_padded_bytes(choice, step.x, step.padding) for step in steps) + input_slack_bytes(
-        choice, layer
-    )
+    x_tensor, y_tensor = tensors
+    x_size = max(_padded_bytes(choice, step.x, step.padding) for step in steps) * x_tensor.dtype.size
+    x_size += input_slack_bytes(choice, layer)
     in_h = max(step.padding.top + step.x.h + step.padding.bottom for step in steps)
     scratch = scratch_bytes(choice, layer, in_h, max(step.x.c for step in steps), cores)
     wanted = [(Operand.X, slot, x_size) for slot in sorted({step.x_slot for step in steps})]
@@ -101,7 +102,7 @@ def _buffers(
     if has_params(layer):
         size = max(step.params_size for step in steps)
         wanted += [(Operand.PARAMS, slot, size) for slot in sorted({step.params_slot for step in steps})]
-    size = max(step.y.size_bytes for step in steps)
+    size = max(step.y.size_bytes for step in steps) * y_tensor.dtype.size
     wanted += [(Operand.Y, slot, size) for slot in sorted({step.y_slot for step in steps})]
     if scratch:
         wanted.append((Operand.SCRATCH, 0, scratch))

@@ -14,7 +14,8 @@ import onnx
 import pytest
 from click.testing import CliRunner
 from cycles_doc import Network, merge, read_networks, render, rows, summary_row
-from measure import Measurement, network_memory, parse_sections
+from measure import Measurement, Omission, network_memory, parse_sections
+from rich.console import Console
 from stock_tvm import Layout
 from tvm_pulp.package import Package
 from variants import VARIANTS, Kernels, Ours, Stock
@@ -89,6 +90,26 @@ def test_rows() -> None:
 
 def test_what_was_not_measured_is_a_dash() -> None:
     assert summary_row(replace(NETWORK, measurements=(ONE,)))[2:] == ["–"] * 6
+
+
+def test_what_was_left_out_says_why() -> None:
+    reason = "its parameters do not fit"
+    left_out = Omission("stock-nchw", "TVM, NCHW", reason)
+    network = replace(NETWORK, measurements=(ONE, EIGHT), omissions=(left_out,))
+    assert summary_row(network)[2:] == [reason, "400,000", "200,000", "–", "–", "7.5 ×"]
+    assert [row[:2] for row in rows(network)] == [
+        ["TVM, NCHW", reason],
+        ["ours, 1", "1,700,000"],
+        ["ours, 8", "400,000"],
+    ]
+    assert {len(row) for row in rows(network)} == {13}
+
+
+def test_without_l3_the_largest_network_is_not_compiled(tmp_path: Path) -> None:
+    entry = cycles.measure_network("v1_100", [Stock(Layout.PACKED)], tmp_path, Console(quiet=True))
+    assert (entry["macs"], entry["measurements"]) == (186_400_768, [])
+    (left_out,) = entry["omissions"]
+    assert left_out["reason"] == "its parameters do not fit the 1,638,400 B of L2"
 
 
 def test_page_is_the_same_each_time(tmp_path: Path) -> None:

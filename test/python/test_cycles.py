@@ -16,9 +16,9 @@ STATS = {
     "inference_cycles": 5000,
     "cluster_cycles": 4400,
     "layers": [
-        {"name": "conv", "runs": 2, "cycles": 2000, "dma_wait_cycles": 500},
-        {"name": "head", "runs": 2, "cycles": 1000, "dma_wait_cycles": 0},
-        {"name": "conv", "runs": 2, "cycles": 400, "dma_wait_cycles": 2},
+        {"name": "conv", "runs": 2, "cycles": 2000, "dma_wait_cycles": 500, "l3_wait_cycles": 200},
+        {"name": "head", "runs": 2, "cycles": 1000, "dma_wait_cycles": 0, "l3_wait_cycles": 0},
+        {"name": "conv", "runs": 2, "cycles": 400, "dma_wait_cycles": 2, "l3_wait_cycles": 0},
     ],
 }
 
@@ -40,20 +40,20 @@ def test_layers_are_those_of_the_report() -> None:
     cycles = measured_cycles(STATS, CompilationReport("soc", 8, (), regions))
     assert cycles is not None
     assert cycles.layers == (
-        LayerCycles("conv", 1000, 250, macs=8000, predicted=900),
-        LayerCycles("head", 500, 0, macs=100, predicted=500),
-        LayerCycles("conv", 200, 1, macs=200, predicted=250),
+        LayerCycles("conv", 1000, 250, 100, macs=8000, predicted=900),
+        LayerCycles("head", 500, 0, 0, macs=100, predicted=500),
+        LayerCycles("conv", 200, 1, 0, macs=200, predicted=250),
     )
-    assert cycles.all_layers == LayerCycles("total", 1700, 251, macs=8300, predicted=1650)
+    assert cycles.all_layers == LayerCycles("total", 1700, 251, 100, macs=8300, predicted=1650)
     assert (cycles.cluster, cycles.inference) == (2200, 2500)
     first = cycles.layers[0]
-    assert (first.compute, first.macs_per_cycle, first.prediction_error) == (750, 8.0, -0.1)
+    assert (first.compute, first.macs_per_cycle, first.prediction_error) == (650, 8.0, 0.0)
 
 
 def test_without_report() -> None:
     cycles = measured_cycles(STATS)
     assert cycles is not None
-    assert cycles.all_layers == LayerCycles("total", 1700, 251)
+    assert cycles.all_layers == LayerCycles("total", 1700, 251, 100)
     assert (cycles.all_layers.macs_per_cycle, cycles.all_layers.prediction_error) == (None, None)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnx_dialects as dialects
 import pytest
+from layers import ENDS
 from onnx import ModelProto, helper, numpy_helper
 from onnx_layers import Activation, Kind, QdqLayer, QdqModel, chain
 from onnx_writer import ActivationForm, Quantization, WeightType
@@ -53,8 +54,16 @@ def layers_of(model: ModelProto, folder: Path) -> LayerGraph:
     return read_region(region[0].name_hint, region[1])
 
 
+def between_floats(graph: LayerGraph) -> LayerGraph:
+    """The graph without the layers at its ends that turn float into bytes and one layout into another."""
+    layers = tuple(layer for layer in graph.layers if layer.kind not in ENDS)
+    names = dict.fromkeys(name for layer in layers for name in (*layer.inputs, layer.output))
+    return replace(graph, layers=layers, tensors={name: graph.tensors[name] for name in names})
+
+
 def assert_same_layers(ours: LayerGraph, wanted: LayerGraph) -> None:
     """Equal but for names."""
+    ours, wanted = between_floats(ours), between_floats(wanted)
     assert [layer.kind for layer in ours.layers] == [layer.kind for layer in wanted.layers]
     numbers = [{name: index for index, name in enumerate(graph.tensors)} for graph in (ours, wanted)]
     for left, right in zip(ours.layers, wanted.layers, strict=True):
@@ -198,7 +207,7 @@ def test_batch_normalization_is_folded(sign, tmp_path):
     model = with_batch_norm(
         np.random.default_rng(4).uniform(0.5, 1.5, 8) * np.where(np.arange(8) % 2, 1.0, sign)
     )
-    assert len(layers_of(model, tmp_path).layers) == 2
+    assert len(between_floats(layers_of(model, tmp_path)).layers) == 2
     samples = np.random.default_rng(5).uniform(-1.0, 1.5, (3, 1, 8, 9, 9)).astype(np.float32)
     found = run_reference(legalized(model, tmp_path), [{"input": x} for x in samples])
     constants = dialects.constants_of(model)
@@ -244,7 +253,7 @@ def integer_model(op_type: str) -> ModelProto:
 def test_integer_operators_with_their_tail(op_type, tmp_path):
     model = integer_model(op_type)
     graph = layers_of(model, tmp_path)
-    assert len(graph.layers) == 1
+    assert len(between_floats(graph).layers) == 1
     shape = [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim]
     samples = np.random.default_rng(1).integers(0, 256, (4, *shape)).astype(np.uint8)
     found = run_reference(legalized(model, tmp_path), [{"x": x} for x in samples])

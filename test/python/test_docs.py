@@ -43,7 +43,9 @@ def test_python_api(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(digits.strip("[]").split()) == 5
     assert int(traffic.split()[0]) > 10_000
     assert regions == "['tvmgen_digits_pulp_main_0']"
-    assert error.startswith("layer l0_stem (stem) | no tile fits the 100 bytes of L1 memory")
+    assert error.startswith(
+        "layer l0_quantize (image_QuantizeLinear) | no tile fits the 100 bytes of L1 memory"
+    )
     assert not Path("small.tar").exists()
     factory = names["factory"]
     assert factory.libmod_name == "digits"  # type: ignore[attr-defined]

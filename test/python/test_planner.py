@@ -15,7 +15,8 @@ from tvm_pulp.codegen.l2_allocator import place
 from tvm_pulp.codegen.l2_space import Rect
 from tvm_pulp.codegen.plan import Box, LoopOrder, Operand
 from tvm_pulp.codegen.planner import plan_region
-from tvm_pulp.codegen.schedule import loaded_bytes, schedule_layer
+from tvm_pulp.codegen.schedule import schedule_layer
+from tvm_pulp.codegen.traffic import region_traffic
 from tvm_pulp.errors import PlanError
 
 PLENTY = 10_000_000
@@ -72,9 +73,9 @@ def test_resnet8_moves_no_more_bytes_than_a_peer(l1_bytes: int, most_in: int, mo
     graph = resnet8()
     plan = plan_region(graph, machine(l1_bytes))
     check_plan(graph, machine(l1_bytes), plan)
-    layers = zip(plan.layers, graph.layers, strict=True)
-    assert sum(loaded_bytes(layer_plan, len(layer.inputs)) for layer_plan, layer in layers) <= most_in
-    assert sum(step.y.size_bytes for layer in plan.layers for step in layer.steps) <= most_out
+    traffic = region_traffic(graph, plan)
+    assert traffic.bytes_in <= most_in
+    assert traffic.bytes_out <= most_out
 
 
 def test_layer_that_fits_is_one_step_with_single_buffers() -> None:

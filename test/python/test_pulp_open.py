@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +70,12 @@ class Driver:
 
     program: Path
     gvsoc: str
+    image: Path | None  # for L3
 
     def script(self, folder: Path, *commands: str) -> Result:
         (folder / "script.txt").write_text("\n".join(commands))
+        if self.image:
+            shutil.copyfile(self.image, folder / "l3.bin")
         words = [self.gvsoc, "--target=pulp-open", f"--binary={self.program}", f"--work-dir={folder}", "run"]
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -87,7 +92,7 @@ def driver(gvsoc: str, tmp_path_factory: pytest.TempPathFactory) -> Driver:
     for command in (configure, ["--build", str(folder)]):
         done = subprocess.run([build_tool("cmake"), *command], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-    return Driver(folder / "driver", gvsoc)
+    return Driver(folder / "driver", gvsoc, folder / "driver.l3")
 
 
 def test_team(driver: Driver, tmp_path: Path) -> None:
@@ -186,10 +191,31 @@ def test_commands_are_as_few_as_on_host(driver: Driver, tmp_path: Path) -> None:
 
 
 def test_bandwidth(driver: Driver, tmp_path: Path) -> None:
-    """8 bytes a cycle on long lines and one on single bytes, and no more than 150 cycles to start and wait."""
+    """8 bytes a cycle on long lines and one on single bytes, and no more than 200 cycles to start and wait."""
     long, gather = driver.script(tmp_path, "in 0 0 32768", "box_in_chw 0 0 16 16 16 256 16 16 256").lines
-    assert 32768 // 8 < long.cycles < 32768 // 8 + 150
+    assert 32768 // 8 < long.cycles < 32768 // 8 + 200
     assert 4096 < gather.cycles < 4096 + 250
+
+
+def test_l3(driver: Driver, tmp_path: Path) -> None:
+    """What the image brought, and 62 words there and back in transfers that are all under way at once."""
+    result = driver.script(tmp_path, "l3 31")
+    expected = L2_PATTERN.copy()
+    expected[:8] = [11, 22, 33, 44, 55, 66, 77, 88]
+    expected[512 : 512 + 124] = expected[1024 : 1024 + 124]
+    np.testing.assert_array_equal(result.memory[0, 1], expected)
+    (layer,) = result.layers
+    counts = [layer[f"l3_{key}"] for key in ("commands_in", "bytes_in", "commands_out", "bytes_out")]
+    assert counts == [34, 33 * 4 + 32768, 31, 31 * 4]
+    assert 32768 < result.lines[0].cycles < 1.03 * 32768  # a byte a cycle
+    assert layer["l3_wait_cycles"] > 32_700
+    assert layer["dma_wait_cycles"] == 0
+
+
+def test_short_image_for_l3(driver: Driver, tmp_path: Path) -> None:
+    (tmp_path / "short").write_bytes(bytes(9_996))
+    with pytest.raises(AssertionError, match=r"pulp: can't read 10000 bytes for L3 from l3\.bin"):
+        replace(driver, image=tmp_path / "short").script(tmp_path, "l3 1")
 
 
 # ---- Networks ----------------------------------------------------------------------------------------------
@@ -276,3 +302,38 @@ def test_command_prints_cycles(
     assert ["total", *row, f"{total.predicted:,}"] in [line.split()[:6] for line in out.splitlines()]
     assert f"cycles of the regions: {cycles.cluster:,}; of the network: {cycles.inference:,}" in out
     assert "check: 0 of 80 output bytes differ from the legalized network" in out
+
+
+def test_network_in_l3(gvsoc: str, images: dict[str, npt.NDArray[np.float32]], tmp_path: Path) -> None:
+    """Parameters pass through 3,000 bytes of L2."""
+    del gvsoc
+    package = compile_model(DIGITS, tmp_path / "l3.tar", options=PulpOptions(soc="pulp_open", l2=3_000)).path
+    result = run_package(package, images, Platform.PULP_OPEN, check=True, profile=True, workdir=tmp_path)
+    assert (result.compared_bytes, result.mismatched_bytes) == (2 * 10 * 4, 0)
+    host = run_package(package, images).stats
+    assert host["total"]["l3_bytes_in"] > 10_000
+    assert [
+        {key: layer[key] for key in one}
+        for layer, one in zip(result.stats["layers"], host["layers"], strict=True)
+    ] == host["layers"]
+    cycles = measured_cycles(result.stats)
+    assert cycles is not None
+    assert 0 < cycles.all_layers.l3_wait < cycles.all_layers.total
+    assert_profile(json.loads(result.trace)["traceEvents"], [layer["name"] for layer in host["layers"]])
+
+
+def assert_profile(events: list[dict[str, Any]], layers: list[str]) -> None:
+    """All layers one after another, each with its steps; transfers from L3 one after another."""
+    slices = [event for event in events if event["ph"] == "X"]
+    spans = [event for event in slices if event["tid"] == 0]
+    assert [span["name"] for span in spans] == layers
+    for one, other in pairwise(spans):
+        assert one["ts"] + one["dur"] < other["ts"]
+    for span in spans:
+        steps = [e for e in slices if e["name"] == "compute" and e["args"]["layer"] == span["name"]]
+        assert [step["args"]["step"] for step in steps] == list(range(span["args"]["steps"]))
+        assert 0 < sum(step["dur"] for step in steps) < span["dur"]
+    transfers = [event for event in slices if event["name"] == "parameters from L3"]
+    assert len(transfers) > 1
+    for one, other in pairwise(sorted(transfers, key=lambda event: float(event["ts"]))):
+        assert one["ts"] + one["dur"] <= other["ts"]

@@ -43,8 +43,8 @@ def test_traffic_counts_each_transfer_once() -> None:
     graph, plan = planned_region.graph(), planned_region.plan()
     pointwise = Traffic(inputs=2 * 2 * 4 * 4, params=planned_region.PARAMS_BYTES, outputs=2 * 2 * 4 * 8)
     add = Traffic(inputs=2 * 128, params=0, outputs=128)
-    assert layer_traffic(graph.layers[0], plan.layers[0]) == pointwise
-    assert layer_traffic(graph.layers[1], plan.layers[1]) == add
+    assert layer_traffic(graph, graph.layers[0], plan.layers[0]) == pointwise
+    assert layer_traffic(graph, graph.layers[1], plan.layers[1]) == add
     total = region_traffic(graph, plan)
     assert (total.bytes_in, total.bytes_out) == (64 + 96 + 256, 128 + 128)
 

@@ -1,7 +1,6 @@
 """Running a package: inputs are checked, outputs compared with the reference, faults are one line."""
 
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from tvm_pulp.inputs import check_samples, load_arrays
 from tvm_pulp.options import PulpOptions
 from tvm_pulp.package import TensorInfo
 from tvm_pulp.packaging import write_package
-from tvm_pulp.runner import build_package, run_package
+from tvm_pulp.runner import run_package
 from tvm_pulp.toolchain import Platform, check_tools
 
 IMAGE = TensorInfo("image", (1, 4, 4, 2), "float32")
@@ -48,15 +47,21 @@ def test_samples_agree_with_reference(package, workdir, sanitize):
     assert (result.samples, result.compared_bytes, result.mismatched_bytes) == (5, 5 * 32 * 4, 0)
 
 
-def test_l3_is_refused_where_there_is_none(package, workdir):
-    region = {**package.metadata["pulp"]["regions"][0], "uses_l3": True}
-    metadata = {**package.metadata, "pulp": {**package.metadata["pulp"], "regions": [region]}}
+def test_profile_is_refused_where_nothing_is_timed(package, workdir):
     with pytest.raises(ToolError) as error:
-        build_package(replace(package, metadata=metadata), Platform.PULP_OPEN, workdir)
+        run_package(package, {"image": images(1)}, Platform.RV32, profile=True, workdir=workdir)
     assert str(error.value) == (
-        "platform pulp-open: the network keeps parameters or activations in L3, "
-        "which this platform doesn't have; run it on host or rv32, or compile it for more L2 (-l2=)"
+        "platform rv32: nothing is timed here, so there is no timeline; profile on the platform pulp-open"
     )
+
+
+def test_a_run_has_no_more_than_its_time(package, tmp_path, monkeypatch):
+    runner = tmp_path / "runner"
+    runner.write_text("#!/bin/sh\nsleep 60\n")
+    runner.chmod(0o755)
+    monkeypatch.setattr("tvm_pulp.runner.build_package", lambda *_, **__: runner)
+    with pytest.raises(ToolError, match=r"^running net: has not ended after 0\.2 s$"):
+        run_package(package, {"image": images(1)}, workdir=tmp_path, seconds=0.2)
 
 
 def test_one_sample_keeps_its_shape(package, workdir):

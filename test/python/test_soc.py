@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -142,7 +143,7 @@ def test_bad_options(options: PulpOptions, message: str) -> None:
             "`name` ('GAP 8') is no name; give lower-case letters, digits and _",
         ),
         (
-            "call_cycles = 300\n",
+            "call_cycles = 1000\n",
             "",
             "[[engines]]",
             "`engines[0].call_cycles` is missing; add it: cycles that a kernel call costs beside its work",
@@ -238,3 +239,77 @@ v = 2
         ("t", 1, "u"): 15,
         ("t", 1, "u", "v"): 16,
     }
+
+
+def test_pulp_open_with_ne16_is_pulp_open_else() -> None:
+    plain, both = (load_machine(PulpOptions(soc=name)) for name in ("pulp_open", "pulp_open_ne16"))
+    assert [engine.name for engine in both.engines] == ["ne16"]
+    assert replace(both, soc=plain.soc, engines=()) == plain
+
+
+def test_the_cluster_alone() -> None:
+    assert load_machine(PulpOptions(soc="gap9", engines="cluster")).engines == ()
+    assert [
+        engine.name for engine in load_machine(PulpOptions(soc="gap9", engines="cluster,ne16")).engines
+    ] == ["ne16"]
+
+
+@pytest.mark.parametrize(
+    ("soc", "engines", "message"),
+    [
+        (
+            "gap8",
+            "cluster,ne16",
+            "option -engines=cluster,ne16: gap8 has no engine `ne16`; its engines: cluster",
+        ),
+        (
+            "gap9",
+            "ne16",
+            "option -engines=ne16 leaves out the cluster, which runs what no other engine can; "
+            "give -engines=cluster,ne16",
+        ),
+    ],
+)
+def test_engines_that_cannot_be_had(soc: str, engines: str, message: str) -> None:
+    with pytest.raises(TargetError) as caught:
+        load_machine(PulpOptions(soc=soc, engines=engines))
+    assert str(caught.value) == f"target pulp: {message}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "start", "message"),
+    [
+        (
+            "tile_cycles = 1300",
+            "tile_cycles = -1",
+            "tile_cycles",
+            "`engines[1].tile_cycles` (-1) is below 0; "
+            "give cycles in which core 0 programs a tile: task, loads and store, and their latency",
+        ),
+        (
+            "start_cycles = 60",
+            "speed = 60",
+            "speed",
+            "unknown key `speed` in table [engines[1]]; its keys: type, pass_3x3_cycles, pass_1x1_cycles, "
+            "pass_depthwise_cycles, output_cycles, strided_task_cycles, tile_cycles, start_cycles",
+        ),
+        (
+            'type = "ne16"',
+            'type = "ne17"',
+            'type = "ne17"',
+            "`engines[1].type` ('ne17') is no engine; "
+            'give "ne16", or the path of a Python module that defines one',
+        ),
+        (
+            'type = "ne16"\n',
+            "",
+            "pass_3x3_cycles",
+            "`engines[1].type` ('') is no engine; "
+            'give "ne16", or the path of a Python module that defines one',
+        ),
+    ],
+)
+def test_a_fault_of_another_engine(tmp_path: Path, old: str, new: str, start: str, message: str) -> None:
+    text = soc_path("gap9").read_text().replace(old, new, 1)
+    line = line_of(text, start) - (1 if old.endswith("\n") else 0)
+    assert f"chip.toml:{line}: {message}" in faults(tmp_path, text)

@@ -31,7 +31,7 @@ LARGEST = {"ad_autoencoder": 2, "ic_resnet8": 128, "kws_dscnn": 24, "vww_mobilen
 def test_network_is_offloaded_exact_and_near_litert(name, tmp_path):
     package = compile_model(MODELS / f"{name}.tflite", tmp_path / "net.tar")
     report = report_from_json(package.read(REPORT_FILE).decode(), file="report")
-    assert len(report.regions) == 1
+    assert sum(region.macs > 1000 for region in report.regions) == 1
     assert {operator.op_type for operator in report.refused} <= {"SOFTMAX", "RESHAPE"}
     golden = np.load(MODELS / f"{name.split('_')[0]}_golden.npz")
     x, wanted = golden["x_nhwc"][:8], golden["y_tflite_ref0"][:8].astype(int)

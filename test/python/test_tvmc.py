@@ -86,7 +86,7 @@ def test_same_bytes_twice_and_dumps(tvmc, tmp_path):
         "pulp: 14",
         "generic: 0",
         "",
-        "pulp           <-     l0_stem",
+        "pulp           <-     l1_stem",
         "pulp           <-          stem (Conv)",
     ]
 

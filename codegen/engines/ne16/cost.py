@@ -32,11 +32,11 @@ HALO = 2
 @dataclass(frozen=True)
 class Rates:
     """Cycles of a pass beside loads and products, of a subtile's output beside scales and stores, and of core 0
-    to program a task."""
+    from one of the 2x2 tasks of a strided convolution to the next."""
 
     passes: Mapping[Mode, int]
     output: int
-    task: int
+    strided_task: int
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def tile_cycles(rates: Rates, layer: Layer, tiles: Tiles) -> IntArray:
     # One task for each 2x2 outputs, which takes as long as 3x3, or as core 0 takes to program the next.
     three = np.full_like(sizes.h, 3)
     task = _task(rates, layer, mode, _Sizes(three, three, sizes.ki, sizes.ko))
-    longer: IntArray = ceil_div(sizes.h, 2) * ceil_div(sizes.w, 2) * np.maximum(task, rates.task)
+    longer: IntArray = ceil_div(sizes.h, 2) * ceil_div(sizes.w, 2) * np.maximum(task, rates.strided_task)
     return longer
 
 

@@ -35,16 +35,16 @@ def job(layer: Layer, layout: Callable[[Layer, int], BlockLayout], table: StepTa
     strided = is_strided(layer)
     return Job(
         state="ne16_task_t",
+        setup=_operation(layer),
         start=[
             *_sizes(layer, table),
             *_addresses(layer, layout, table),
             "",
-            *_operation(layer),
             *(_strided_dims() if strided else _dims(layer)),
+            "  ne16_task_set_addr_norm_quant(job, scale, 0, bias);",
             *(_strided_dispatch() if strided else _dispatch()),
         ],
         wait=f"ne16_nnx_resolve_wait({DEVICE}, {{job}})",
-        blocks=strided,
     )
 
 
@@ -104,7 +104,6 @@ def _operation(layer: Layer) -> list[str]:
         f"  ne16_task_set_bits(job, 8, 8, {BITS});",
         "  ne16_task_set_norm_quant(job, quant, norm);",
         f"  ne16_task_set_weight_offset(job, weightOffsetModeLayerWise, {OFFSET});",
-        "  ne16_task_set_addr_norm_quant(job, scale, 0, bias);",
     ]
 
 

@@ -33,8 +33,14 @@ class Ne16(Engine):
     pass_1x1_cycles: Annotated[Cycles, Field(description="the same for 1x1")]
     pass_depthwise_cycles: Annotated[Cycles, Field(description="the same for depthwise 3x3")]
     output_cycles: Annotated[Cycles, Field(description="cycles of a subtile's output beside scales and stores")]
-    task_cycles: Annotated[Cycles, Field(description="cycles in which core 0 programs a task")]
-    start_cycles: Annotated[Cycles, Field(description="cycles from one task of the queue to the next")]
+    strided_task_cycles: Annotated[
+        Cycles, Field(description="stride 2: cycles in which core 0 programs the task of 2x2 pixels")
+    ]
+    tile_cycles: Annotated[
+        Cycles,
+        Field(description="cycles in which core 0 programs a tile: task, loads and store, and their latency"),
+    ]
+    start_cycles: Annotated[Cycles, Field(description="cycles of each tile beside its work")]
 
     def refusal(self, graph: LayerGraph, layer: Layer) -> str | None:
         return limits.refusal(graph, layer)
@@ -46,8 +52,8 @@ class Ne16(Engine):
         return KernelChoice(limits.kernel_name(layer))
 
     def tile_steps(self, layer: Layer) -> TileSteps:
-        size = limits.subtile(layer)
-        return TileSteps(size.pixels, size.pixels, size.channels, only_whole_channels=True)
+        pixels = 2 if limits.is_strided(layer) else 3
+        return TileSteps(pixels, pixels, limits.GROUP, only_whole_channels=True)
 
     def block_layout(self, layer: Layer, channels: int) -> BlockLayout:
         """Scales, biases, packed weights, in an order in which what NE16 reads too much of them is in L1."""
@@ -75,9 +81,13 @@ class Ne16(Engine):
                 limits.Mode.DEPTHWISE: self.pass_depthwise_cycles,
             },
             output=self.output_cycles,
-            task=self.task_cycles,
+            strided_task=self.strided_task_cycles,
         )
-        return self.start_cycles + np.asarray(cost.tile_cycles(rates, layer, tiles), np.int64)
+        work = cost.tile_cycles(rates, layer, tiles)
+        if limits.is_strided(layer):  # the queue is full of a tile's tasks nearly to its end
+            return self.start_cycles + self.tile_cycles + work
+        longer: IntArray = self.start_cycles + np.maximum(work, self.tile_cycles)
+        return longer
 
     def begin_region(self) -> list[str]:
         return list(emit.BEGIN)

@@ -6,7 +6,6 @@ layer. A layer whose requantization isn't `wide` is proven never to leave int32,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
@@ -36,14 +35,6 @@ class Mode(Enum):
     DEPTHWISE = "3x3 depthwise"
 
 
-@dataclass(frozen=True)
-class Subtile:
-    """The output of one subtile: rows and columns, and channels."""
-
-    pixels: int
-    channels: int
-
-
 def mode_of(layer: Layer) -> Mode | None:
     """The mode that computes a layer; None if its shape has none."""
     kernel = (layer.window.kernel_h, layer.window.kernel_w)
@@ -66,11 +57,6 @@ def is_depthwise(layer: Layer) -> bool:
 def is_strided(layer: Layer) -> bool:
     """True if NE16's mode for stride 2 is needed; a strided 1x1 filter just reads every other pixel."""
     return mode_of(layer) is not Mode.POINT and layer.window.stride_h == 2
-
-
-def subtile(layer: Layer) -> Subtile:
-    """The output of one subtile."""
-    return Subtile(2 if is_strided(layer) else 3, GROUP if is_depthwise(layer) else OUT_CHANNELS)
 
 
 def kernel_name(layer: Layer) -> str:

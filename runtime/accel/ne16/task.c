@@ -12,7 +12,13 @@ static void set_conf(ne16_task_t *task, uint32_t fields, uint32_t value) {
   task->data.cfg.conf0 = (task->data.cfg.conf0 & ~fields) | value;
 }
 
-void ne16_task_init(ne16_task_t *task) { *task = (ne16_task_t){.id = 0}; }
+/* What the functions below don't set. Not the whole structure at once: that is a call of memset. */
+void ne16_task_init(ne16_task_t *task) {
+  task->data.scale_addr = task->data.scale_shift_addr = task->data.scale_bias_addr = 0;
+  task->data.cfg.weight_offset_factor = 0;
+  task->data.cfg.filter_mask = 0;
+  task->data.cfg.conf0 = 0;
+}
 
 void ne16_task_set_op_to_conv(ne16_task_t *task, const uint8_t kernel_shape, const uint8_t depthwise,
                               const uint8_t stride) {
@@ -150,28 +156,4 @@ void ne16_task_set_dims_stride2x2(ne16_task_t *task, const uint32_t h_in, const 
   ne16_task_set_counters(task, k_in, h_out > 1 ? NE16_FILTER : 1, w_out > 1 ? NE16_FILTER : 1, k_out, beyond,
                          0);
   ne16_task_set_padding(task, padding_top, bottom, padding_left, right, 0);
-}
-
-/* First output of a tile of two; an odd last one is computed together with the one before. */
-static uint32_t first_output(uint32_t tile, uint32_t size) {
-  return tile > 0 && size % 2 ? 2 * tile - 1 : 2 * tile;
-}
-
-void ne16_nnx_dispatch_stride2x2(const ne16_dev_t *dev, ne16_task_t *task, const uint32_t w_in,
-                                 const uint32_t k_in, const uint32_t h_out, const uint32_t w_out,
-                                 const uint32_t k_out, const uint8_t h_ker, const uint8_t w_ker) {
-  (void)w_in, (void)k_in, (void)k_out, (void)h_ker, (void)w_ker;
-  const ne16_task_data_t whole = task->data;
-  const ne16_stride_t in = whole.cfg.input_stride, out = whole.cfg.output_stride;
-  const uint32_t rows = parts(h_out, 2), columns = parts(w_out, 2);
-  for (uint32_t i = 0; i < rows; i++) {
-    for (uint32_t j = 0; j < columns; j++) {
-      const uint32_t y = first_output(i, h_out), x = first_output(j, w_out);
-      task->data.infeat_addr = whole.infeat_addr + 2 * (y * in.d1 + x * in.d0);
-      task->data.outfeat_addr = whole.outfeat_addr + 2 * (y * out.d2 + x * out.d1);
-      task->data.cfg.padding = ne16_get_tile_padding(whole.cfg.padding, i, j, rows, columns);
-      ne16_nnx_dispatch_wait(dev);
-      ne16_nnx_dispatch(dev, task);
-    }
-  }
 }

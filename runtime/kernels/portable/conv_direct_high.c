@@ -10,9 +10,9 @@ void pulp_conv_direct_high(const uint8_t *in, uint8_t *out, const int8_t *weight
   const uint32_t filter = (uint32_t)window->k_y * window->k_x * groups->ch_in;
   const pulp_share_t pixels = pulp_my_share(pulp_out_pixels(window));
   for (uint32_t pixel = pixels.begin; pixel < pixels.end; pixel++) {
+    pulp_offset_sum_t offset = PULP_NO_OFFSET_SUM;
     for (uint32_t co = 0; co < window->ch_out; co++) {
-      const int32_t acc =
-          pulp_group_sum(window, groups, in, weight + co * filter, pixel, pulp_group_channel(groups, co));
+      const int32_t acc = pulp_direct_sum(window, groups, in, weight + co * filter, pixel, co, &offset);
       out[pixel * window->ch_out + co] = pulp_requant_high(acc, k[co], lambda[co], shift);
     }
   }

@@ -32,10 +32,10 @@ static inline int32_t pulp_depthwise_sum(const pulp_window_t *w, const uint8_t *
   return acc;
 }
 
-/* An output channel of a convolution with groups and dilation, at one pixel; `filter` is k_y * k_x * ch_in
- * weights, `channel` the group's first input channel. */
-static inline int32_t pulp_group_sum(const pulp_window_t *w, const pulp_groups_t *g, const uint8_t *in,
-                                     const int8_t *filter, uint32_t pixel, uint32_t channel) {
+/* The bytes of a window with dilation, from the group's first input channel `channel` on: the sum of
+ * their products with `filter`, k_y * k_x * ch_in weights, and their plain sum. */
+static inline int32_t pulp_group_products(const pulp_window_t *w, const pulp_groups_t *g, const uint8_t *in,
+                                          const int8_t *filter, uint32_t pixel, uint32_t channel) {
   const int32_t y0 = (int32_t)(pixel / w->out_x * w->stride_y) - w->pad_top;
   const int32_t x0 = (int32_t)(pixel % w->out_x * w->stride_x) - w->pad_left;
   int32_t acc = 0;
@@ -51,9 +51,44 @@ static inline int32_t pulp_group_sum(const pulp_window_t *w, const pulp_groups_t
   return acc;
 }
 
-/* The first input channel of the group of output channel `co`. */
-static inline uint32_t pulp_group_channel(const pulp_groups_t *g, uint32_t co) {
-  return (g->first + co) / g->ch_out * g->ch_in;
+static inline int32_t pulp_group_bytes(const pulp_window_t *w, const pulp_groups_t *g, const uint8_t *in,
+                                       uint32_t pixel, uint32_t channel) {
+  const int32_t y0 = (int32_t)(pixel / w->out_x * w->stride_y) - w->pad_top;
+  const int32_t x0 = (int32_t)(pixel % w->out_x * w->stride_x) - w->pad_left;
+  int32_t sum = 0;
+  for (int32_t ky = 0; ky < w->k_y; ky++) {
+    const int32_t y = y0 + ky * g->dilation_y;
+    for (int32_t kx = 0; kx < w->k_x; kx++) {
+      const int32_t x = x0 + kx * g->dilation_x;
+      if (y >= 0 && y < w->in_y && x >= 0 && x < w->in_x) {
+        const uint8_t *const elements = pulp_in_pixel(w, in, y, x) + channel;
+        for (uint32_t c = 0; c < g->ch_in; c++) {
+          sum += elements[c];
+        }
+      }
+    }
+  }
+  return sum;
+}
+
+/* What the offset of the weights adds to the sums of a group at one pixel: the same for all of its channels.
+ */
+typedef struct {
+  uint32_t channel; /* the group's first */
+  int32_t value;
+} pulp_offset_sum_t;
+#define PULP_NO_OFFSET_SUM ((pulp_offset_sum_t){UINT32_MAX, 0})
+
+/* Output channel `co` of a convolution with groups, dilation and an offset of its weights; `known` is kept
+ * from channel to channel of a pixel. */
+static inline int32_t pulp_direct_sum(const pulp_window_t *w, const pulp_groups_t *g, const uint8_t *in,
+                                      const int8_t *filter, uint32_t pixel, uint32_t co,
+                                      pulp_offset_sum_t *known) {
+  const uint32_t channel = (g->first + co) / g->ch_out * g->ch_in;
+  if (g->weight_offset != 0 && known->channel != channel) {
+    *known = (pulp_offset_sum_t){channel, g->weight_offset * pulp_group_bytes(w, g, in, pixel, channel)};
+  }
+  return pulp_group_products(w, g, in, filter, pixel, channel) + known->value;
 }
 
 #endif

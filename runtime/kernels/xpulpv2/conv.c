@@ -15,17 +15,22 @@
 
 enum { GATHER_CYCLES = 60 }; /* for a window, beside 1 a byte */
 
+/* Strides are small, and divisions slow. */
+static uint32_t divided(uint32_t a, uint32_t stride) {
+  return stride == 1 ? a : stride == 2 ? a / 2 : a / stride;
+}
+
 /* Along one axis: the outputs whose windows of `k` elements lie in the map of `in` elements. */
 static pulp_share_t inner(uint32_t in, uint32_t k, uint32_t stride, uint32_t before, uint32_t out) {
-  const uint32_t begin = (before + stride - 1) / stride;
-  const uint32_t end = in + before < k ? 0 : (in + before - k) / stride + 1;
+  const uint32_t begin = divided(before + stride - 1, stride);
+  const uint32_t end = in + before < k ? 0 : divided(in + before - k, stride) + 1;
   return (pulp_share_t){begin, end < out ? end : out};
 }
 
 /* `count` pixels of one output row from column x on; all their windows have the columns of the first's in the
  * map. */
 static void multiply_direct(const pulp_convolution_t *c, uint32_t y, uint32_t x, uint32_t count) {
-  const pulp_window_t *const w = &c->window;
+  const pulp_window_t *const w = c->window;
   const pulp_extent_t e = pulp_extent_at(w, y, x);
   const int32_t ch_in = w->ch_in, filter = w->k_x * w->k_y * ch_in;
   const int empty = e.x1 <= e.x0 || e.y1 <= e.y0;
@@ -45,7 +50,15 @@ static void multiply_direct(const pulp_convolution_t *c, uint32_t y, uint32_t x,
 }
 
 void pulp_convolve_direct(const pulp_convolution_t *c, pulp_share_t pixels) {
-  const pulp_window_t *const w = &c->window;
+  const pulp_window_t *const w = c->window;
+  if (w->k_x == 1 && w->k_y == 1 && w->stride_x == 1 && w->stride_y == 1 && w->in_x == w->out_x &&
+      w->in_y == w->out_y) {
+    const int32_t pixel = w->ch_in;
+    const pulp_segments_t segments = {(uint32_t)pixel / 4, 1, (uint32_t)pixel % 4, pixel, pixel, 0, 0};
+    pulp_multiply(&c->filters, &segments, c->in + pixels.begin * w->ch_in, c->weight,
+                  c->out + pixels.begin * w->ch_out, pixels.end - pixels.begin);
+    return;
+  }
   const pulp_share_t whole = inner(w->in_x, w->k_x, w->stride_x, w->pad_left, w->out_x);
   uint32_t y = pixels.begin / w->out_x, x = pixels.begin - y * w->out_x;
   for (uint32_t left = pixels.end - pixels.begin; left > 0;) {
@@ -92,7 +105,7 @@ static void gather_inner(const pulp_window_t *w, const uint8_t *from, uint32_t s
  */
 static void gather(const pulp_convolution_t *c, pulp_share_t inner_x, pulp_share_t inner_y, uint32_t *y,
                    uint32_t *x, uint8_t *column, uint32_t length, uint32_t count) {
-  const pulp_window_t *const w = &c->window;
+  const pulp_window_t *const w = c->window;
   while (count > 0) {
     uint32_t run = 1;
     if (*x >= inner_x.begin && *x < inner_x.end && *y >= inner_y.begin && *y < inner_y.end) {
@@ -115,7 +128,7 @@ static void gather(const pulp_convolution_t *c, pulp_share_t inner_x, pulp_share
 
 void pulp_convolve_im2col(const pulp_convolution_t *c, pulp_share_t pixels, uint32_t batch,
                           uint8_t *columns) {
-  const pulp_window_t *const w = &c->window;
+  const pulp_window_t *const w = c->window;
   const uint32_t filter = (uint32_t)w->k_x * w->k_y * w->ch_in, length = (filter + 3) & ~3u;
   const pulp_share_t inner_x = inner(w->in_x, w->k_x, w->stride_x, w->pad_left, w->out_x);
   const pulp_share_t inner_y = inner(w->in_y, w->k_y, w->stride_y, w->pad_top, w->out_y);
@@ -127,23 +140,16 @@ void pulp_convolve_im2col(const pulp_convolution_t *c, pulp_share_t pixels, uint
   }
 }
 
-static void conv(PULP_NN_CONV_ARGS) {
+void pulp_nn_conv_Ho_parallel(PULP_NN_CONV_ARGS) {
   const uint32_t filter = (uint32_t)k_x * k_y * ch_in;
   const pulp_part_t part =
       pulp_my_part((uint32_t)out_x * out_y, ch_out, filter, ch_in % 4 == 0 ? 0 : GATHER_CYCLES + filter);
-  const pulp_convolution_t c = {in,
-                                im2col,
-                                out,
-                                weight,
-                                {in_x, in_y, ch_in, out_x, out_y, ch_out, k_x, k_y, pad_top, pad_bottom,
-                                 pad_left, pad_right, stride_x, stride_y},
-                                {bias,
-                                 {k, lambda, out_mult, out_shift, flag_relu, flag_bn},
-                                 NULL,
-                                 NULL,
-                                 ch_out,
-                                 part.channels,
-                                 PULP_NARROW}};
+  const pulp_window_t window = {in_x, in_y,    ch_in,      out_x,    out_y,     ch_out,   k_x,
+                                k_y,  pad_top, pad_bottom, pad_left, pad_right, stride_x, stride_y};
+  const pulp_filters_t filters = {
+      bias,       {k, lambda, out_mult, out_shift, flag_relu, flag_bn}, NULL, NULL, ch_out, part.channels,
+      PULP_NARROW};
+  const pulp_convolution_t c = {in, im2col, out, weight, &window, filters};
   if (ch_in % 4 == 0) {
     pulp_convolve_direct(&c, part.pixels);
   } else {
@@ -153,10 +159,7 @@ static void conv(PULP_NN_CONV_ARGS) {
   pulp_barrier();
 }
 
-#define CONV_CALL                                                                                      \
-  conv(in, im2col, bias, out, weight, k, lambda, out_mult, out_shift, in_x, in_y, ch_in, out_x, out_y, \
-       ch_out, k_x, k_y, pad_top, pad_bottom, pad_left, pad_right, stride_x, stride_y, flag_relu, flag_bn)
-
-void pulp_nn_conv_Ho_parallel(PULP_NN_CONV_ARGS) { CONV_CALL; }
-void pulp_nn_conv_HoWo_parallel(PULP_NN_CONV_ARGS) { CONV_CALL; }
-void pulp_nn_conv_Co_parallel(PULP_NN_CONV_ARGS) { CONV_CALL; }
+/* The arguments are many: no call that passes them on. */
+#define SAME __attribute__((alias("pulp_nn_conv_Ho_parallel")))
+void pulp_nn_conv_HoWo_parallel(PULP_NN_CONV_ARGS) SAME;
+void pulp_nn_conv_Co_parallel(PULP_NN_CONV_ARGS) SAME;

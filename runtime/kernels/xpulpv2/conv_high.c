@@ -9,7 +9,7 @@ void pulp_conv_high(const uint8_t *in, uint8_t *out, const int8_t *weight, const
                           NULL,
                           out,
                           weight,
-                          *window,
+                          window,
                           {.output = {.k = k, .lambda = lambda, .shift = shift},
                            .out_stride = window->ch_out,
                            .form = PULP_HIGH}};

@@ -9,7 +9,7 @@ void pulp_conv_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const
                           NULL,
                           out,
                           weight,
-                          *window,
+                          window,
                           {.output = {.shift = shift},
                            .wide_k = k,
                            .wide_lambda = lambda,

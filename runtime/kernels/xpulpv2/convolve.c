@@ -16,7 +16,7 @@ static uint8_t output(const pulp_filters_t *f, int32_t acc, uint32_t co) {
 }
 
 static void by_output(const pulp_convolution_t *c, pulp_share_t pixels) {
-  const pulp_window_t *const w = &c->window;
+  const pulp_window_t *const w = c->window;
   const pulp_filters_t *const f = &c->filters;
   const uint32_t filter = (uint32_t)w->k_y * w->k_x * w->ch_in;
   for (uint32_t pixel = pixels.begin; pixel < pixels.end; pixel++) {
@@ -29,7 +29,7 @@ static void by_output(const pulp_convolution_t *c, pulp_share_t pixels) {
 }
 
 void pulp_convolve_without_buffer(pulp_convolution_t *c) {
-  const pulp_window_t *const w = &c->window;
+  const pulp_window_t *const w = c->window;
   const uint32_t filter = (uint32_t)w->k_y * w->k_x * w->ch_in, length = (filter + 3) & ~3u;
   const pulp_part_t part = pulp_my_part(pulp_out_pixels(w), w->ch_out, filter, 0);
   c->filters.channels = part.channels;

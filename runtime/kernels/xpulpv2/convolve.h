@@ -9,7 +9,7 @@ typedef struct {
   const uint8_t *in;
   uint8_t *im2col, *out;
   const int8_t *weight;
-  pulp_window_t window;
+  const pulp_window_t *window;
   pulp_filters_t filters;
 } pulp_convolution_t;
 

@@ -15,35 +15,42 @@ static inline pulp_share_t pulp_block_channels(pulp_share_t blocks, uint32_t cha
   return (pulp_share_t){begin < channels ? begin : channels, end < channels ? end : channels};
 }
 
-/* Cycles of `pixels` pixels with `blocks` blocks of channels of `words` words each: what block_asm.S takes.
- */
-static inline uint32_t pulp_block_cycles(uint32_t pixels, uint32_t blocks, uint32_t words) {
-  const uint32_t groups = (pixels + BLOCK_PIXELS - 1) / BLOCK_PIXELS;
-  return blocks * (pixels * (5 * words + 20) + groups * (4 * words + 30));
+/* The part of core `index` of those that share `items` items, `part` each. */
+static inline pulp_share_t pulp_part_of(uint32_t items, uint32_t part, uint32_t index) {
+  const uint32_t begin = part * index < items ? part * index : items;
+  return (pulp_share_t){begin, begin + part < items ? begin + part : items};
 }
 
 /* The parts are rectangles of pixels and blocks of channels: 2^n cores share the channels, the others the
- * pixels, such that the largest part takes least time. A pixel costs its reader `pixel_cycles` more. */
+ * pixels, such that the largest part takes least time by what block_asm.S takes for a window of
+ * `filter_bytes`. A pixel costs its reader `pixel_cycles` more. This is done for every tile, so it does
+ * without division. */
 static inline pulp_part_t pulp_my_part(uint32_t pixels, uint32_t channels, uint32_t filter_bytes,
                                        uint32_t pixel_cycles) {
   const uint32_t cores = pulp_num_cores(), core = pulp_core_id();
   const uint32_t blocks = (channels + BLOCK_CHANNELS - 1) / BLOCK_CHANNELS;
-  uint32_t best_log = 0, best_cycles = UINT32_MAX;
-  const int even = pixels % (BLOCK_PIXELS * cores) == 0; /* then nothing is better */
-  for (uint32_t log = 0; !even && cores >> log << log == cores && cores >> log > 0; log++) {
+  const uint32_t block_pixel = 5 * (filter_bytes / 4) + 20, group = 4 * (filter_bytes / 4) + 30;
+  const int is_power = (cores & (cores - 1)) == 0 && cores <= 8;
+  const uint32_t cores_log = is_power ? (cores >> 1) - (cores >> 3) : 0;
+  uint32_t best_cycles = UINT32_MAX, best_log = 0, best_pixels = pixels, best_blocks = blocks;
+  for (uint32_t log = 0; log <= cores_log; log++) {
     const uint32_t sharers = cores >> log;
-    const uint32_t own_pixels = sharers == 1 ? pixels : (pixels + sharers - 1) / sharers;
+    const uint32_t own_pixels =
+        is_power ? (pixels + sharers - 1) >> (cores_log - log) : (pixels + sharers - 1) / sharers;
     const uint32_t own_blocks = (blocks + (1u << log) - 1) >> log;
+    const uint32_t groups = (own_pixels + BLOCK_PIXELS - 1) / BLOCK_PIXELS;
     const uint32_t cycles =
-        pulp_block_cycles(own_pixels, own_blocks, filter_bytes / 4) + own_pixels * pixel_cycles;
+        own_blocks * (own_pixels * block_pixel + groups * group) + own_pixels * pixel_cycles;
     if (cycles < best_cycles) {
       best_cycles = cycles;
       best_log = log;
+      best_pixels = own_pixels;
+      best_blocks = own_blocks;
     }
   }
-  const pulp_share_t own = pulp_share(blocks, core & ((1u << best_log) - 1), 1u << best_log);
-  return (pulp_part_t){pulp_share(pixels, core >> best_log, cores >> best_log),
-                       pulp_block_channels(own, channels)};
+  return (pulp_part_t){
+      pulp_part_of(pixels, best_pixels, core >> best_log),
+      pulp_block_channels(pulp_part_of(blocks, best_blocks, core & ((1u << best_log) - 1)), channels)};
 }
 
 /* Cycles of a word of one pixel and of `outputs` channels: blocks, then single outputs. */

@@ -29,6 +29,8 @@
 #define XP_PACKHI_B(rd, b3, b2) ".insn r 0x57, 1, 0x6c, " rd ", " b3 ", " b2 "\n"
 #define XP_SDOT(rd, u, s) ".insn r 0x57, 1, 0x54, " rd ", " u ", " s "\n"
 #define XP_SWI(src, base, inc) ".insn s 0x2b, 2, " src ", " inc "(" base ")\n"
+#define XP_LBI(rd, base, inc) ".insn i 0x0b, 4, " rd ", " inc "(" base ")\n"
+#define XP_SB(src, base, inc) ".insn r 0x2b, 4, 0, " inc ", " base ", " src "\n"
 /* Without increment, at base + offset (a register). */
 #define XP_LWR(rd, base, offset) ".insn r 0x03, 7, 0x10, " rd ", " base ", " offset "\n"
 #define XP_SWR(src, base, offset) ".insn r 0x23, 6, 0, " offset ", " base ", " src "\n"
@@ -70,12 +72,20 @@ XP_RRRR(xp_mac, int32_t, int32_t, int32_t, "0x33, 0, 0x21")
 XP_RRR(xp_pack_h, uint32_t, uint32_t, uint32_t, "0x57, 0, 0x68")
 XP_RRR(xp_maxu_b, uint32_t, uint32_t, uint32_t, "0x57, 1, 0x1c")
 XP_RRR(xp_minu_b, uint32_t, uint32_t, uint32_t, "0x57, 1, 0x14")
+XP_RRR(xp_maxu, uint32_t, uint32_t, uint32_t, "0x33, 7, 0x02")
 
-XPULP_INLINE uint32_t xp_clip_u8(int32_t a) {
-  uint32_t rd;
-  __asm__(".insn r 0x33, 2, 0x0a, %0, %1, x9" : "=r"(rd) : "r"(a));
-  return rd;
-}
+#define XP_RR(name, type, a_type, code, immediate)                       \
+  XPULP_INLINE type name(a_type a) {                                     \
+    type rd;                                                             \
+    __asm__(".insn r " code ", %0, %1, " immediate : "=r"(rd) : "r"(a)); \
+    return rd;                                                           \
+  }
+
+XP_RR(xp_clip_u5, uint32_t, int32_t, "0x33, 2, 0x0a", "x6")
+XP_RR(xp_clip_u8, uint32_t, int32_t, "0x33, 2, 0x0a", "x9")
+XP_RR(xp_clip_u16, uint32_t, int32_t, "0x33, 2, 0x0a", "x17")
+XP_RR(xp_bits_8_to_22, uint32_t, int32_t, "0x33, 1, 0x6e", "x8")
+XP_RR(xp_bits_23_to_30, uint32_t, int32_t, "0x33, 1, 0x67", "x23")
 
 XPULP_INLINE uint32_t xp_load(const void *p) { return *(const xp_word_t *)p; }
 XPULP_INLINE uint32_t xp_load_h(const void *p) { return *(const xp_half_t *)p; }
@@ -143,8 +153,16 @@ XPULP_INLINE uint32_t xp_maxu_b(uint32_t a, uint32_t b) {
 }
 XPULP_INLINE uint32_t xp_minu_b(uint32_t a, uint32_t b) { return ~xp_maxu_b(~a, ~b); }
 
-/* min(max(a, 0), 255). */
+XPULP_INLINE uint32_t xp_maxu(uint32_t a, uint32_t b) { return a > b ? a : b; }
+
+/* min(max(a, 0), the largest number of so many bits). */
+XPULP_INLINE uint32_t xp_clip_u5(int32_t a) { return (uint32_t)(a < 0 ? 0 : a > 31 ? 31 : a); }
 XPULP_INLINE uint32_t xp_clip_u8(int32_t a) { return (uint32_t)(a < 0 ? 0 : a > 255 ? 255 : a); }
+XPULP_INLINE uint32_t xp_clip_u16(int32_t a) { return (uint32_t)(a < 0 ? 0 : a > 65535 ? 65535 : a); }
+
+/* Bits 8 to 22 of a word, and bits 23 to 30. */
+XPULP_INLINE uint32_t xp_bits_8_to_22(int32_t a) { return (uint32_t)a >> 8 & 0x7fff; }
+XPULP_INLINE uint32_t xp_bits_23_to_30(int32_t a) { return (uint32_t)a >> 23 & 0xff; }
 
 XPULP_INLINE uint32_t xp_load(const void *p) {
   uint32_t value;
@@ -216,6 +234,26 @@ XPULP_INLINE void xp_copy_rows(uint8_t *to, const uint8_t *from, uint32_t rows, 
     for (uint32_t i = 0; i < bytes; i++) {
       to[i] = from[i];
     }
+  }
+}
+
+/* Stores `bytes` (at least 1) bytes, one every `pitch` bytes. */
+XPULP_INLINE void xp_scatter(uint8_t *to, uint32_t pitch, const uint8_t *from, uint32_t bytes) {
+#if XPULP_ASM
+  if (bytes >= 4) {
+    const uint32_t fours = bytes / 4;
+    __asm__ volatile(XP_BEGIN XP_LOOP(0, "%[fours]", 8) XP_LBI("t0", "%[from]", "1") XP_LBI(
+                         "t1", "%[from]", "1") XP_LBI("t2", "%[from]", "1") XP_LBI("t3", "%[from]", "1")
+                         XP_SB("t0", "%[to]", "%[pitch]") XP_SB("t1", "%[to]", "%[pitch]")
+                             XP_SB("t2", "%[to]", "%[pitch]") XP_SB("t3", "%[to]", "%[pitch]") XP_END
+                     : [from] "+r"(from), [to] "+r"(to)
+                     : [pitch] "r"(pitch), [fours] "r"(fours)
+                     : "t0", "t1", "t2", "t3", "memory");
+    bytes &= 3;
+  }
+#endif
+  for (uint32_t i = 0; i < bytes; i++) {
+    to[i * pitch] = from[i];
   }
 }
 

@@ -13,7 +13,7 @@ typedef enum { PULP_DMA_L2_TO_L1, PULP_DMA_L1_TO_L2, PULP_L3_TO_L2, PULP_L2_TO_L
 typedef struct {
   const pulp_layer_info_t *layer;
   uint64_t runs, commands[PULP_DMA_DIRECTIONS], bytes[PULP_DMA_DIRECTIONS]; /* by pulp_dma_direction_t */
-  uint64_t cycles, dma_wait_cycles; /* all, and those in which core 0 waited for the DMA */
+  uint64_t cycles, dma_wait_cycles, l3_wait_cycles; /* all, and those in which core 0 waited for DMA or L3 */
 } pulp_layer_stats_t;
 
 /* Following commands count for `layer`. A layer is known by its address; name and address must stay valid. */
@@ -37,7 +37,7 @@ void pulp_stats_end_inference(void);
  * not 0 if the file can't be written.
  *
  * A layer during which L3 was used has also "l3_commands_in", "l3_commands_out", "l3_bytes_in" (to L2) and
- * "l3_bytes_out". */
+ * "l3_bytes_out", of transfers that it started; where cycles are counted every layer has "l3_wait_cycles". */
 int pulp_stats_write(const char *path, const char *network, uint32_t inferences);
 
 #endif

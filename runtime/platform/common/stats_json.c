@@ -21,7 +21,8 @@ static void write_counters(FILE *file, const pulp_layer_stats_t *c, int has_cycl
           c->runs, c->commands[PULP_DMA_L2_TO_L1], c->commands[PULP_DMA_L1_TO_L2],
           c->bytes[PULP_DMA_L2_TO_L1], c->bytes[PULP_DMA_L1_TO_L2]);
   if (has_cycles) {
-    fprintf(file, ", \"cycles\": %" PRIu64 ", \"dma_wait_cycles\": %" PRIu64, c->cycles, c->dma_wait_cycles);
+    fprintf(file, ", \"cycles\": %" PRIu64 ", \"dma_wait_cycles\": %" PRIu64 ", \"l3_wait_cycles\": %" PRIu64,
+            c->cycles, c->dma_wait_cycles, c->l3_wait_cycles);
   }
   if (c->commands[PULP_L3_TO_L2] || c->commands[PULP_L2_TO_L3]) {
     fprintf(file,
@@ -41,6 +42,7 @@ static void add(pulp_layer_stats_t *total, const pulp_layer_stats_t *c) {
   }
   total->cycles += c->cycles;
   total->dma_wait_cycles += c->dma_wait_cycles;
+  total->l3_wait_cycles += c->l3_wait_cycles;
 }
 
 int pulp_stats_write_json(const char *path, const pulp_run_stats_t *run) {

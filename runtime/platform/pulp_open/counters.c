@@ -5,6 +5,7 @@
 
 #include "cluster.h"
 #include "fault.h"
+#include "profile.h"
 #include "registers.h"
 #include "stats.h"
 #include "stats_json.h"
@@ -36,6 +37,7 @@ void pulp_layer_begin(const pulp_layer_info_t *layer, const pulp_l2_range_t *l2,
 }
 
 void pulp_layer_end(void) {
+  pulp_profile_add_layer(pulp_counters.layer, pulp_counters.cycles);
   pulp_counters.cycles = pulp_cycles() - pulp_counters.cycles;
   const unsigned n = log_in_l1.n_records++;
   if (n < L1_RECORDS) {
@@ -62,12 +64,13 @@ static pulp_layer_stats_t *find(const pulp_layer_info_t *layer) {
 static void add_record(const pulp_counters_t *record) {
   pulp_layer_stats_t *const layer = find(record->layer);
   layer->runs++;
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < PULP_DMA_DIRECTIONS; i++) {
     layer->commands[i] += record->commands[i];
     layer->bytes[i] += record->bytes[i];
   }
   layer->cycles += record->cycles;
   layer->dma_wait_cycles += record->dma_wait;
+  layer->l3_wait_cycles += record->l3_wait;
 }
 
 static void empty_log(void) {
@@ -86,20 +89,32 @@ void pulp_counters_begin_cluster(void) { table.cluster_begin = pulp_cycles(); }
 void pulp_counters_end_cluster(void) {
   const uint32_t end = pulp_cycles();
   table.cluster_cycles += end - table.cluster_begin;
+  pulp_profile_end_region(table.cluster_begin, end);
   empty_log();
   table.uncounted += pulp_cycles() - end;
 }
 
 void pulp_stats_begin_inference(void) {
   table.uncounted = 0;
+  pulp_profile_begin_inference();
   table.inference_begin = pulp_cycles();
 }
 
 void pulp_stats_end_inference(void) {
   table.inference_cycles += pulp_cycles() - table.inference_begin - table.uncounted;
+  pulp_profile_end_inference(table.inference_begin);
 }
 
+#if PULP_PROFILE
+static unsigned index_of(const pulp_layer_info_t *layer) { return (unsigned)(find(layer) - table.layers); }
+#endif
+
 int pulp_stats_write(const char *path, const char *network, uint32_t inferences) {
+#if PULP_PROFILE
+  if (pulp_profile_write(index_of)) {
+    pulp_fault(PULP_EXIT_FAULT, "the profile is too long for the memory that is left, or can't be written");
+  }
+#endif
   return pulp_stats_write_json(path, &(pulp_run_stats_t){.network = network,
                                                          .inferences = inferences,
                                                          .layers = table.layers,

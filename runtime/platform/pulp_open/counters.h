@@ -5,11 +5,12 @@
 #include <stdint.h>
 
 #include "pulp_runtime.h"
+#include "stats.h"
 
 typedef struct {
   const pulp_layer_info_t *layer;
-  uint32_t cycles, dma_wait;      /* while the layer runs, `cycles` is when it began */
-  uint32_t commands[2], bytes[2]; /* by pulp_dma_direction_t */
+  uint32_t cycles, dma_wait, l3_wait; /* while the layer runs, `cycles` is when it began */
+  uint32_t commands[PULP_DMA_DIRECTIONS], bytes[PULP_DMA_DIRECTIONS];
 } pulp_counters_t;
 
 /* Only core 0 writes it. */

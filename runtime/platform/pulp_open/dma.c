@@ -6,6 +6,7 @@
  */
 #include "cluster.h"
 #include "counters.h"
+#include "profile.h"
 #include "pulp_runtime.h"
 #include "registers.h"
 #include "stats.h"
@@ -22,6 +23,7 @@ static struct {
 /* The commands of one job, which use the counter that was allotted last. */
 typedef struct {
   pulp_dma_job_t job;
+  uint32_t begin;           /* for the profile */
   uint32_t flags;           /* of each command */
   uint32_t commands, bytes; /* so far */
 } program_t;
@@ -40,6 +42,7 @@ static pulp_dma_job_t oldest_job(void) {
 }
 
 static program_t begin_job(pulp_dma_direction_t direction) {
+  const uint32_t begin = pulp_profile_now();
   if (dma.n_jobs == MAX_JOBS) { /* the read below would never return */
     pulp_dma_wait(oldest_job());
   }
@@ -48,12 +51,13 @@ static program_t begin_job(pulp_dma_direction_t direction) {
   dma.jobs[counter] = job;
   dma.n_jobs++;
   const uint32_t to_l1 = direction == PULP_DMA_L2_TO_L1 ? PULP_MCHAN_TO_L1 : 0;
-  return (program_t){.job = job, .flags = PULP_MCHAN_INCREMENT | PULP_MCHAN_EVENT | to_l1};
+  return (program_t){.job = job, .begin = begin, .flags = PULP_MCHAN_INCREMENT | PULP_MCHAN_EVENT | to_l1};
 }
 
 static pulp_dma_job_t end_job(program_t program, pulp_dma_direction_t direction) {
   pulp_counters.commands[direction] += program.commands;
   pulp_counters.bytes[direction] += program.bytes;
+  pulp_profile_add(direction == PULP_DMA_L2_TO_L1 ? PULP_PROFILE_LOAD : PULP_PROFILE_STORE, program.begin);
   return program.job;
 }
 
@@ -127,6 +131,7 @@ static void sleep_until_done(uint32_t counter_bit) {
   }
   pulp_core_events.mask = 1u << PULP_EVENT_BARRIER;
   pulp_counters.dma_wait += pulp_cycles() - begin;
+  pulp_profile_add(PULP_PROFILE_DMA_WAIT, begin);
 }
 
 void pulp_dma_wait(pulp_dma_job_t job) {

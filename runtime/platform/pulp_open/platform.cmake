@@ -7,3 +7,18 @@ set(common ${CMAKE_CURRENT_LIST_DIR}/../common)
 target_sources(pulp_platform PRIVATE ${sources} ${common}/fault.c ${common}/stats_json.c)
 set_source_files_properties(
   ${CMAKE_CURRENT_LIST_DIR}/files.c PROPERTIES COMPILE_DEFINITIONS _POSIX_C_SOURCE=200809L)
+target_compile_definitions(
+  pulp_platform PUBLIC [[PULP_L3=__attribute__((aligned(8), section(".l3")))]]
+                       [[PULP_L3_RAM=__attribute__((aligned(8), section(".l3_ram")))]])
+
+# What a program keeps in L3, as a file beside it: <program>.l3.
+function(pulp_finish_program target)
+  add_custom_command(
+    TARGET ${target} POST_BUILD
+    COMMAND ${CMAKE_OBJCOPY} -O binary -j .l3 $<TARGET_FILE:${target}> $<TARGET_FILE:${target}>.l3 VERBATIM)
+endfunction()
+
+option(PULP_PROFILE "Log what core 0 does, for a measured timeline" OFF)
+if(PULP_PROFILE)
+  target_compile_definitions(pulp_platform PRIVATE PULP_PROFILE=1)
+endif()

@@ -5,6 +5,7 @@
 
 #include "cluster.h"
 #include "fault.h"
+#include "l3.h"
 #include "registers.h"
 
 extern void __libc_init_array(void);
@@ -62,6 +63,7 @@ void start_program(void) {
   clear_l1_data();
   environ = settings;
   __libc_init_array();
+  pulp_l3_fill();
   exit(main(2, arguments));
 }
 

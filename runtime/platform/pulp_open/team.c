@@ -5,11 +5,11 @@
 #include "cluster.h"
 #include "counters.h"
 #include "fault.h"
+#include "l3.h"
 #include "pulp_runtime.h"
 #include "registers.h"
 
 #define MAX_CORES 8
-#define FC_JOINED 1u /* the fabric controller's software event 0 */
 
 /* At the end of each stack; a stack that has overflowed has most likely overwritten it. */
 #define STACK_GUARD 0x5AFE57ACu
@@ -33,7 +33,7 @@ static void start_cores(void) {
     *stack_guard(core) = STACK_GUARD;
     pulp_cluster_control.boot_address[core] = (uint32_t)(uintptr_t)pulp_core_entry;
   }
-  pulp_fc_interrupts.mask = FC_JOINED;
+  pulp_fc_interrupts.mask = 1u << PULP_FC_JOINED | 1u << PULP_FC_SOC_EVENT;
   pulp_cluster_control.fetch_enable = (1u << MAX_CORES) - 1;
 }
 
@@ -47,10 +47,15 @@ static void check_stacks(void) {
 
 /* Interrupts stay off: one that is pending ends `wfi` all the same. */
 static void wait_for_join(void) {
-  while (!(pulp_fc_interrupts.status & FC_JOINED)) {
-    __asm__ volatile("wfi" ::: "memory");
+  const uint32_t joined = 1u << PULP_FC_JOINED;
+  for (uint32_t status; !((status = pulp_fc_interrupts.status) & joined);) {
+    if (status & 1u << PULP_FC_SOC_EVENT) {
+      pulp_l3_forward_event();
+    } else {
+      __asm__ volatile("wfi" ::: "memory");
+    }
   }
-  pulp_fc_interrupts.status_clear = FC_JOINED;
+  pulp_fc_interrupts.status_clear = joined;
 }
 
 int32_t pulp_cluster_run(void (*fn)(void *arg), void *arg, unsigned cores) {
@@ -95,7 +100,7 @@ void pulp_core_main(unsigned core) {
     team.fn(team.arg);
     pulp_barrier();
     if (core == 0) {
-      pulp_fc_interrupts.status_set = FC_JOINED;
+      pulp_fc_interrupts.status_set = 1u << PULP_FC_JOINED;
     }
   }
 }

@@ -12,14 +12,15 @@
 
 #define L1_BYTES 40960
 #define L2_BYTES 65536
+#define L3_BYTES 10000
 #define SHOWN 2048
 #define POISON 0xA5
 #define MAX_TESTS 128
 #define MAX_JOBS 32
 
-typedef enum { IN, BOX_IN, BOX_IN_CHW, BOX_OUT, MANY, TEAM, N_COMMANDS } command_t;
+typedef enum { IN, BOX_IN, BOX_IN_CHW, BOX_OUT, MANY, TEAM, L3, N_COMMANDS } command_t;
 
-static const char *const names[N_COMMANDS] = {"in", "box_in", "box_in_chw", "box_out", "many", "team"};
+static const char *const names[N_COMMANDS] = {"in", "box_in", "box_in_chw", "box_out", "many", "team", "l3"};
 
 typedef struct {
   command_t command;
@@ -31,7 +32,9 @@ typedef struct {
   pulp_layer_info_t info;
 } test_t;
 
-static uint8_t l2[L2_BYTES];
+static uint8_t l2[L2_BYTES] PULP_L2;
+static const uint8_t in_l3[L3_BYTES] PULP_L3 = {11, 22, 33, 44, [L3_BYTES - 4] = 55, 66, 77, 88};
+static uint8_t l3_ram[L2_BYTES] PULP_L3_RAM;
 static test_t tests[MAX_TESTS];
 
 static uint32_t number(FILE *file) {
@@ -84,6 +87,27 @@ static void start_many(void *test) {
   for (uint32_t i = t->count; i > 0; i--) {
     pulp_dma_wait(jobs[i - 1]);
   }
+}
+
+/* First and last words of what the image brought to L3 to the first two words of L2. Then `count` times, all
+ * under way at once: the words of L2 from 1024 on to L3, and from there to 512 and on. */
+static void use_l3(void *test) {
+  test_t *const t = test;
+  pulp_layer_begin(&t->info, NULL, 0);
+  const uint32_t begin = pulp_cycles();
+  pulp_l3_load(l2, in_l3, 4);
+  pulp_l3_job_t last = pulp_l3_load(l2 + 4, in_l3 + L3_BYTES - 4, 4);
+  for (uint32_t i = 0; i < t->count; i++) {
+    pulp_l3_store(l3_ram + 4 * i, l2 + 1024 + 4 * i, 4);
+    last = pulp_l3_load(l2 + 512 + 4 * i, l3_ram + 4 * i, 4);
+  }
+  t->issue_cycles = pulp_cycles() - begin;
+  pulp_l3_wait(last);
+  pulp_l3_wait(last); /* must return at once */
+  const uint32_t large = pulp_cycles();
+  pulp_l3_wait(pulp_l3_load(l2 + SHOWN, l3_ram, 32768));
+  t->cycles = pulp_cycles() - large;
+  pulp_layer_end();
 }
 
 /* Each core writes its number late, the higher the later; behind the barrier core 0 counts what it sees. */
@@ -144,6 +168,10 @@ static int run(test_t *t, FILE *script, FILE *memory) {
     case MANY: /* many JOBS */
       t->count = number(script);
       pulp_cluster_run(start_many, t, 1);
+      break;
+    case L3: /* l3 PAIRS */
+      t->count = number(script);
+      pulp_cluster_run(use_l3, t, 1);
       break;
     case IN: /* in L1 L2 BYTES */
       t->l1_offset = number(script);

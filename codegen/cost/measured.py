@@ -1,0 +1,162 @@
+"""What the XpulpV2 kernels take, in cycles: a table of numbers, fitted to measurements.
+
+Conditions: GVSoC, target pulp-open (gvsoc e96253a, gvsoc-core fc9c2ee, gvsoc-pulp 0aa5918); 1, 4 and 8 cores;
+operands in L1; riscv64-unknown-elf-gcc 12.2, `-O2`; the instruction cache warm. `benchmarks/bench_kernels.py`
+measures the kernels again and prints the model's error beside each measurement. What is counted and not fitted
+are the instructions of inner loops. A multiplication takes 2 cycles there, its high word 5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class MatrixCycles:
+    """Matrix products (`block_asm.S`): blocks of 4 channels and 1 to 4 pixels.
+
+    A word (4 elements) of a window costs a block `word_weights` and `word_pixel` for each of its pixels. Beside
+    that it costs `block`, `pixel` for the 4 outputs of a pixel (with 64 bits also `high` or `wide`), and
+    `segment` for every row of its window but the first. `run` is a call for pixels that follow one another,
+    `rest` the call for those that don't make a whole block, `border` one for a pixel at the end of a row.
+    Windows that have to be copied cost `copy`, `copy_row` for each row and `copy_byte`; `batch` comes with each
+    batch of copies. `tail` is an output's last bytes where they are no word. `stall` is the share of the inner
+    loop that 8 cores lose to each other.
+    """
+
+    call: float
+    word_weights: float = 4.0
+    word_pixel: float = 5.0
+    block: float = 39.0
+    pixel: float = 23.0
+    segment: float = 8.0
+    high: float = 12.0
+    wide: float = 56.0
+    run: float = 150.0
+    rest: float = 70.0
+    border: float = 150.0
+    copy: float = 20.0
+    copy_row: float = 15.0
+    copy_byte: float = 1.0
+    batch: float = 200.0
+    tail: float = 100.0
+    stall: float = 0.05
+
+
+@dataclass(frozen=True)
+class DepthwiseCycles:
+    """Depthwise 3x3 (`depthwise3_asm.S`), two channels at a time: a call, a pair of channels, a run of rows
+    with the same border, a row, a column of a row, an output of both, which takes `high` or `wide` more."""
+
+    call: float
+    pair: float
+    run: float
+    row: float
+    column: float = 6.0
+    output: float = 16.0
+    high: float = 6.0
+    wide: float = 23.0
+
+
+@dataclass(frozen=True)
+class ColumnCycles:
+    """Depthwise of any window (`columns_asm.S`), for groups of 4 channels: a call, a group and each of its
+    weights, a row, a word of a column, of a single column; an output of one channel, and each word of it."""
+
+    call: float
+    group: float
+    weight: float
+    row: float
+    load: float
+    word: float
+    spread: float
+    channel: float
+    output: float
+    block_word: float = 2.25
+    single_word: float = 4.0
+    high: float = 3.0
+    wide: float = 9.0
+
+
+@dataclass(frozen=True)
+class ElementCycles:
+    """Kernels that go element by element: a call, and 4 elements on one core."""
+
+    call: float
+    word: float
+
+
+@dataclass(frozen=True)
+class PoolCycles:
+    """Pools, for 4 channels of an output pixel: a call, the output, each row of its window, each element."""
+
+    call: float
+    output: float
+    row: float
+    element: float
+
+
+@dataclass(frozen=True)
+class LinearCycles:
+    """Fully connected: a call; blocks of 4 outputs and single ones, and a word of each."""
+
+    call: float
+    block: float
+    single: float
+    block_word: float = 9.0
+    single_word: float = 3.0
+    stall: float = 0.1
+
+
+MATRIX = MatrixCycles(
+    call=1218.0,
+    word_weights=4.0,
+    word_pixel=5.0,
+    block=0.0,
+    pixel=33.6,
+    segment=15.1,
+    high=12.7,
+    wide=71.2,
+    run=304.0,
+    rest=267.0,
+    border=134.0,
+    copy=34.8,
+    copy_row=12.2,
+    copy_byte=0.0,
+    batch=799.0,
+    tail=88.3,
+    stall=0.031,
+)
+DEPTHWISE = DepthwiseCycles(
+    call=1160.0, pair=83.5, run=18.9, row=16.3, column=4.6, output=17.5, high=6.5, wide=23.7
+)
+COLUMNS = ColumnCycles(
+    call=3489.0,
+    group=62.6,
+    weight=9.7,
+    row=631.0,
+    load=95.3,
+    word=14.7,
+    spread=7.0,
+    channel=0.0,
+    output=9.4,
+    block_word=2.5,
+    single_word=4.2,
+    high=3.8,
+    wide=9.7,
+)
+LINEAR = LinearCycles(call=888.0, block=62.6, single=64.2, block_word=9.0, single_word=3.0, stall=0.102)
+POOLS = {
+    "pulp_avgpool": PoolCycles(call=643.0, output=146.0, row=16.3, element=6.2),
+    "pulp_maxpool": PoolCycles(call=881.0, output=71.7, row=0.0, element=8.2),
+    "pulp_nn_maxpool": PoolCycles(call=881.0, output=71.7, row=0.0, element=8.2),
+}
+ELEMENTS = {
+    "pulp_add": ElementCycles(call=433.0, word=31.1),
+    "pulp_mul": ElementCycles(call=482.0, word=59.8),
+    "pulp_mul_pixel": ElementCycles(call=482.0, word=59.8),
+    "pulp_table": ElementCycles(call=332.0, word=22.2),
+    "pulp_copy": ElementCycles(call=266.0, word=3.0),
+    "pulp_clip": ElementCycles(call=267.0, word=7.9),
+}
+PAD_CALL = 689.0

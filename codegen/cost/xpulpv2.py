@@ -1,0 +1,219 @@
+"""Predicted cycles of the XpulpV2 kernels: the busiest core's work, from the numbers in `measured`.
+
+Each function takes the tiles' sizes as arrays and follows the kernel of its family in
+`runtime/kernels/xpulpv2`: how the work is divided over the cores, in what pieces, and what a piece costs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from tvm_pulp.codegen.cost.arrays import FloatArray, IntArray, Tiles, ceil_div
+from tvm_pulp.codegen.cost.measured import (
+    ColumnCycles,
+    DepthwiseCycles,
+    ElementCycles,
+    LinearCycles,
+    MatrixCycles,
+    PoolCycles,
+)
+from tvm_pulp.codegen.graph import Window
+
+BLOCK = 4  # output channels, and pixels, of a matrix product's register block
+WORD = 4  # bytes
+_WEIGHT_WORDS = 64  # that depthwise_any.c has room for
+_STALLING_CORES = 8  # on which shares of stalls are measured
+
+
+@dataclass(frozen=True)
+class Form:
+    """How sums become outputs: in 32 bits, by the product's high word, in 64 bits."""
+
+    high: bool = False
+    wide: bool = False
+
+    def extra(self, t: MatrixCycles | DepthwiseCycles | ColumnCycles) -> float:
+        """What an output's cycles are more than with 32 bits."""
+        return t.wide if self.wide else t.high if self.high else 0.0
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Calls of a kernel on `cores` cores, one for each tile."""
+
+    cores: int
+    window: Window
+    tiles: Tiles
+    form: Form = Form()
+
+    @property
+    def padding_rows(self) -> IntArray:
+        """Rows that the kernel adds to its input: what the windows need beyond it and its explicit padding."""
+        window, tiles = self.window, self.tiles
+        rows = (tiles.y_h - 1) * window.stride_h + window.extent_h - tiles.x_h
+        missing: IntArray = np.where(tiles.x_beside > 0, 0, np.maximum(rows, 0))
+        return missing
+
+    @property
+    def padding_columns(self) -> IntArray:
+        """The same of columns."""
+        window, tiles = self.window, self.tiles
+        columns = (tiles.y_w - 1) * window.stride_w + window.extent_w - tiles.x_w - tiles.x_beside
+        missing: IntArray = np.maximum(columns, 0)
+        return missing
+
+    @property
+    def map_columns(self) -> IntArray:
+        """Columns of the input that an output row's windows cover."""
+        window = self.window
+        return (self.tiles.y_w - 1) * window.stride_w + window.extent_w - self.padding_columns
+
+    def stalls(self, share: float) -> float:
+        """Factor for what cores lose to each other, a share measured on 8."""
+        return 1 + share * (self.cores - 1) / (_STALLING_CORES - 1)
+
+
+# ---- Matrix products ---------------------------------------------------------------------------------------
+
+
+def matrix_cycles(t: MatrixCycles, calls: Calls) -> FloatArray:
+    """Convolution and pointwise, with the split of pixels and channels that is best."""
+    splits = [1 << log for log in range(calls.cores.bit_length())]
+    product = _Product(t, calls)
+    fastest: FloatArray = np.stack([product.cycles(ways) for ways in splits]).min(axis=0)
+    return fastest
+
+
+@dataclass(frozen=True)
+class _Product:
+    t: MatrixCycles
+    calls: Calls
+
+    def cycles(self, channel_ways: int) -> FloatArray:
+        """With `channel_ways` cores that share the channels."""
+        tiles, window = self.calls.tiles, self.calls.window
+        pixels = ceil_div(tiles.y_h * tiles.y_w, self.calls.cores // channel_ways)
+        blocks = ceil_div(ceil_div(tiles.y_c, BLOCK), channel_ways)
+        if window.kernel_h * window.kernel_w == 1 and window.stride_h * window.stride_w == 1:
+            words = tiles.x_c // WORD
+            tails = np.where(tiles.x_c % WORD == 0, 0.0, blocks * BLOCK * pixels * self.t.tail)
+            return self.t.call + self._run(pixels, blocks, words, 1) + tails
+        direct = self.t.call + self._rows(pixels, blocks)
+        copied = self.t.call + self._batches(pixels, blocks)
+        return np.where(tiles.x_c % WORD == 0, direct, copied)
+
+    def _block(self, pixels: IntArray | int, words: IntArray, segments: IntArray | int) -> FloatArray:
+        """A block of channels and this many pixels, for windows of `segments` times `words` words."""
+        t = self.t
+        inner = (t.word_weights + t.word_pixel * pixels) * words * segments * self.calls.stalls(t.stall)
+        outputs = t.block + (t.pixel + self.calls.form.extra(t)) * pixels
+        result: FloatArray = inner + outputs + t.segment * (segments - 1)
+        return result
+
+    def _run(self, pixels: IntArray, blocks: IntArray, words: IntArray, segments: IntArray | int) -> FloatArray:
+        """Pixels that follow one another, for some blocks of channels."""
+        whole, rest = pixels // BLOCK, pixels % BLOCK
+        work = whole * self._block(BLOCK, words, segments)
+        work = work + np.where(rest > 0, self._block(rest, words, segments), 0.0)
+        calls = np.where(pixels > 0, self.t.run, 0.0) + np.where((rest > 0) & (whole > 0), self.t.rest, 0.0)
+        result: FloatArray = blocks * work + calls
+        return result
+
+    def _rows(self, pixels: IntArray, blocks: IntArray) -> FloatArray:
+        """Straight from the input, each output row's inner pixels at once and those at its ends one by one."""
+        window, tiles = self.calls.window, self.calls.tiles
+        words = window.kernel_w * tiles.x_c // WORD
+        width = np.minimum(tiles.y_w, pixels)
+        ends = np.minimum(self.calls.padding_columns, width)
+        rows = pixels / width
+        partial = (pixels % tiles.y_w != 0) & (tiles.y_w % pixels != 0)
+        inner = self._run(width - ends, blocks, words, window.kernel_h)
+        end = blocks * self._block(1, words, window.kernel_h) + self.t.border
+        pieces = np.where(partial, self.t.run + self.t.rest, 0.0)
+        return rows * (inner + ends * end) * self._inside(rows) + pieces
+
+    def _inside(self, rows: FloatArray) -> FloatArray:
+        """The share of the windows' elements that lie in the map, where a core has nearly all rows."""
+        inside = self.calls.tiles.y_h - self.calls.padding_rows
+        return 1 - np.maximum(0, rows - inside) / np.maximum(rows, 1) / self.calls.window.kernel_h
+
+    def _batches(self, pixels: IntArray, blocks: IntArray) -> FloatArray:
+        """From copies of the windows."""
+        t, window, tiles = self.t, self.calls.window, self.calls.tiles
+        filter_bytes = window.kernel_h * window.kernel_w * tiles.x_c
+        words = ceil_div(filter_bytes, WORD)
+        batch = np.where(words <= 8, 16, np.where(words <= 16, 8, 4))
+        whole, rest = pixels // batch, pixels % batch
+        runs = whole * self._run(batch, blocks, words, 1) + self._run(rest, blocks, words, 1)
+        copies = t.copy + t.copy_row * window.kernel_h + t.copy_byte * filter_bytes
+        ends = np.minimum(self.calls.padding_columns / tiles.y_w, 1) * t.border
+        return runs + pixels * (copies + ends) + ceil_div(pixels, batch) * t.batch
+
+
+# ---- Depthwise ---------------------------------------------------------------------------------------------
+
+
+def depthwise_cycles(t: DepthwiseCycles, other: ColumnCycles, calls: Calls) -> FloatArray:
+    """3x3 with strides up to 2 by pairs of channels, any other by columns."""
+    window, channels = calls.window, calls.tiles.y_c
+    three = window.kernel_h == 3 and window.kernel_w == 3
+    if not three or max(window.stride_h, window.stride_w) > 2:
+        return _by_columns(other, calls, channels)
+    odd = np.where(channels % 2 == 1, _by_columns(other, calls, np.ones_like(channels)), 0.0)
+    return _by_pairs(t, calls) + odd
+
+
+def _by_pairs(t: DepthwiseCycles, calls: Calls) -> FloatArray:
+    tiles = calls.tiles
+    rows = ceil_div(tiles.y_c // 2 * tiles.y_h, calls.cores)
+    row = t.row + t.column * calls.map_columns + (t.output + calls.form.extra(t)) * tiles.y_w
+    pairs = ceil_div(rows, tiles.y_h)
+    runs = 1 + np.minimum(calls.padding_rows, 2)  # the rows at the map's borders are runs of their own
+    parts = np.where((rows % tiles.y_h != 0) & (tiles.y_h % np.maximum(rows, 1) != 0), 1, 0)
+    cycles: FloatArray = t.call + (pairs + parts) * t.pair + pairs * runs * t.run + rows * row
+    return cycles
+
+
+def _by_columns(t: ColumnCycles, calls: Calls, channels: IntArray) -> FloatArray:
+    window, tiles = calls.window, calls.tiles
+    words = -(-window.kernel_h // WORD)
+    filter_words = words * window.kernel_w
+    size = BLOCK if BLOCK * filter_words <= _WEIGHT_WORDS else 1
+    rows = ceil_div(ceil_div(channels, size) * tiles.y_h, calls.cores)
+    single = window.kernel_h % WORD == 1
+    loads = words * t.load + calls.map_columns * ((words - single) * t.word + single * t.spread)
+    output = t.output + calls.form.extra(t)
+    in_blocks = tiles.y_w // BLOCK * BLOCK * (t.block_word * filter_words + output)
+    alone = tiles.y_w % BLOCK * (t.single_word * filter_words + 2 * output)
+    used = np.minimum(channels, size)
+    row = t.row + loads + used * (t.channel + in_blocks + alone)
+    group = t.group + t.weight * used * window.kernel_h * window.kernel_w
+    cycles: FloatArray = t.call + ceil_div(rows, tiles.y_h) * group + rows * row
+    return cycles
+
+
+# ---- The others --------------------------------------------------------------------------------------------
+
+
+def linear_cycles(t: LinearCycles, calls: Calls, inputs: int) -> FloatArray:
+    """Fully connected: whole blocks of outputs, unless single ones are divided more evenly."""
+    words = -(-inputs // WORD) * calls.stalls(t.stall)
+    block, single = t.block + t.block_word * words, t.single + t.single_word * words
+    own = ceil_div(calls.tiles.y_c, calls.cores)
+    blocks = ceil_div(calls.tiles.y_c, BLOCK * calls.cores)
+    by_word = own // BLOCK * t.block_word + own % BLOCK * t.single_word
+    outputs = own // BLOCK * block + own % BLOCK * single
+    return t.call + np.where(by_word < t.block_word * blocks, outputs, blocks * block)
+
+
+def pool_cycles(t: PoolCycles, calls: Calls) -> FloatArray:
+    """Pixels times groups of 4 channels."""
+    window, tiles = calls.window, calls.tiles
+    units = ceil_div(tiles.y_h * tiles.y_w * ceil_div(tiles.y_c, WORD), calls.cores)
+    return t.call + units * (t.output + window.kernel_h * (t.row + window.kernel_w * t.element))
+
+
+def element_cycles(t: ElementCycles, calls: Calls) -> FloatArray:
+    """Words of elements."""
+    return t.call + ceil_div(ceil_div(calls.tiles.y_bytes, WORD), calls.cores) * t.word

@@ -1,0 +1,1 @@
+"""An engine that adds: the example of docs/engines.md."""
