@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from tvm_pulp.codegen.graph import LayerGraph, LayerKind
+from tvm_pulp.codegen.graph import Dtype, LayerGraph, LayerKind
 from tvm_pulp.codegen.plan import CLUSTER_NAME, Box, L1Buffer, L1Tensor, L3Kind, LayerPlan, Operand, Plan
 from tvm_pulp.errors import PlanError
 
@@ -52,6 +52,8 @@ def _check_tensor(graph: LayerGraph, plan: Plan, one: L1Tensor) -> None:
     if tensor is None or one.tensor in (*graph.inputs, *graph.outputs):
         raise _fail("is no tensor between layers", where)
     viewed = any(other.view is not None and other.view.base == one.tensor for other in graph.tensors.values())
+    if tensor.dtype is not Dtype.UINT8 or tensor.planar:
+        raise _fail("is no map of bytes in HWC order", where)
     if tensor.view is not None or viewed:
         raise _fail("is a view, or has views", where)
     if one.size != tensor.height * tensor.width * tensor.channels:

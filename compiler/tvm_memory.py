@@ -9,7 +9,9 @@ from collections.abc import Iterator
 import numpy as np
 import tvm
 from tvm import relay
-from tvm_pulp.codegen.align import align
+
+ALIGNMENT = 16
+"""Of each tensor in TVM's arrays."""
 
 
 def tvm_bytes(partitioned: tvm.IRModule) -> int:
@@ -64,9 +66,16 @@ def _peak(order: list[relay.Expr]) -> int:
     for moment, node in enumerate(order):
         if isinstance(node, relay.Call) and node not in results:
             alive[node] = _bytes(node.checked_type)
-        most = max(most, sum(alive.values()))
+        most = max(most, sum(alive.values()) + _temporaries(node))
         alive = {one: size for one, size in alive.items() if last.get(one, moment) > moment}
     return most
+
+
+def _temporaries(node: relay.Expr) -> int:
+    """Bytes that an operator of TVM may need while it computes, a softmax for its exponentials: as many as its
+    result has."""
+    computes = isinstance(node, relay.Call) and isinstance(node.op, relay.Function)
+    return _bytes(node.checked_type) if computes else 0
 
 
 def _tensors_read(node: relay.Expr) -> Iterator[relay.Expr]:
@@ -85,4 +94,5 @@ def _made(node: relay.Expr) -> Iterator[relay.Expr]:
 def _bytes(kind: tvm.ir.Type) -> int:
     if isinstance(kind, relay.TupleType):
         return sum(map(_bytes, kind.fields))
-    return align(math.prod(map(int, kind.shape)) * np.dtype(str(kind.dtype)).itemsize)
+    size = math.prod(map(int, kind.shape)) * np.dtype(str(kind.dtype)).itemsize
+    return int(size + -size % ALIGNMENT)
