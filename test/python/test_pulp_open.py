@@ -318,7 +318,7 @@ def test_network_in_l3(gvsoc: str, images: dict[str, npt.NDArray[np.float32]], t
     ] == host["layers"]
     cycles = measured_cycles(result.stats)
     assert cycles is not None
-    assert 0 < cycles.all_layers.l3_wait < cycles.all_layers.total
+    assert cycles.all_layers.l3_wait < cycles.all_layers.total
     assert_profile(json.loads(result.trace)["traceEvents"], [layer["name"] for layer in host["layers"]])
 
 
