@@ -110,7 +110,7 @@ def _add_layer(region: _Region, name: str, layer: Record, records: Sequence[Reco
     steps: list[int] = []
     now = layer.start
     for record in records:
-        step = min(len(steps), last_step)
+        step = max(0, min(len(steps), last_step))
         if record.kind == Kind.STORE:
             region.events.append(Event(Work.COMPUTE, index, step, now, record.start - now))
             steps.append(now)
@@ -120,6 +120,9 @@ def _add_layer(region: _Region, name: str, layer: Record, records: Sequence[Reco
         elif record.kind == Kind.L3_ASK:
             region.asked.append(record.end)
         now = record.end
+    if not steps:  # what stays in L1 isn't taken away: where its steps end is not known
+        steps.append(now)
+        region.events.append(Event(Work.COMPUTE, index, 0, now, layer.end - now))
     waits = sum(record.end - record.start for record in records if record.kind == Kind.L3_WAIT)
     region.spans.append(LayerSpan(name, layer.start, layer.end - layer.start, tuple(steps), waits))
 

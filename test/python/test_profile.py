@@ -95,3 +95,10 @@ def test_trace_has_lanes_of_what_is_measured() -> None:
     assert names == ["layers", "cores", "L3 ↔ L2"]
     waits = [(e["ts"], e["dur"], e["tid"]) for e in trace["traceEvents"] if e["name"] == "wait for L3"]
     assert waits == [(150, 40, 1)]
+
+
+def test_a_layer_whose_output_stays_in_l1_computes_as_a_whole() -> None:
+    rows = [row for row in ROWS if row != (Kind.STORE, 500, 505)]
+    (timeline,) = measured_timelines(read_records(log(rows)), ["conv_1", "add_2"], [plan()])
+    assert timeline.layers[1] == LayerSpan("add_2", 450, 70, (480,), 0)
+    assert timeline.events[-1] == Event(Work.COMPUTE, 1, 0, 480, 40)
