@@ -92,10 +92,8 @@ CASES = {
     "factor per channel": Case("Mul", constants=(RAMP,), kinds=("depthwise",)),
     "factor": Case("Mul", constants=(np.array(0.3, np.float32),), kinds=("table",)),
     "elu": Case("Elu", kinds=("table",)),
-    "split": Case("Split", attributes={"axis": 1}, constants=(ints(2, 4),), outputs=2, kinds=("copy", "copy")),
-    "slice of the map": Case(
-        "Slice", constants=(ints(1, 0), ints(6, 7), ints(2, 3), ints(2, 3)), kinds=("copy",)
-    ),
+    "split": Case("Split", attributes={"axis": 1}, constants=(ints(2, 4),), outputs=2),
+    "slice of the map": Case("Slice", constants=(ints(1, 0), ints(6, 7), ints(2, 3), ints(2, 3))),
     "slice of channels": Case("Slice", constants=(ints(1), ints(6), ints(1), ints(2)), refused="other channel"),
     "pad alone": Case(
         "Pad",
