@@ -59,6 +59,16 @@ def test_without_an_sdk(digits):
     assert "RULES_DIR is not set: source the settings of gap_sdk or pulp-sdk first.  Stop." in done.stderr
 
 
+def test_network_in_l3(digits, tmp_path):
+    folder = tmp_path / "digits"
+    shutil.copytree(digits.path, folder, ignore=shutil.ignore_patterns("build"))
+    (folder / "codegen/host/src/pulp/more.c").write_text("pulp_l3_load(l2, l3, 8);")
+    done = make(folder, RULES_DIR=str(RULES))
+    assert done.returncode == 2
+    message = "the network keeps data in L3, which this project has no driver for: compile it for more L2 (-l2=)."
+    assert message in done.stderr
+
+
 @needs_tools
 def test_bytes_are_those_of_the_legalized_module(digits, tmp_path):
     sample = np.random.default_rng(0).uniform(0, 16, digits.inputs[0].shape).astype(np.float32)
