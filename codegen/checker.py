@@ -284,7 +284,7 @@ def _block_size(layer: Layer, channels: int, engine: Engine) -> int:
         return 2 * 4 * layer.window.kernel_h * layer.window.kernel_w
     if layer.weights is None:
         return 0
-    unit = 8 if layer.requant.wide and not layer.requant.high else 4
+    unit = 8 if layer.requant.wide and not layer.requant.split else 4
     weights = int(np.prod(layer.weights.shape[1:]))
     beyond = 4 if layer.kind is LayerKind.DEPTHWISE else -weights % 4  # kernels read whole words
     return -(-(2 * unit * channels + weights * channels + beyond) // unit) * unit
