@@ -12,8 +12,8 @@ zero point. With real scales taken as float64 and `r` the rounding constant `2^(
   are appended to the multipliers, `k = rint(scale * 2^(s + n))`, the shift is s + n, the offsets are rounded to
   the nearest multiples of 2^n, half upwards. n is the largest of 12..1 for which `k`, `(2^n - 1) * acc`,
   `offset >> n` and `(k * acc >> n) + (offset >> n)` stay inside int32. If there is none, or s is less than 8,
-  or that is too coarse, too, `s` is the largest of 0..62 with every `k < 2^31` and products and sums inside int64.
-  Reach is the largest `|acc + bias - z_in * sum(w)|`, or `255 / scale` if that is less.
+  or that is too coarse, too, `s` is the largest of 0..62 with every `k < 2^31` and products and sums inside
+  int64. Reach is the largest `|acc + bias - z_in * sum(w)|`, or `255 / scale` if that is less.
 - Add: `k_i = rint(s_i / s_out * 2^s)`, `offset = -k1 * z1 - k2 * z2 + (z_out << s) + r`.
 - AveragePool over N elements: `k = rint(s_in / (s_out * N) * 2^s)` on the sum, `offset = -k * N * z_in + …`.
   Where only the elements inside the map count, N and offset are those of each pixel, `s` is one for all.
