@@ -123,7 +123,7 @@ def test_no_operands_late_on_ne16() -> None:
     (layer,) = plan.layers
     assert (layer.engine, layer.late) == ("ne16", ())
     broken = replace(plan, layers=(replace(layer, late=(Operand.X,)),))
-    with pytest.raises(PlanError, match="engine ne16 can.t load operands late"):
+    with pytest.raises(PlanError, match=r"engine ne16 can.t load operands late"):
         check_plan(graph, target, broken)
 
 
