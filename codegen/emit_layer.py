@@ -317,6 +317,8 @@ _ORDERS = {
 def _requant_comment(layer: Layer) -> list[str]:
     """How sums become bytes."""
     requant = layer.requant
+    if layer.makes_sums:
+        return labelled("sums", ["y = acc + bias[c]", "int32"])
     if requant is None:
         return []
     total = _SUMS.get(layer.kind, "k[c] * acc + lambda[c]")
