@@ -29,11 +29,12 @@ from tvm_pulp.passes.partition_regions import PartitionRegions
 from tvm_pulp.passes.portable_math import PortableMath
 from tvm_pulp.passes.simplify_inference import SimplifyInference
 
+from .cache_folder import cache_folder
 from .errors import PlanError
 from .given_plans import GivenPlan, accept_plan, check_regions, read_given_plans
 from .operators import report_operators
 from .options import PulpOptions
-from .plan_cache import cache_folder, checked_plan
+from .plan_cache import checked_plan
 from .relay_ext import FILES_ATTR, LEGALIZED_ATTR, PLAN_ATTR, REPORT_ATTR, TIMELINE_ATTR, is_region
 from .report import CompilationReport, peak_macs_per_cycle, region_report
 from .soc import load_machine
