@@ -283,7 +283,7 @@ def _block_size(layer: Layer, channels: int, engine: Engine) -> int:
     if layer.weights is None:
         return 0
     requant = layer.requant
-    unit = 8 if requant is not None and requant.wide and not requant.high else 4
+    unit = 8 if requant is not None and requant.wide and not requant.split else 4
     entries = 1 if requant is None else 2  # the bias; k and lambda
     weights = int(np.prod(layer.weights.shape[1:]))
     beyond = 4 if layer.kind is LayerKind.DEPTHWISE else -weights % 4  # kernels read whole words

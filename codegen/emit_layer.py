@@ -323,7 +323,7 @@ def _requant_comment(layer: Layer) -> list[str]:
         return []
     total = _SUMS.get(layer.kind, "k[c] * acc + lambda[c]")
     formula = f"y = clip(({total}) >> {requant.shift}, {requant.lo}, {requant.hi})"
-    width = "in 64 bits, of which the high word is enough" if requant.high else "in 64 bits"
+    width = f"k in two parts, {requant.low_bits} bits in the lower" if requant.split else "in 64 bits"
     return labelled("requant", [formula, width] if requant.wide else [formula])
 
 

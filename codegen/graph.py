@@ -26,8 +26,6 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
-WORD_BITS = 32
-
 
 class LayerKind(Enum):
     """The operators a cluster can run."""
@@ -189,7 +187,10 @@ class Requant:
     DEPTHWISE, CONV_DIRECT, LINEAR); ADD has two multipliers and one offset; MUL and AVGPOOL one of each, an
     AVGPOOL that doesn't count its padding one of each for every number of elements from 1 to its window's.
     `wide` says that products and sums need 64-bit arithmetic; otherwise the whole range of `k * acc +
-    offset` is proven to fit int32.
+    offset` is proven to fit int32. A wide one with `low_bits` n > 0 can do with 32 bits all the same, as its
+    multipliers come in two parts, k = high * 2^n + low, and its offsets are multiples of 2^n:
+    `(high * acc + (low * acc >> n) + (offset >> n)) >> (shift - n)`, where low * acc and the sum are proven to
+    fit int32.
     """
 
     multiplier: npt.NDArray[np.int64]
@@ -198,14 +199,12 @@ class Requant:
     wide: bool = False
     lo: int = 0
     hi: int = 255
+    low_bits: int = 0
 
     @property
-    def high(self) -> bool:
-        """True for a wide one whose low words don't matter: with K, L the high words of k * acc and of the
-        offset, `(K + L) >> (shift - 32)` is the same, since the offsets' low words are 0."""
-        offsets_are_words = not np.any(self.offset & (2**WORD_BITS - 1))
-        multipliers_fit = bool(np.all(np.abs(self.multiplier) < 2 ** (WORD_BITS - 1)))
-        return self.wide and self.shift >= WORD_BITS and offsets_are_words and multipliers_fit
+    def split(self) -> bool:
+        """True for a wide one whose multipliers come in two parts."""
+        return self.wide and self.low_bits > 0
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import numpy as np
 import tvm_pulp.codegen
 from tvm_pulp.codegen.checker import check_plan
 from tvm_pulp.codegen.effort import Effort
-from tvm_pulp.codegen.graph import LayerGraph, Requant
+from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Plan
 from tvm_pulp.codegen.plan_json import plan_from_json, plan_to_json
@@ -92,8 +92,6 @@ def _shape(value: Any) -> Any:
         return value.shape, str(value.dtype)
     if is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in fields(value) if field.name not in ("source", "sources")]
-        if isinstance(value, Requant):
-            names.append("high")  # this much the offsets' elements matter
         return tuple(_shape(getattr(value, name)) for name in names)
     if isinstance(value, Enum):
         return value.value

@@ -104,7 +104,7 @@ class ClusterEngine(_Table):
     word_pixel_cycles: Cycles = Field(description="inner loop: cycles for each pixel, 4 channels x 4 elements")
     im2col_word_cycles: Cycles = Field(description="cycles to build 4 elements of a window")
     output_cycles: Cycles = Field(description="cycles to requantize and store an output")
-    high_output_cycles: Cycles = Field(description="the same with the high word of 64-bit products")
+    split_output_cycles: Cycles = Field(description="the same with multipliers in two parts")
     wide_output_cycles: Cycles = Field(description="the same with 64-bit arithmetic")
     depthwise_macs_per_cycle: Rate = Field(description="depthwise convolution on HWC, MAC per cycle and core")
     depthwise_chw_macs_per_cycle: Rate = Field(description="the library's depthwise convolution on CHW")
