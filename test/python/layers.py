@@ -160,6 +160,12 @@ def _requant(shape: Shape, rng: np.random.Generator) -> Requant | None:
     return _in_two_parts(requant, reach, rng) if shape.split else requant
 
 
+def _bias(shape: Shape, rng: np.random.Generator) -> npt.NDArray[np.int32] | None:
+    if not shape.sums:
+        return None
+    return rng.integers(-(2**30), 2**30, shape.out_channels).astype(np.int32)
+
+
 def _in_two_parts(requant: Requant, reach: npt.NDArray[np.int64], rng: np.random.Generator) -> Requant:
     """Multipliers with as many random bits behind those of 32-bit arithmetic as may be."""
     low_bits = min(12, 31 - int(np.max(reach)).bit_length())
@@ -167,12 +173,6 @@ def _in_two_parts(requant: Requant, reach: npt.NDArray[np.int64], rng: np.random
     room = INT32_LIMIT - int(np.max((requant.multiplier + 1) * reach))
     offset = np.clip(requant.offset, -room, room) << low_bits
     return replace(requant, multiplier=k, offset=offset, shift=requant.shift + low_bits, low_bits=low_bits)
-
-
-def _bias(shape: Shape, rng: np.random.Generator) -> npt.NDArray[np.int32] | None:
-    if not shape.sums:
-        return None
-    return rng.integers(-(2**30), 2**30, shape.out_channels).astype(np.int32)
 
 
 _WINDOWED = (
