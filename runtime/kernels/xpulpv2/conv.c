@@ -13,8 +13,6 @@
 #include "team.h"
 #include "xpulp.h"
 
-enum { GATHER_CYCLES = 60 }; /* for a window, beside 1 a byte */
-
 /* Strides are small, and divisions slow. */
 static uint32_t divided(uint32_t a, uint32_t stride) {
   return stride == 1 ? a : stride == 2 ? a / 2 : a / stride;
@@ -143,7 +141,7 @@ void pulp_convolve_im2col(const pulp_convolution_t *c, pulp_share_t pixels, uint
 void pulp_nn_conv_Ho_parallel(PULP_NN_CONV_ARGS) {
   const uint32_t filter = (uint32_t)k_x * k_y * ch_in;
   const pulp_part_t part =
-      pulp_my_part((uint32_t)out_x * out_y, ch_out, filter, ch_in % 4 == 0 ? 0 : GATHER_CYCLES + filter);
+      pulp_my_part((uint32_t)out_x * out_y, ch_out, filter, pulp_gather_cycles(ch_in, filter));
   const pulp_window_t window = {in_x, in_y,    ch_in,      out_x,    out_y,     ch_out,   k_x,
                                 k_y,  pad_top, pad_bottom, pad_left, pad_right, stride_x, stride_y};
   const pulp_filters_t filters = {bias,        {k, lambda, out_mult, out_shift, flag_relu, flag_bn},
