@@ -14,7 +14,7 @@ window's sum, `clip((k[0] * sum + offset[0]) >> shift, lo, hi)`. An AVGPOOL with
 those of entry n - 1 where n elements of the window lie inside the map, and outside the map x = 0. MAXPOOL
 has no requantization, TABLE computes `y = table[x]`, COPY and TRANSPOSE `y = x`. QUANTIZE computes from
 float32 `y` = how many entries of the ascending table are <= x, and 255 from NaN; DEQUANTIZE `y = table[x]` as
-float32.
+float32. FUSED is its `parts`, one after the other (`codegen/fusion.py`).
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class LayerKind(Enum):
     TRANSPOSE = "transpose"  # from or to a planar tensor
     QUANTIZE = "quantize"
     DEQUANTIZE = "dequantize"
+    FUSED = "fused"  # several layers as one; only the planner makes it
 
 
 class Dtype(Enum):
@@ -215,6 +216,7 @@ class Layer:
     Kw, Ci / groups), LINEAR (N, K) where K is the size of the whole input tensor; None for all others.
     `table` are the 256 bytes of a TABLE, the 256 float32 of a DEQUANTIZE, or the 255 float32 of a QUANTIZE.
     `name` is a C identifier, unique in the graph; `sources` are the user's operators that became this layer.
+    `parts` are the layers of a FUSED one, each of which reads what the one before it makes, and nothing else.
     """
 
     name: str
@@ -228,6 +230,7 @@ class Layer:
     groups: int = 1
     table: npt.NDArray[np.uint8] | npt.NDArray[np.float32] | None = None
     weight_offset: int = 0
+    parts: tuple[Layer, ...] = ()
 
     @property
     def skips_padding(self) -> bool:
@@ -254,6 +257,8 @@ class LayerGraph:
 
 def macs(graph: LayerGraph, layer: Layer) -> int:
     """Multiply-accumulates of a layer: an add has one for each output, a pool one for each window element."""
+    if layer.parts:
+        return sum(macs(graph, part) for part in layer.parts)
     out = graph.tensors[layer.output]
     if layer.kind in (LayerKind.COPY, LayerKind.TRANSPOSE, LayerKind.QUANTIZE, LayerKind.DEQUANTIZE):
         return 0

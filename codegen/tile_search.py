@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, product, zip_longest
+from typing import Protocol, TypeVar
 
 import numpy as np
 from tvm_pulp.codegen.align import align
@@ -79,9 +80,14 @@ def search_tiles(
     if not estimates:
         return NothingFits(int(table.l1_bytes().min()))
     finalists = [
-        _candidate(target, estimate) for estimate in _affordable(_finalists(estimates), effort or Effort())
+        _candidate(target, estimate) for estimate in affordable(_finalists(estimates), effort or Effort())
     ]
-    return Search(_best(finalists), _pareto_front(finalists))
+    return chosen(finalists)
+
+
+def chosen(candidates: Sequence[Candidate]) -> Search:
+    """What a search makes of the candidates that fit L1."""
+    return Search(_best(candidates), _pareto_front(candidates))
 
 
 def _best(candidates: Sequence[Candidate]) -> Candidate:
@@ -275,7 +281,17 @@ def _finalists(estimates: Sequence[_Estimate]) -> list[_Estimate]:
     return [one for one in dict.fromkeys(chain.from_iterable(turns)) if one is not None]
 
 
-def _affordable(finalists: Sequence[_Estimate], effort: Effort) -> list[_Estimate]:
+class HasSteps(Protocol):
+    """A way to run a layer, of which the number of steps is known."""
+
+    @property
+    def steps(self) -> int: ...
+
+
+E = TypeVar("E", bound=HasSteps)
+
+
+def affordable(finalists: Sequence[E], effort: Effort) -> list[E]:
     """As many of the first as may be scheduled in reasonable time, at least one."""
     steps = list(accumulate(finalist.steps for finalist in finalists))
     return [
@@ -290,6 +306,11 @@ def _candidate(target: _Target, estimate: _Estimate) -> Candidate:
     plan = schedule_layer(
         graph, layer, estimate.tile, machine.cores, estimate.order, engine=target.engine, in_l1=target.in_l1
     )
+    return candidate(graph, layer, machine, plan)
+
+
+def candidate(graph: LayerGraph, layer: Layer, machine: Machine, plan: LayerPlan) -> Candidate:
+    """A plan of a layer with its cost."""
     costs = step_costs(graph, layer, plan, machine)
     traffic = layer_traffic(graph, layer, plan)
     return Candidate(
