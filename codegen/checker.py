@@ -11,7 +11,7 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
-from tvm_pulp.codegen.checker_fusion import check_no_stages, grouped, stages_of, stage_blocks
+from tvm_pulp.codegen.checker_fusion import check_no_stages, grouped, stage_blocks, stages_of
 from tvm_pulp.codegen.checker_l1 import check_l1
 from tvm_pulp.codegen.checker_l2 import check_l2
 from tvm_pulp.codegen.engines.engine import Engine

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind
 from tvm_pulp.codegen.plan import CLUSTER_NAME, Box, L1Buffer, LayerPlan, Operand, Plan, TileStep
@@ -36,8 +37,8 @@ class CheckedStage:
 
 
 def grouped(graph: LayerGraph, plan: Plan) -> LayerGraph:
-    """The graph as the plan runs it: with the layers of each group as one. Raises PlanError if a group isn't made
-    of the graph's layers in their order, or one of its maps is needed outside."""
+    """The graph as the plan runs it: with the layers of each group as one. Raises PlanError if a group isn't
+    made of the graph's layers in their order, or one of its maps is needed outside."""
     waiting = list(graph.layers)
     layers: list[Layer] = []
     for layer_plan in plan.layers:
@@ -64,13 +65,11 @@ def _group(graph: LayerGraph, plan: LayerPlan, parts: Sequence[Layer]) -> Layer:
     for part in parts:
         if part.kind in _NOT_FUSED:
             raise _fail(f"a {part.kind.value} layer can't be fused", where)
-    for before, after in zip(parts, parts[1:], strict=False):
+    for before, after in pairwise(parts):
         _check_inner(graph, before, after, where)
     sources = tuple(source for part in parts for source in part.sources)
     first, last = parts[0], parts[-1]
-    return Layer(
-        plan.layer, LayerKind.FUSED, first.inputs, last.output, sources=sources, parts=tuple(parts)
-    )
+    return Layer(plan.layer, LayerKind.FUSED, first.inputs, last.output, sources=sources, parts=tuple(parts))
 
 
 def _check_inner(graph: LayerGraph, before: Layer, after: Layer, where: str) -> None:
@@ -146,8 +145,8 @@ def check_no_stages(plan: LayerPlan) -> None:
 
 
 def stage_blocks(plan: LayerPlan, sizes: Sequence[Sequence[int]], where: str) -> list[int]:
-    """The size of the group's block in each step; `sizes` are those of the layers' blocks. Raises PlanError if the
-    layers' blocks don't follow one another in it, each at a multiple of 8 bytes."""
+    """The size of the group's block in each step; `sizes` are those of the layers' blocks. Raises PlanError if
+    the layers' blocks don't follow one another in it, each at a multiple of 8 bytes."""
     totals = []
     for number in range(len(plan.steps)):
         at = 0
@@ -162,5 +161,3 @@ def stage_blocks(plan: LayerPlan, sizes: Sequence[Sequence[int]], where: str) ->
             at += -(-size // ALIGNMENT) * ALIGNMENT
         totals.append(at)
     return totals
-
-

@@ -291,8 +291,7 @@ def _comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores
 def _group_comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores: int) -> list[str]:
     tile, work = plan.tile, macs(graph, layer)
     lines = [
-        f"/* Layer {index + 1} of {len(graph.layers)}: {len(layer.parts)} layers fused, whose maps in between are"
-        " in L1 only",
+        f"/* Layer {index + 1} of {len(graph.layers)}: {len(layer.parts)} fused, between them only L1",
         " *",
         *labelled("tile", [f"{tile.h} x {tile.w} x {tile.c}", *_steps_comment(plan)]),
         *labelled("work", [f"{work:,} MAC", f"about {plan.cycles:,} cycles on {cores} cores"]),

@@ -172,7 +172,7 @@ class StageTable(StepTable):
     """The values for one layer of a fused group, which C finds in the group's table."""
 
     owner: StepTable | None = None
-    names: StageColumns = StageColumns(0, 1)
+    names: StageColumns = field(default_factory=lambda: StageColumns(0, 1))
 
     def cell(self, name: str) -> str:
         """C for the value of a column that varies."""
@@ -197,9 +197,7 @@ def _stage_values(graph: LayerGraph, part: Layer, stage: LayerPlan) -> dict[str,
     return {name: tuple(row[name] for row in rows) for name in rows[0]}
 
 
-def _new_columns(
-    graph: LayerGraph, layer: Layer, plan: LayerPlan, index: int
-) -> dict[str, tuple[int, ...]]:
+def _new_columns(graph: LayerGraph, layer: Layer, plan: LayerPlan, index: int) -> dict[str, tuple[int, ...]]:
     """The columns that a layer of a group brings to the group's table."""
     part, stage = layer.parts[index], stage_plans(plan)[index]
     values, names = _stage_values(graph, part, stage), StageColumns(index, len(layer.parts))

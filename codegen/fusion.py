@@ -1,14 +1,16 @@
 """Groups of consecutive layers that run as one: tile by tile through all of them, depth first.
 
-What one layer of a group makes and the next one reads is in L1 only, and only as much of it as a tile needs; what
-two tiles need of it is computed twice. For everything beyond L1 a group is one layer with the input of its first
-and the output of its last: `fused_graph` makes a graph of it, and `as_planned` the one that a plan is for.
+What one layer of a group makes and the next one reads is in L1 only, and only as much of it as a tile needs;
+what two tiles need of it is computed twice. For everything beyond L1 a group is one layer with the input of its
+first and the output of its last: `fused_graph` makes a graph of it, and `as_planned` the one that a plan is
+for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind, Tensor
 from tvm_pulp.codegen.plan import Box, L1Buffer, LayerPlan, Operand, Plan, TileStep
@@ -52,8 +54,7 @@ def may_fuse(graph: LayerGraph, parts: Sequence[Layer]) -> bool:
     if not 2 <= len(parts) <= MOST_STAGES or any(part.kind not in FUSIBLE for part in parts):
         return False
     return all(
-        after.inputs == (before.output,) and is_inner(graph, before.output)
-        for before, after in zip(parts, parts[1:], strict=False)
+        after.inputs == (before.output,) and is_inner(graph, before.output) for before, after in pairwise(parts)
     )
 
 

@@ -119,9 +119,7 @@ def _steps(group: Group, tiles: list[_Tile], first: KernelChoice) -> tuple[TileS
     )
 
 
-def _wanted(
-    group: Group, plan: LayerPlan, choices: tuple[KernelChoice, ...], cores: int
-) -> list[Wanted]:
+def _wanted(group: Group, plan: LayerPlan, choices: tuple[KernelChoice, ...], cores: int) -> list[Wanted]:
     steps, source = plan.steps, group.graph.tensors[group.layer.inputs[0]]
     slack = input_slack_bytes(choices[0], group.parts[0])
     x_size = max(input_tile_bytes(choices[0], step, source, slack) for step in steps)

@@ -1,8 +1,8 @@
-"""The search for a fused group's tile: every size that fits L1 is estimated, the most promising are scheduled and
-costed step by step, as `tile_search` does for a layer.
+"""The search for a fused group's tile: every size that fits L1 is estimated, the most promising are scheduled
+and costed step by step, as `tile_search` does for a layer.
 
-The tiles of a group have halos in several maps, so what a tile costs depends on where it lies. Tiles that are alike
-in everything are counted and costed once.
+The tiles of a group have halos in several maps, so what a tile costs depends on where it lies. Tiles that are
+alike in everything are counted and costed once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tvm_pulp.codegen.fusion_tiling import Group, Through
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.kernels import input_slack_bytes, scratch_bytes
 from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.plan import Box, LoopOrder
+from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder
 from tvm_pulp.codegen.tile_search import Candidate, NothingFits, Search, affordable, candidate, chosen
 from tvm_pulp.codegen.tile_tables import cuts
 from tvm_pulp.codegen.tiling import channel_ranges
@@ -31,7 +31,7 @@ from tvm_pulp.codegen.tiling import channel_ranges
 MOST_HEIGHTS = 5
 """So many tile heights, the largest that fit, are tried for each width and number of channels."""
 
-FINALISTS = 4
+FINALISTS, MOST_ESTIMATES = 4, 30
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ def search_group(
     most_rows: int | None = None,
     effort: Effort | None = None,
 ) -> Search | NothingFits:
-    """The best way to run a fused layer within the machine's L1, or how much it would take; arguments as those of
-    `tile_search.search_tiles`. NothingFits(0) where the kernels can't take each other's maps."""
+    """The best way to run a fused layer within the machine's L1, or how much it would take; arguments as
+    those of `tile_search.search_tiles`. NothingFits(0) where the kernels can't take each other's maps."""
     group = Group(graph, layer)
     if not runs_fused(group, machine.cores):
         return NothingFits(0)
@@ -62,12 +62,29 @@ def search_group(
     if not fits.any():
         return NothingFits(int(sizes.l1_bytes.min()))
     estimates = _estimates(_Target(group, machine), sizes, fits, most_rows is not None)
-    finalists = affordable(estimates, effort or Effort())
+    finalists = affordable(estimates[: 2 * FINALISTS], effort or Effort())
     found = [_candidate(graph, layer, machine, one) for one in finalists]
     inside = [one for one in found if one.l1_bytes <= machine.l1_bytes]
     if not inside:
         return NothingFits(min(one.l1_bytes for one in found))
     return chosen(inside)
+
+
+def group_candidates(
+    graph: LayerGraph, layer: Layer, machine: Machine, most_steps: int
+) -> tuple[int, list[LayerPlan]]:
+    """How many tiles of a fused layer fit L1 in each loop order, and plans of the most promising ones, which
+    have so many steps together."""
+    group = Group(graph, layer)
+    sizes = _Sizes.of(group, machine, None)
+    fits = sizes.l1_bytes <= machine.l1_bytes
+    plans = []
+    estimates = _estimates(_Target(group, machine), sizes, fits, False) if fits.any() else []
+    for estimate in estimates:
+        most_steps -= estimate.steps
+        if most_steps >= 0:
+            plans.append(schedule_group(graph, layer, estimate.tile, machine.cores, estimate.order))
+    return len(LoopOrder) * int(fits.sum()), plans
 
 
 def _candidate(graph: LayerGraph, layer: Layer, machine: Machine, estimate: _Estimate) -> Candidate:
@@ -91,7 +108,8 @@ class _Class:
 
 @dataclass(frozen=True)
 class _Cut:
-    """An axis cut into tiles of `size`, of which there are `count`: the kinds of tiles, the last one's first."""
+    """An axis cut into tiles of `size`, of which there are `count`: the kinds of tiles, the last one's
+    first."""
 
     size: int
     count: int
@@ -203,8 +221,8 @@ class _Estimate:
 
 @dataclass(frozen=True)
 class _Kinds:
-    """Kinds of tiles of all sizes: the number of the size that each belongs to, and how many there are of it; by
-    stage its tiles."""
+    """Kinds of tiles of all sizes: the number of the size that each belongs to, and how many there are of it;
+    by stage its tiles."""
 
     size: IntArray
     count: IntArray
@@ -230,16 +248,18 @@ def _estimates(target: _Target, sizes: _Sizes, fits: BoolArray, by_rows: bool) -
     own = target.group.input_channels(0, 1)[1] == 1
     for order in LoopOrder if (ranges > 1).any() and not by_rows else (LoopOrder.SPACE_OUTER,):
         x_share = 1.0 / ranges if order is LoopOrder.SPACE_OUTER and not own else np.ones(len(tried))
-        params_share = ranges / steps if order is LoopOrder.CHANNELS_OUTER else np.where(ranges > 1, 1.0, ranges / steps)
+        params_share = (
+            ranges / steps if order is LoopOrder.CHANNELS_OUTER else np.where(ranges > 1, 1.0, ranges / steps)
+        )
         passing = x * x_share[kinds.size] + params * params_share[kinds.size] + y
         each = kinds.count * np.maximum(compute, passing)
         ends = np.bincount(kinds.size, kinds.count * (x + params + y), len(tried)) / steps
         cycles = np.bincount(kinds.size, each, len(tried)) + ends
         busy = np.bincount(kinds.size, kinds.count * passing, len(tried))
-        for index in np.lexsort((busy, cycles))[: 2 * FINALISTS]:
+        for index in np.lexsort((busy, cycles))[:MOST_ESTIMATES]:
             tile, number = _tile(sizes, tried[index]), int(steps[index])
             found.append(_Estimate(tile, order, float(cycles[index]), float(busy[index]), number))
-    return sorted(found, key=lambda one: (one.cycles, one.dma_cycles))[: 2 * FINALISTS]
+    return sorted(found, key=lambda one: (one.cycles, one.dma_cycles))
 
 
 _Index = tuple[int, int, int]
@@ -334,4 +354,3 @@ def _axis_table(axis: Sequence[_Cut]) -> _AxisTable:
         out=tuple(np.array([one.out[stage] for one in classes], np.int64) for stage in stages),
         into=tuple(np.array([one.into[stage] for one in classes], np.int64) for stage in stages),
     )
-

@@ -1,7 +1,7 @@
 """Geometry of a fused group's tiles: a part of the last layer's output, and what of each map before it needs.
 
-As in `tiling`, rows and columns are independent. Windows overlap, so neighbouring tiles compute some of the maps
-in between twice.
+As in `tiling`, rows and columns are independent. Windows overlap, so neighbouring tiles compute some of the
+maps in between twice.
 """
 
 from __future__ import annotations

@@ -128,8 +128,8 @@ class LayerPlan:
     tiles read and write them in place. `params_ahead` says that the parameters of the first step are loaded
     during the last step of the layer before. `cycles` is the cost model's prediction for the layer.
 
-    A group has `stages`, its layers in order: each step computes the last one's `y` from the first one's `x`, and
-    what is in between is in L1 only. `layer` and `kernel` name them all, `pad_in_l1` is that of the first.
+    A group has `stages`, its layers in order: each step computes the last one's `y` from the first one's `x`,
+    and what is in between is in L1 only. `layer` and `kernel` name them all, `pad_in_l1` is that of the first.
     """
 
     layer: str

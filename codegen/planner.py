@@ -12,12 +12,23 @@ from tvm_pulp.codegen.effort import Effort
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.engines.registry import engines_of
+from tvm_pulp.codegen.fusion import fused_graph
+from tvm_pulp.codegen.fusion_choice import (
+    Groups,
+    cheapest_groups,
+    fastest_plan,
+    may_pay,
+    move_cycles,
+    possible_groups,
+)
+from tvm_pulp.codegen.fusion_schedule import schedule_group
+from tvm_pulp.codegen.fusion_search import search_group
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
 from tvm_pulp.codegen.l1_tensors import L1Layout, keep_in_l1
 from tvm_pulp.codegen.l2_errors import L2ShortageError
 from tvm_pulp.codegen.l2_plan import L2Task, plan_l2
 from tvm_pulp.codegen.l2_tables import step_tables_bytes, tables_bytes
-from tvm_pulp.codegen.machine import Machine
+from tvm_pulp.codegen.machine import L3Model, Machine
 from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L1Tensor, LayerPlan, Plan
 from tvm_pulp.codegen.schedule import schedule_layer
@@ -47,15 +58,15 @@ def plan_region(graph: LayerGraph, machine: Machine, effort: Effort | None = Non
     except L2ShortageError as shortage:
         for share in LESS_L1:  # smaller tiles mean smaller bands of what comes from L3
             with suppress(PlanError):
-                plan = _plan_region(graph, replace(machine, l1_bytes=int(share * machine.l1_bytes)), effort)
+                less = replace(machine, l1_bytes=int(share * machine.l1_bytes))
+                plan = _plan_region(graph, less, replace(effort, fuses=False))
                 return replace(plan, l1_bytes=machine.l1_bytes)
-        plain = _plain_task(graph, machine, effort)
+        plain = _plain_task(graph, machine, effort, _Searches(machine, effort))
         raise shortage.with_enough(_enough_l2(plain) + machine.l2_outside) from shortage
 
 
-def _plain_task(graph: LayerGraph, machine: Machine, effort: Effort) -> L2Task:
+def _plain_task(graph: LayerGraph, machine: Machine, effort: Effort, searches: _Searches) -> L2Task:
     """The region with every layer as is best for it alone."""
-    searches = _Searches(machine, effort)
     for layer in graph.layers:
         _check_window(layer)
     best = tuple(_plan_layer(graph, layer, machine, searches) for layer in graph.layers)
@@ -70,8 +81,51 @@ def _plain_task(graph: LayerGraph, machine: Machine, effort: Effort) -> L2Task:
 
 
 def _plan_region(graph: LayerGraph, machine: Machine, effort: Effort) -> Plan:
-    plain = _plain_task(graph, machine, effort)
-    search = _Searches(machine, effort).within(graph)
+    searches = _Searches(machine, effort)
+    task = _plain_task(graph, machine, effort, searches)
+    if not effort.fuses:
+        return _plan_layers(task, searches)
+    try:
+        plain = _plan_layers(task, searches)
+    except PlanError:
+        plan = _plan_groups(task, None, searches)
+        if plan is None:
+            raise
+        return plan
+    return _plan_groups(task, plain, searches) or plain
+
+
+def _plan_groups(task: L2Task, plain: Plan | None, searches: _Searches) -> Plan | None:
+    """The fastest plan with fused groups of layers, or `plain` if none is faster; None if there is none."""
+    graph, machine, effort = task.graph, task.machine, task.effort
+    everything = frozenset(life.tensor for life in task.lives)
+    alone = task.best if plain is None or plain.transfers else plain.layers
+    single = [one.cycles for one in alone]
+    waiting = [cost.cycles - int(cost.compute.sum()) for cost in task.costs(alone)]
+
+    def choose(moved: frozenset[str]) -> Groups:
+        moved = moved if plain or moved else everything
+        moves = move_cycles(graph, moved, machine.l3 or L3Model(0))
+        cycles = {
+            group: found
+            for group in possible_groups(graph)
+            if may_pay(graph, group, (single, waiting), moved)
+            and (found := searches.group_cycles(graph, group)) is not None
+        }
+        return cheapest_groups(graph, single, cycles, moves)
+
+    def plan(groups: Groups) -> Plan | None:
+        with suppress(PlanError):
+            return _plan_layers(_plain_task(fused_graph(graph, groups), machine, effort, searches), searches)
+        return None
+
+    return fastest_plan(plain, choose, plan)
+
+
+def _plan_layers(plain: L2Task, searches: _Searches) -> Plan:
+    """The plan of a region whose groups are given."""
+    graph, machine = plain.graph, plain.machine
+    search = searches.within(graph)
     layout = keep_in_l1(graph, plain.best, tensor_lives(graph), machine.l1_bytes, search)
     if machine.l3 is None:
         return _in_l2(plain, layout)
@@ -186,12 +240,17 @@ def _plan_layer(
 ) -> LayerPlan:
     engine, search = searches.of(graph, layer, most_rows)
     tile, order = search.best.plan.tile, search.best.plan.order
+    if layer.parts:
+        plan = schedule_group(graph, layer, tile, machine.cores, order)
+        return replace(plan, cycles=search.best.cycles)
     plan = schedule_layer(graph, layer, tile, machine.cores, order, engine=engine)
     return replace(plan, cycles=search.best.cycles)
 
 
 def _check_window(layer: Layer) -> None:
     """A window wholly in the padding has no input to bring into L1."""
+    for part in layer.parts:
+        _check_window(part)
     window = layer.window
     if (
         max(window.pad_top, window.pad_bottom) >= window.extent_h
@@ -221,6 +280,7 @@ class _Signature:
     padded_value: bool
     wide: bool
     block: int  # bytes of one channel's parameters
+    parts: tuple[_Signature, ...]
 
 
 class _Searches:
@@ -238,16 +298,26 @@ class _Searches:
 
         def search(index: int, l1_bytes: int, in_l1: frozenset[str]) -> LayerPlan | None:
             layer = graph.layers[index]
+            if layer.parts and in_l1:
+                return None
             whole = tuple(name in in_l1 for name in (*layer.inputs, layer.output))
             key = (_signature(graph, layer, CLUSTER), l1_bytes, whole)
             if key not in self._within:
                 machine = replace(self._machine, l1_bytes=l1_bytes)
-                self._within[key] = search_tiles(graph, layer, machine, effort=self._effort, in_l1=in_l1)
+                self._within[key] = (
+                    search_group(graph, layer, machine, effort=self._effort)
+                    if layer.parts
+                    else search_tiles(graph, layer, machine, effort=self._effort, in_l1=in_l1)
+                )
             found = self._within[key]
             if isinstance(found, NothingFits):
                 return None
-            tile, order = found.best.plan.tile, found.best.plan.order
-            plan = schedule_layer(graph, layer, tile, self._machine.cores, order, in_l1=in_l1)
+            tile, order, cores = found.best.plan.tile, found.best.plan.order, self._machine.cores
+            plan = (
+                schedule_group(graph, layer, tile, cores, order)
+                if layer.parts
+                else schedule_layer(graph, layer, tile, cores, order, in_l1=in_l1)
+            )
             return replace(plan, cycles=found.best.cycles)
 
         return search
@@ -255,6 +325,7 @@ class _Searches:
     def of(self, graph: LayerGraph, layer: Layer, most_rows: int | None) -> tuple[Engine, Search]:
         """The fastest engine for a layer, and the ways to run it there. Raises PlanError if none fits L1."""
         engines = [one for one in engines_of(self._machine) if one.refusal(graph, layer) is None]
+        engines = [CLUSTER] if layer.parts else engines
         searches = [(one, self._on(graph, layer, most_rows, one)) for one in engines]
         fitting = [(one, found) for one, found in searches if isinstance(found, Search)]
         if not fitting:
@@ -266,11 +337,21 @@ class _Searches:
         self, graph: LayerGraph, layer: Layer, most_rows: int | None, engine: Engine
     ) -> Search | NothingFits:
         key = (_signature(graph, layer, engine), most_rows)
-        if key not in self._done:
+        if key not in self._done and layer.parts:
+            self._done[key] = search_group(
+                graph, layer, self._machine, most_rows=most_rows, effort=self._effort
+            )
+        elif key not in self._done:
             self._done[key] = search_tiles(
                 graph, layer, self._machine, most_rows=most_rows, engine=engine, effort=self._effort
             )
         return self._done[key]
+
+    def group_cycles(self, graph: LayerGraph, group: range) -> int | None:
+        """Cycles of layers as a group; None if no tile fits L1."""
+        grouped = fused_graph(graph, [group])
+        found = self._on(grouped, grouped.layers[group.start], None, CLUSTER)
+        return found.best.cycles if isinstance(found, Search) else None
 
 
 def _signature(graph: LayerGraph, layer: Layer, engine: Engine) -> _Signature:
@@ -284,6 +365,7 @@ def _signature(graph: LayerGraph, layer: Layer, engine: Engine) -> _Signature:
         padded_value=graph.tensors[layer.inputs[0]].zero_point != 0,
         wide=layer.requant is not None and layer.requant.wide,
         block=engine.block_bytes(layer, 1),
+        parts=tuple(_signature(graph, part, engine) for part in layer.parts),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import strategies as st
 from layers import Shape, dilated, single_layer, windows
@@ -11,7 +12,7 @@ from tvm_pulp.codegen.fusion_schedule import runs_fused
 from tvm_pulp.codegen.fusion_tiling import Group
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
 
-_FORMS = ({}, {}, {"wide": True}, {"high": True})
+_FORMS: tuple[dict[str, Any], ...] = ({}, {}, {"wide": True}, {"high": True})
 _CORES = 8
 
 
@@ -24,8 +25,8 @@ def chains(draw: st.DrawFn) -> LayerGraph:
     for index in range(draw(st.integers(2, 3))):
         part = single_layer(_shape(draw, tensors[-1], first=index == 0))
         tensors.append(replace(part.tensors["y"], name=f"t{index}"))
-        names = {"inputs": (tensors[-2].name,), "output": tensors[-1].name, "sources": (f"op_{index}",)}
-        layers.append(replace(part.layers[0], name=f"layer_{index}", **names))
+        made = replace(part.layers[0], name=f"layer_{index}", sources=(f"op_{index}",))
+        layers.append(replace(made, inputs=(tensors[-2].name,), output=tensors[-1].name))
     graph = LayerGraph("net", {t.name: t for t in tensors}, ("image",), (tensors[-1].name,), tuple(layers))
     return graph
 
@@ -38,7 +39,9 @@ def _shape(draw: st.DrawFn, x: Tensor, *, first: bool) -> Shape:
         window = Window(stride_h=2)
     if kind is LayerKind.CONV2D and not first and (window.kernel_h % 2 == 0 or window.kernel_w % 2 == 0):
         window = replace(window, pad_top=0, pad_bottom=0, pad_left=0, pad_right=0)
-        window = replace(window, kernel_h=min(window.kernel_h, x.height), kernel_w=min(window.kernel_w, x.width))
+        window = replace(
+            window, kernel_h=min(window.kernel_h, x.height), kernel_w=min(window.kernel_w, x.width)
+        )
     groups = 1
     if kind is LayerKind.CONV_DIRECT:
         groups = draw(st.sampled_from([n for n in range(1, x.channels + 1) if x.channels % n == 0]))
