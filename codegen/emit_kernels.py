@@ -200,7 +200,7 @@ def _pulp_maxpool(tile: _Tile) -> _Kernel:
     return _Kernel([_window(tile)], call(tile.plan.kernel, ("x", "y", "&window")))
 
 
-def _pulp_conv_direct(tile: _Tile) -> _Kernel:
+def _groups(tile: _Tile) -> str:
     window, weights = tile.layer.window, tile.layer.weights
     if weights is None:
         raise PlanError("the layer has no weights", where=tile.layer.name)
@@ -213,14 +213,40 @@ def _pulp_conv_direct(tile: _Tile) -> _Kernel:
     }
     if tile.layer.weight_offset:
         groups["weight_offset"] = str(tile.layer.weight_offset)
+    return designated("const pulp_groups_t groups", groups.items())
+
+
+def _pulp_conv_direct(tile: _Tile) -> _Kernel:
     locals_ = [
         _window(tile),
-        designated("const pulp_groups_t groups", groups.items()),
+        _groups(tile),
         *tile.params("window.ch_out"),
         tile.shift(),
     ]
     arguments = ("x", "y", "weights", "k", "lambda", "shift", "&window", "&groups")
     return _Kernel(locals_, call(tile.plan.kernel, arguments))
+
+
+def _pulp_conv_sums(tile: _Tile) -> _Kernel:
+    locals_ = [_window(tile), _groups(tile), *_sums_params(tile, "window.ch_out")]
+    return _Kernel(locals_, call(tile.plan.kernel, ("x", "y", "weights", "bias", "&window", "&groups")))
+
+
+def _pulp_nn_linear_out_32(tile: _Tile) -> _Kernel:
+    """The library takes the bias as bytes, whatever it is."""
+    sizes = f"  const uint16_t dim_vec = {_inputs(tile)}, num_out = {tile.table.expression('y_c')};"
+    arguments = ("x", "(int8_t *)bias", "y", "weights", "dim_vec", "num_out")
+    return _Kernel([sizes, *_sums_params(tile, "num_out")], call(tile.plan.kernel, arguments))
+
+
+def _sums_params(tile: _Tile, channels: str) -> list[str]:
+    """Pointers into the parameter block of a layer that makes sums."""
+    block = address("l1", tile.table.expression("params_l1"))
+    return [
+        f"  void *const params = {block}; /* bias, weights */",
+        "  int32_t *const bias = params;",
+        f"  int8_t *const weights = (int8_t *)(bias + {channels});",
+    ]
 
 
 def _pulp_mul(tile: _Tile) -> _Kernel:
@@ -317,6 +343,8 @@ _KERNELS: dict[str, Callable[[_Tile], _Kernel]] = {
     "pulp_conv_direct": _pulp_conv_direct,
     "pulp_conv_direct_wide": _pulp_conv_direct,
     "pulp_conv_direct_high": _pulp_conv_direct,
+    "pulp_conv_sums": _pulp_conv_sums,
+    "pulp_nn_linear_out_32": _pulp_nn_linear_out_32,
     "pulp_mul": _pulp_mul,
     "pulp_mul_pixel": _pulp_mul,
     "pulp_table": _pulp_table,

@@ -7,7 +7,8 @@ planar. A layer of kind CONV2D, POINTWISE, DEPTHWISE or LINEAR computes
     point) y   = clip((k[c] * acc + offset[c]) >> shift, lo, hi)      (arithmetic shift, i.e. floor)
 
 CONV_DIRECT is the same with groups and dilation, output channel c reads the input channels of its group
-only, and with w + `weight_offset` for w. ADD computes
+only, and with w + `weight_offset` for w. A CONV_DIRECT or LINEAR without requantization computes int32
+`y = acc + bias[c]`. ADD computes
 `clip((k[0] * a + k[1] * b + offset[0]) >> shift, lo, hi)`, MUL the same form over the product
 `(a - zero_point_a) * (b - zero_point_b)`, whose second operand may be one pixel for all; AVGPOOL over the
 window's sum, `clip((k[0] * sum + offset[0]) >> shift, lo, hi)`. An AVGPOOL with several multipliers takes
@@ -215,8 +216,10 @@ class Layer:
     `weights` are int8: CONV2D and POINTWISE (Co, Kh, Kw, Ci), DEPTHWISE (C, Kh, Kw), CONV_DIRECT (Co, Kh,
     Kw, Ci / groups), LINEAR (N, K) where K is the size of the whole input tensor; None for all others.
     `table` are the 256 bytes of a TABLE, the 256 float32 of a DEQUANTIZE, or the 255 float32 of a QUANTIZE.
-    `name` is a C identifier, unique in the graph; `sources` are the user's operators that became this layer.
-    `parts` are the layers of a FUSED one, each of which reads what the one before it makes, and nothing else.
+    `bias` has a number for each output channel of a layer that makes sums; no sum leaves int32, with it or
+    without. `name` is a C identifier, unique in the graph; `sources` are the user's operators that became this
+    layer. `parts` are the layers of a FUSED one, each of which reads what the one before it makes, and nothing
+    else.
     """
 
     name: str
@@ -230,7 +233,13 @@ class Layer:
     groups: int = 1
     table: npt.NDArray[np.uint8] | npt.NDArray[np.float32] | None = None
     weight_offset: int = 0
+    bias: npt.NDArray[np.int32] | None = None
     parts: tuple[Layer, ...] = ()
+
+    @property
+    def makes_sums(self) -> bool:
+        """True for a layer with weights whose int32 sums are its output."""
+        return self.weights is not None and self.requant is None
 
     @property
     def skips_padding(self) -> bool:

@@ -52,9 +52,16 @@ HIGH_KERNELS: dict[LayerKind, tuple[str, ...]] = {
     LayerKind.CONV_DIRECT: ("pulp_conv_direct_high",),
 }
 
+SUMS_KERNELS: dict[LayerKind, tuple[str, ...]] = {
+    LayerKind.LINEAR: ("pulp_nn_linear_out_32",),
+    LayerKind.CONV_DIRECT: ("pulp_conv_sums",),
+}
 
-def kernels_of(kind: LayerKind) -> tuple[str, ...]:
-    """All kernels that layers of a kind are given."""
+
+def kernels_of(kind: LayerKind, *, sums: bool = False) -> tuple[str, ...]:
+    """All kernels that layers of a kind are given, or those for layers that make sums."""
+    if sums:
+        return SUMS_KERNELS[kind]
     inside = ("pulp_avgpool_inside",) if kind is LayerKind.AVGPOOL else ()
     return (*NARROW_KERNELS[kind], *inside, *HIGH_KERNELS.get(kind, ()), *WIDE_KERNELS.get(kind, ()))
 
@@ -107,7 +114,9 @@ def _wrong_kernel(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> list[str]
     wide = layer.requant is not None and layer.requant.wide and layer.kind in WIDE_KERNELS
     low_words_matter = layer.requant is not None and not layer.requant.high
     allowed = (NARROW_KERNELS if not wide else WIDE_KERNELS if low_words_matter else HIGH_KERNELS)[layer.kind]
-    if layer.skips_padding:
+    if layer.makes_sums:
+        allowed = SUMS_KERNELS.get(layer.kind, ())
+    elif layer.skips_padding:
         allowed = ("pulp_avgpool_inside",)
     elif layer.kind is LayerKind.MUL:
         first, second = (graph.tensors[name] for name in layer.inputs)
@@ -204,6 +213,6 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[KernelCall], list[str]]], ...] =
     (_CONVS, _check_conv),
     (_POINTWISE, _check_pointwise),
     (_DEPTHWISE, _check_depthwise),
-    (("pulp_nn_linear",), _check_linear),
+    (("pulp_nn_linear", "pulp_nn_linear_out_32"), _check_linear),
     (("pulp_nn_maxpool",), _check_maxpool),
 )

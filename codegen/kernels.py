@@ -98,6 +98,8 @@ def _to_word(size: int) -> int:
 
 
 def _name(layer: Layer, tile: Box, column_spans: list[Span], cores: int) -> str:
+    if layer.makes_sums:
+        return _SUMS[layer.kind]
     if layer.requant is not None and layer.requant.wide:
         return _HIGH[layer.kind] if layer.requant.high and layer.kind in _HIGH else _WIDE[layer.kind]
     if layer.kind in (LayerKind.CONV2D, LayerKind.POINTWISE):
@@ -127,6 +129,8 @@ _HIGH = {
     LayerKind.DEPTHWISE: "pulp_depthwise_high",
     LayerKind.LINEAR: "pulp_linear_high",
 }
+
+_SUMS = {LayerKind.CONV_DIRECT: "pulp_conv_sums", LayerKind.LINEAR: "pulp_nn_linear_out_32"}
 
 _PLAIN = {
     LayerKind.CONV_DIRECT: "pulp_conv_direct",

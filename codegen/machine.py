@@ -26,11 +26,14 @@ class DmaModel:
 @dataclass(frozen=True)
 class L3Model:
     """The memory behind L2, and transfers between the two, one after another: cycles (of the cluster) = setup +
-    bytes / bytes_per_cycle. `size` is what generated code may use of it."""
+    bytes / bytes_per_cycle. `size` is what generated code may use of it. `call_cycles` are core 0's for each
+    transfer, to start it and to see that it is done, while the other cores wait; they count where plans are
+    compared."""
 
     size: int
     bytes_per_cycle: float = 0.65
     setup_cycles: int = 500
+    call_cycles: int = 0
 
 
 @dataclass(frozen=True)

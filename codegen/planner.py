@@ -239,11 +239,11 @@ def _plan_layer(
     graph: LayerGraph, layer: Layer, machine: Machine, searches: _Searches, most_rows: int | None = None
 ) -> LayerPlan:
     engine, search = searches.of(graph, layer, most_rows)
-    tile, order = search.best.plan.tile, search.best.plan.order
+    best = search.best.plan
     if layer.parts:
-        plan = schedule_group(graph, layer, tile, machine.cores, order)
+        plan = schedule_group(graph, layer, best.tile, machine.cores, best.order)
         return replace(plan, cycles=search.best.cycles)
-    plan = schedule_layer(graph, layer, tile, machine.cores, order, engine=engine)
+    plan = schedule_layer(graph, layer, best.tile, machine.cores, best.order, engine=engine, late=best.late)
     return replace(plan, cycles=search.best.cycles)
 
 
@@ -312,11 +312,11 @@ class _Searches:
             found = self._within[key]
             if isinstance(found, NothingFits):
                 return None
-            tile, order, cores = found.best.plan.tile, found.best.plan.order, self._machine.cores
+            best, cores = found.best.plan, self._machine.cores
             plan = (
-                schedule_group(graph, layer, tile, cores, order)
+                schedule_group(graph, layer, best.tile, cores, best.order)
                 if layer.parts
-                else schedule_layer(graph, layer, tile, cores, order, in_l1=in_l1)
+                else schedule_layer(graph, layer, best.tile, cores, best.order, in_l1=in_l1, late=best.late)
             )
             return replace(plan, cycles=found.best.cycles)
 

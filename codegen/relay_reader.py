@@ -187,6 +187,7 @@ class _Reader:
             groups=operands.groups,
             table=operands.table,
             weight_offset=weight_offset,
+            bias=operands.bias,
         )
         if splits_into_groups(layer):
             self._add_groups(layer)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -30,21 +29,7 @@ from tvm_pulp.codegen.planner import plan_region
 
 from .errors import PlanError
 
-VARIABLE = "TVM_PULP_CACHE"
-OFF = "off"
 MOST_PLANS = 200
-
-
-def cache_folder(environment: Mapping[str, str]) -> Path | None:
-    """Where plans are kept: the folder that TVM_PULP_CACHE names, None if it is `off`; by default in the
-    user's cache."""
-    chosen = environment.get(VARIABLE)
-    if chosen == OFF:
-        return None
-    if chosen:
-        return Path(chosen)
-    base = environment.get("XDG_CACHE_HOME") or Path(environment.get("HOME", "~")).expanduser() / ".cache"
-    return Path(base) / "tvm-pulp" / "plans"
 
 
 def checked_plan(

@@ -71,6 +71,9 @@ class L3Memory(_Table):
     size: Bytes = Field(description="bytes of it that generated code may use")
     bytes_per_cycle: Rate = Field(description="bytes moved in a cycle of the cluster")
     setup_cycles: int = Field(ge=0, le=1_000_000, description="cycles to start a transfer")
+    call_cycles: int = Field(
+        default=0, ge=0, le=1_000_000, description="cycles in which core 0 is busy with a transfer"
+    )
 
 
 class Memories(_Table):

@@ -54,6 +54,10 @@ void pulp_conv_direct_high(const uint8_t *in, uint8_t *out, const int8_t *weight
                            const int32_t *lambda, uint16_t shift, const pulp_window_t *window,
                            const pulp_groups_t *groups);
 
+/* The same without requantization: the sums, with bias[c] added. */
+void pulp_conv_sums(const uint8_t *in, int32_t *out, const int8_t *weight, const int32_t *bias,
+                    const pulp_window_t *window, const pulp_groups_t *groups);
+
 /* num_out outputs of dim_vec inputs each, weights N-K. */
 void pulp_linear_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
                       const int64_t *lambda, uint16_t shift, uint32_t dim_vec, uint32_t num_out);

@@ -20,6 +20,7 @@ WITHOUT_WEIGHTS = (
     LayerKind.COPY,
     LayerKind.TRANSPOSE,
 )
+SUMMED = (LayerKind.CONV_DIRECT, LayerKind.LINEAR)
 ENDS = (LayerKind.QUANTIZE, LayerKind.DEQUANTIZE, LayerKind.TRANSPOSE)
 SINGLE = tuple(kind for kind in LayerKind if kind is not LayerKind.FUSED)
 BETWEEN = tuple(kind for kind in SINGLE if kind not in ENDS)
@@ -47,6 +48,7 @@ class Shape:
     skips_padding: bool = False  # AVGPOOL
     weight_offset: int = 0  # CONV_DIRECT
     planar: tuple[bool, bool] = (False, False)  # input and output of a TRANSPOSE
+    sums: bool = False  # CONV_DIRECT and LINEAR without requantization
 
 
 def output_size(size: int, kernel: int, stride: int, before: int, after: int) -> int:
@@ -73,6 +75,7 @@ def single_layer(shape: Shape) -> LayerGraph:
         groups=shape.groups,
         table=_table(shape.kind, rng),
         weight_offset=shape.weight_offset,
+        bias=_bias(shape, rng),
     )
     inputs["x"] = replace(
         inputs["x"],
@@ -85,12 +88,13 @@ def single_layer(shape: Shape) -> LayerGraph:
 
 def _output(shape: Shape) -> Tensor:
     if shape.kind is LayerKind.LINEAR:
-        return Tensor("y", 1, 1, shape.out_channels, 0, "y")
+        return Tensor("y", 1, 1, shape.out_channels, 0, "y", dtype=Dtype.INT32 if shape.sums else Dtype.UINT8)
     window = shape.window
     height = output_size(shape.height, window.extent_h, window.stride_h, window.pad_top, window.pad_bottom)
     width = output_size(shape.width, window.extent_w, window.stride_w, window.pad_left, window.pad_right)
     same = shape.kind in (LayerKind.DEPTHWISE, *WITHOUT_WEIGHTS)
     dtype = Dtype.FLOAT32 if shape.kind is LayerKind.DEQUANTIZE else Dtype.UINT8
+    dtype = Dtype.INT32 if shape.sums else dtype
     channels = shape.channels if same else shape.out_channels
     return Tensor("y", height, width, channels, 0, "y", dtype=dtype, planar=shape.planar[1])
 
@@ -128,7 +132,7 @@ def _weights(shape: Shape, rng: np.random.Generator) -> npt.NDArray[np.int8] | N
 
 def _requant(shape: Shape, rng: np.random.Generator) -> Requant | None:
     """Multipliers and offsets that spread the outputs over 0..255, as large as the proven range allows."""
-    if shape.kind in (LayerKind.MAXPOOL, *TABLES, LayerKind.COPY, LayerKind.TRANSPOSE):
+    if shape.sums or shape.kind in (LayerKind.MAXPOOL, *TABLES, LayerKind.COPY, LayerKind.TRANSPOSE):
         return None
     if shape.kind is LayerKind.MUL:
         k = rng.integers(-8000, 8000, 1, dtype=np.int64)
@@ -156,6 +160,12 @@ def _requant(shape: Shape, rng: np.random.Generator) -> Requant | None:
     if shape.high:
         k, offset, shift = _high_words(k, offset, shift, reach)
     return Requant(k, offset, shift, shape.wide or shape.high, shape.lo, shape.hi)
+
+
+def _bias(shape: Shape, rng: np.random.Generator) -> npt.NDArray[np.int32] | None:
+    if not shape.sums:
+        return None
+    return rng.integers(-(2**30), 2**30, shape.out_channels).astype(np.int32)
 
 
 def _high_words(
@@ -213,6 +223,9 @@ def shapes(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = SINGLE) -> Shape:
     groups = draw(st.integers(1, 5)) if kind is LayerKind.CONV_DIRECT else 1
     if kind is LayerKind.CONV_DIRECT:
         window = draw(dilated(window, height, width))
+    forms: list[dict[str, bool]] = [{}, {}, {}, {"wide": True}, {"high": True}] if weighted else [{}]
+    if kind in SUMMED:
+        forms += [{"sums": True}, {"sums": True}]
     return Shape(
         kind=kind,
         height=height,
@@ -221,7 +234,7 @@ def shapes(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = SINGLE) -> Shape:
         out_channels=groups * draw(st.integers(1, 40 // groups)),
         window=window,
         zero_point=draw(st.sampled_from([0, 0, 7, 128])),
-        **draw(st.sampled_from([{}, {}, {}, {"wide": True}, {"high": True}]) if weighted else st.just({})),
+        **draw(st.sampled_from(forms)),
         lo=bounds[0],
         hi=bounds[1],
         seed=draw(st.integers(0, 999)),

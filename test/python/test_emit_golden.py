@@ -90,9 +90,13 @@ def test_conv2d_is_a_loop_over_its_step_table() -> None:
         "  }\n",
         "  pulp_nn_conv_HoWo_parallel(x, scratch, NULL, y, weights, k, lambda, OUT_MULT, shift, in_x, in_y,",
         "  enum { STEPS = 18 };\n",
-        "      wait_loads(&loads);\n"
+        "    const step_layer_t row = next, *const step = &row;\n"
+        "    if (t + 1 < STEPS) next = steps_layer[t + 1];\n"
+        "    if (core == 0) {\n"
+        "      pulp_dma_wait(loads.x);\n"
+        "      pulp_dma_wait(loads.params);\n"
         "      pulp_dma_wait(stores[step->y_slot]); /* of the step that used this output buffer before */\n"
-        "      if (t + 1 < STEPS) load_layer(step + 1, in, l1, &loads);\n"
+        "      if (t + 1 < STEPS) load_layer(&next, in, l1, &loads);\n"
         "    }\n"
         "    pulp_barrier();\n"
         "    compute_layer(step, l1);\n"
@@ -171,7 +175,7 @@ def test_a_layer_of_one_tile_has_no_loop_and_no_table() -> None:
     assert "steps_layer" not in text
     assert_in_order(
         text,
-        "    load_layer(in, l1, &loads);\n    wait_loads(&loads);\n  }\n"
+        "    load_layer(in, l1, &loads);\n    pulp_dma_wait(loads.x);\n  }\n"
         "  pulp_barrier();\n  compute_layer(l1);\n"
         "  if (core == 0) {\n    pulp_dma_wait(store_layer(l1, out));\n    pulp_layer_end();\n  }\n}\n",
     )

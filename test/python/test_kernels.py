@@ -6,7 +6,7 @@ import ctypes
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime_library import EXTRA_FLAGS, WINDOW_FIELDS, Border, RuntimeLibrary, Window
+from runtime_library import EXTRA_FLAGS, WINDOW_FIELDS, Border, Groups, RuntimeLibrary, Window
 
 Array = npt.NDArray[Any]
 CORES = st.integers(1, 8)
@@ -293,6 +293,39 @@ def test_nn_linear_out_32(
     runtime.run(cores, "pulp_nn_linear_out_32", x, bias_arg, out, weight, U16(dim), U16(outputs))
     acc = weight.astype(np.int64) @ x.astype(np.int64) + (bias if with_bias else 0)
     np.testing.assert_array_equal(out, wrap32(acc))
+
+
+@PROPERTY
+@given(case=cases(), groups=st.integers(1, 3), dilation=st.integers(1, 2), cores=CORES, data=st.data())
+def test_conv_sums(
+    *, runtime: RuntimeLibrary, case: Case, groups: int, dilation: int, cores: int, data: st.DataObject
+) -> None:
+    """The channels from some channel on of a convolution with groups, dilated in both directions if it fits."""
+    rng = np.random.default_rng(case.seed)
+    if (case.k_y - 1) * dilation >= case.in_y or (case.k_x - 1) * dilation >= case.in_x:
+        dilation = 1
+    extent = replace(case, k_y=(case.k_y - 1) * dilation + 1, k_x=(case.k_x - 1) * dilation + 1)
+    first = data.draw(st.integers(0, groups * case.ch_out - 1))
+    offset = data.draw(st.sampled_from([0, -100, 60]))
+    x = random_u8(rng, case.in_y, case.in_x, groups * case.ch_in)
+    weight = random_i8(rng, groups * case.ch_out, case.k_y, case.k_x, case.ch_in)
+    bias = rng.integers(-(2**28), 2**28, groups * case.ch_out).astype(np.int32)
+    windows = extent.windows(x)[..., ::dilation, ::dilation]
+    parts = [
+        np.einsum("yxcij,oijc->yxo", part, whole.astype(np.int64) + offset)
+        for part, whole in zip(np.split(windows, groups, axis=2), np.split(weight, groups), strict=True)
+    ]
+    expected = (np.concatenate(parts, axis=-1) + bias)[..., first:]
+    out = np.zeros((extent.out_y, extent.out_x, expected.shape[-1]), np.int32)
+    window = case.window()
+    window.ch_in, window.ch_out = groups * case.ch_in, expected.shape[-1]
+    window.out_x, window.out_y = extent.out_x, extent.out_y
+    of_groups = Groups(dilation, dilation, case.ch_in, case.ch_out, first, offset)
+    runtime.run(
+        cores, "pulp_conv_sums", x, out, np.ascontiguousarray(weight[first:]), bias[first:].copy(),
+        ctypes.byref(window), ctypes.byref(of_groups),
+    )  # fmt: skip
+    np.testing.assert_array_equal(out, expected)
 
 
 WIDE = {"wide": (random_wide_requant, requant_wide), "high": (random_high_requant, requant_high)}
