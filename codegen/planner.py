@@ -132,14 +132,34 @@ def _plan_layers(plain: L2Task, searches: _Searches) -> Plan:
     with suppress(PlanError):
         return _in_l2(plain, layout)
     options = _streaming(plain, layout)
-    try:
-        options.append(_fitting_plan(plain))
-    except L2ShortageError:
-        plan = _any_plan(plain)
-        options += [] if plan is None else [plan]
-        if not options:
-            raise
+    once = _with_params_once(plain, searches)
+    shortage: L2ShortageError | None = None
+    for task in (plain, once) if once.best != plain.best else (plain,):
+        try:
+            options.append(_fitting_plan(task))
+        except L2ShortageError as error:
+            shortage = shortage or error
+            plan = _any_plan(task)
+            options += [] if plan is None else [plan]
+    if shortage is not None and not options:
+        raise shortage
     return min(options, key=lambda plan: plan.prediction.cycles)
+
+
+def _with_params_once(task: L2Task, searches: _Searches) -> L2Task:
+    """The same with layers that load no parameters twice: while others run, all of theirs have to be in L2."""
+    best = tuple(
+        _plan_layer(task.graph, layer, task.machine, searches, params_once=True)
+        if _loads_params_again(plan) and not layer.parts
+        else plan
+        for layer, plan in zip(task.graph.layers, task.best, strict=True)
+    )
+    return replace(task, best=best)
+
+
+def _loads_params_again(plan: LayerPlan) -> bool:
+    loaded = [step.params_offset for step in plan.steps if step.load_params]
+    return len(set(loaded)) < len(loaded)
 
 
 def _in_l2(task: L2Task, layout: L1Layout) -> Plan:
@@ -236,9 +256,15 @@ def _plans_by_rows(
 
 
 def _plan_layer(
-    graph: LayerGraph, layer: Layer, machine: Machine, searches: _Searches, most_rows: int | None = None
+    graph: LayerGraph,
+    layer: Layer,
+    machine: Machine,
+    searches: _Searches,
+    most_rows: int | None = None,
+    *,
+    params_once: bool = False,
 ) -> LayerPlan:
-    engine, search = searches.of(graph, layer, most_rows)
+    engine, search = searches.of(graph, layer, most_rows, params_once=params_once)
     best = search.best.plan
     if layer.parts:
         plan = schedule_group(graph, layer, best.tile, machine.cores, best.order)
@@ -289,7 +315,7 @@ class _Searches:
     def __init__(self, machine: Machine, effort: Effort) -> None:
         self._machine = machine
         self._effort = effort
-        self._done: dict[tuple[_Signature, int | None], Search | NothingFits] = {}
+        self._done: dict[tuple[_Signature, tuple[int | None, bool]], Search | NothingFits] = {}
         self._within: dict[tuple[_Signature, int, tuple[bool, ...]], Search | NothingFits] = {}
 
     def within(self, graph: LayerGraph) -> Callable[[int, int, frozenset[str]], LayerPlan | None]:
@@ -322,11 +348,13 @@ class _Searches:
 
         return search
 
-    def of(self, graph: LayerGraph, layer: Layer, most_rows: int | None) -> tuple[Engine, Search]:
+    def of(
+        self, graph: LayerGraph, layer: Layer, most_rows: int | None, *, params_once: bool = False
+    ) -> tuple[Engine, Search]:
         """The fastest engine for a layer, and the ways to run it there. Raises PlanError if none fits L1."""
         engines = [one for one in engines_of(self._machine) if one.refusal(graph, layer) is None]
         engines = [CLUSTER] if layer.parts else engines
-        searches = [(one, self._on(graph, layer, most_rows, one)) for one in engines]
+        searches = [(one, self._on(graph, layer, (most_rows, params_once), one)) for one in engines]
         fitting = [(one, found) for one, found in searches if isinstance(found, Search)]
         if not fitting:
             least = min(found.l1_bytes for _, found in searches if isinstance(found, NothingFits))
@@ -334,23 +362,30 @@ class _Searches:
         return min(fitting, key=lambda found: found[1].best.cycles)
 
     def _on(
-        self, graph: LayerGraph, layer: Layer, most_rows: int | None, engine: Engine
+        self, graph: LayerGraph, layer: Layer, limits: tuple[int | None, bool], engine: Engine
     ) -> Search | NothingFits:
-        key = (_signature(graph, layer, engine), most_rows)
+        """`limits`: the rows of a tile, and that no parameters are loaded twice."""
+        key, (most_rows, params_once) = (_signature(graph, layer, engine), limits), limits
         if key not in self._done and layer.parts:
             self._done[key] = search_group(
                 graph, layer, self._machine, most_rows=most_rows, effort=self._effort
             )
         elif key not in self._done:
             self._done[key] = search_tiles(
-                graph, layer, self._machine, most_rows=most_rows, engine=engine, effort=self._effort
+                graph,
+                layer,
+                self._machine,
+                most_rows=most_rows,
+                params_once=params_once,
+                engine=engine,
+                effort=self._effort,
             )
         return self._done[key]
 
     def group_cycles(self, graph: LayerGraph, group: range) -> int | None:
         """Cycles of layers as a group; None if no tile fits L1."""
         grouped = fused_graph(graph, [group])
-        found = self._on(grouped, grouped.layers[group.start], None, CLUSTER)
+        found = self._on(grouped, grouped.layers[group.start], (None, False), CLUSTER)
         return found.best.cycles if isinstance(found, Search) else None
 
 

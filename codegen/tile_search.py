@@ -70,15 +70,19 @@ def search_tiles(
     machine: Machine,
     *,
     most_rows: int | None = None,
+    params_once: bool = False,
     engine: Engine = CLUSTER,
     effort: Effort | None = None,
     in_l1: frozenset[str] = frozenset(),
 ) -> Search | NothingFits:
     """The best way to run a layer on an engine within the machine's L1, or how much it would take; with
     `most_rows` of those that finish a row of tiles, of at most so many rows of the map, before they begin the
-    next. Tensors `in_l1` take none of the machine's L1: they lie beside it."""
+    next; with `params_once` of those that load no parameters twice. Tensors `in_l1` take none of the machine's
+    L1: they lie beside it."""
     table = tile_tables(graph, layer, machine.cores, machine.l1_bytes, engine, in_l1=in_l1)
-    target = _Target(graph, layer, machine, most_rows, engine, in_l1)
+    orders = (LoopOrder.CHANNELS_OUTER,) if params_once else tuple(LoopOrder)
+    orders = orders if most_rows is None else (LoopOrder.SPACE_OUTER,)
+    target = _Target(graph, layer, machine, most_rows, orders, engine, in_l1)
     estimates = _estimates(target, table)
     if not estimates:
         return NothingFits(int(table.l1_bytes(late_choices(engine)[-1]).min()))
@@ -125,6 +129,7 @@ class _Target:
     layer: Layer
     machine: Machine
     most_rows: int | None
+    orders: tuple[LoopOrder, ...]
     engine: Engine
     in_l1: frozenset[str]
 
@@ -167,7 +172,7 @@ def _estimates(target: _Target, table: TileTables) -> list[_Estimate]:
             {name: column[rows] for name, column in table.space.items()},
             {name: column[columns] for name, column in table.channels.items()},
         )
-        for order in _orders(table, pairs) if target.most_rows is None else (LoopOrder.SPACE_OUTER,):
+        for order in _orders(target, pairs):
             loads = _loads(table, pairs, order, late)
             cycles, dma_cycles = _cycles(target, table, pairs, loads)
             found += _most_promising(table, pairs, (order, late), cycles, dma_cycles)
@@ -193,9 +198,9 @@ def _whole_lines(target: _Target, table: TileTables) -> BoolArray:
     return allowed
 
 
-def _orders(table: TileTables, pairs: _Pairs) -> tuple[LoopOrder, ...]:
+def _orders(target: _Target, pairs: _Pairs) -> tuple[LoopOrder, ...]:
     tiled_twice = bool(((pairs.tiles > 1) & (pairs.channel["ranges"] > 1)).any())
-    return tuple(LoopOrder) if tiled_twice else (LoopOrder.CHANNELS_OUTER,)
+    return target.orders if tiled_twice else target.orders[:1]
 
 
 @dataclass(frozen=True)
