@@ -39,6 +39,14 @@ def choose_kernel(graph: LayerGraph, layer: Layer, tile: Box | None, cores: int)
     out = graph.tensors[layer.output]
     size = tile or Box(0, out.height, 0, out.width, 0, out.channels)
     row_spans, column_spans = spans(rows(graph, layer), size.h), spans(columns(graph, layer), size.w)
+    return choose_for_tiles(graph, layer, size, (row_spans, column_spans), cores)
+
+
+def choose_for_tiles(
+    graph: LayerGraph, layer: Layer, size: Box, cut: tuple[list[Span], list[Span]], cores: int
+) -> KernelChoice:
+    """The kernel for tiles of all combinations of these rows and columns, the largest of this `size`."""
+    row_spans, column_spans = cut
     pad = _must_pad_in_l1(graph, layer, row_spans, column_spans)
     clip = layer.requant is not None and (layer.requant.lo, layer.requant.hi) != (0, 255)
     name = "pulp_mul_pixel" if multiplies_by_pixel(graph, layer) else _name(layer, size, column_spans, cores)

@@ -41,7 +41,7 @@ def needs_int64(requant: Requant) -> bool:
 
 def has_params(layer: Layer) -> bool:
     """True if the layer has a parameter block; an add's and a pool's multipliers are constants in the code."""
-    return block_bytes(layer, 1) > 0
+    return any(map(has_params, layer.parts)) if layer.parts else block_bytes(layer, 1) > 0
 
 
 def block_layout(layer: Layer, channels: int) -> BlockLayout:

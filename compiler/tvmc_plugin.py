@@ -42,6 +42,7 @@ _OPTION_HELP = {
     "cores": "cluster cores that work",
     "engines": "engines that may be used, with commas; all by default",
     "plan_time": "seconds that making a plan may take, as the solver counts work; default 20",
+    "fusion": "auto: layers are fused tile by tile where that is faster (default); off: they are not",
     "plan": "plan (JSON) to take instead of making one, or a folder of them, such as plan/ of a package",
 }
 _Handler = Callable[[argparse.Namespace], Any]

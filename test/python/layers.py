@@ -22,7 +22,8 @@ WITHOUT_WEIGHTS = (
 )
 SUMMED = (LayerKind.CONV_DIRECT, LayerKind.LINEAR)
 ENDS = (LayerKind.QUANTIZE, LayerKind.DEQUANTIZE, LayerKind.TRANSPOSE)
-BETWEEN = tuple(kind for kind in LayerKind if kind not in ENDS)
+SINGLE = tuple(kind for kind in LayerKind if kind is not LayerKind.FUSED)
+BETWEEN = tuple(kind for kind in SINGLE if kind not in ENDS)
 ORDERS = ((True, False), (False, True))
 
 
@@ -207,7 +208,7 @@ def windows(draw: st.DrawFn, height: int, width: int) -> Window:
 
 
 @st.composite
-def shapes(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = tuple(LayerKind)) -> Shape:
+def shapes(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = SINGLE) -> Shape:
     """One layer of any kind with odd sizes, 1 to 40 channels."""
     kind = draw(st.sampled_from(kinds))
     height, width = draw(st.integers(1, 17)), draw(st.integers(1, 17))
@@ -261,7 +262,7 @@ def dilated(draw: st.DrawFn, window: Window, height: int, width: int) -> Window:
 
 
 @st.composite
-def layer_graphs(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = tuple(LayerKind)) -> LayerGraph:
+def layer_graphs(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = SINGLE) -> LayerGraph:
     """Graphs of one layer."""
     return single_layer(draw(shapes(kinds)))
 
