@@ -34,9 +34,9 @@ void pulp_multiply(const pulp_filters_t *filters, const pulp_segments_t *segment
                    const int8_t *w, uint8_t *out, uint32_t pixels);
 
 /* The steps of that for whole blocks of channels, for a caller that has many pieces of work with the same
- * filters. pulp_begin_blocks fills in what follows from the filters and returns the number of blocks: 0 if there
- * are none, or not that output stage. pulp_run_blocks is for `pixels` pixels a line, the caller having filled
- * in the rest but for `groups` and `x_back`. */
+ * filters. pulp_begin_blocks fills in what follows from the filters and returns the number of blocks: 0 if
+ * there are none, or not that output stage. pulp_run_blocks is for `pixels` pixels a line, the caller having
+ * filled in the rest but for `groups` and `x_back`. */
 uint32_t pulp_begin_blocks(pulp_block_t *block, const pulp_filters_t *filters, int32_t w_stride);
 void pulp_run_blocks(pulp_block_t *block, pulp_form_t form, uint32_t pixels);
 
