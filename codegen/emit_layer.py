@@ -79,10 +79,12 @@ class _Function:
 
 @dataclass(frozen=True)
 class _Functions:
-    """What a layer does with each tile; `ahead` loads for the next layer. A body is empty where nothing is to
-    be moved. On an engine beside the cores `compute` starts a `job`."""
+    """What a layer does with each tile; `late` loads what the step before has no buffer beside, `ahead` for the
+    next layer. A body is empty where nothing is to be moved. On an engine beside the cores `compute` starts a
+    `job`."""
 
     load: _Function
+    late: _Function
     compute: _Function
     store: _Function
     ahead: _Function
@@ -101,7 +103,7 @@ def layer_text(
     functions = _functions(job, engine_named(plan.engine, engines))
     run = _run(templates, job, functions)
     step_type = f"step_{layer.name}_t"
-    moving = (functions.load, functions.ahead, functions.store)
+    moving = (functions.load, functions.late, functions.ahead, functions.store)
     definitions = templates.get_template("layer.c.j2").render(
         name=layer.name,
         comment="\n".join(_comment(graph, index, layer, plan, cores)),
@@ -141,15 +143,11 @@ class _Job:
 def _functions(job: _Job, engine: Engine) -> _Functions:
     graph, layer, plan, table = job.graph, job.layer, job.plan, job.table
     name, inputs = layer.name, _loaded_names(layer, plan)
+    late_inputs = inputs if Operand.X in plan.late else ()
     beside = None if engine.name == CLUSTER_NAME else engine.job(graph, layer, plan, table)
     return _Functions(
-        load=_Function(
-            "void ",
-            f"load_{name}",
-            (*_pointers(inputs), "uint8_t *l1", "loads_t *loads"),
-            (*inputs, "l1", "&loads"),
-            _load(job),
-        ),
+        load=_load_function(f"load_{name}", () if late_inputs else inputs, _load(job, late=False)),
+        late=_load_function(f"load_late_{name}", late_inputs, _load(job, late=True)),
         compute=_compute(job) if beside is None else _start(name, beside),
         store=_Function(
             "pulp_dma_job_t ",
@@ -164,6 +162,12 @@ def _functions(job: _Job, engine: Engine) -> _Functions:
         job=beside,
         setup=None if beside is None else _setup(name, beside),
     )
+
+
+def _load_function(name: str, inputs: tuple[str, ...], body: list[str]) -> _Function:
+    """A function that loads inputs, or parameters only."""
+    parameters = (*_pointers(inputs), "uint8_t *l1", "loads_t *loads")
+    return _Function("void ", name, parameters, (*inputs, "l1", "&loads"), body)
 
 
 def _ahead(job: _Job) -> list[str]:
@@ -212,21 +216,23 @@ def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
         start=functions.compute.call("step"),
         wait="" if beside is None else beside.wait,
         n_l2=len(l2_ranges),
-        y_slot_before=y_slot.replace("step->", "(step - 1)->"),
-        store_before=functions.store.call("step - 1"),
-        y_slot_last=y_slot.replace("step->", "last->"),
-        store_last=functions.store.call("last"),
+        y_slot_before=y_slot.replace("step->", "before."),
+        store_before=functions.store.call("&before"),
         name=name,
         n_steps=len(steps),
         l2_ranges="\n".join(l2_ranges),
         l2=f"l2, {len(l2_ranges)}" if l2_ranges else "NULL, 0",
         l3_first=f"    l3_at({job.index}, -1);\n" if marks.first else "",
-        l3_step=f"l3_at({job.index}, {'t' if len(steps) > 1 else '0'});" if marks.steps else "",
+        l3_step=_l3_step(job) if marks.steps else "",
         no_stores=", ".join(["PULP_DMA_NONE"] * y_slots),
         wait_stores="\n".join(f"    pulp_dma_wait(stores[{slot}]);" for slot in range(y_slots)),
         y_slot=y_slot,
-        load_first=functions.load.call(f"&steps_{name}[0]") if functions.load.body else "",
-        load_next=functions.load.call("step + 1") if functions.load.body else "",
+        first_row=_row(job, "0"),
+        next_row=_row(job, "t + 1"),
+        load_first=functions.load.call("&next") if functions.load.body else "",
+        load_next=functions.load.call("&next") if functions.load.body else "",
+        loaded=_loaded_operands(job),
+        load_late=functions.late.call("step") if functions.late.body else "",
         load_ahead=functions.ahead.call("step") if functions.ahead.body else "",
         has_steps=bool(table.columns()),
         compute_call=functions.compute.call("step"),
@@ -234,6 +240,27 @@ def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
     )
     pointers = [*_pointers(inputs), *(["uint8_t *out"] if stores else [])]
     return signature("void ", f"run_{name}", ["uint8_t *l1", *pointers]) + f"\n{body}}}"
+
+
+def _l3_step(job: _Job) -> str:
+    """Does what is due between L3 and L2 at a step."""
+    if len(job.plan.steps) == 1:
+        return f"l3_at({job.index}, 0);"
+    at = f"l3_at({job.index}, t);"
+    return f"if ({job.table.expression('l3')}) {at}" if job.table.varies("l3") else at
+
+
+def _row(job: _Job, step: str) -> str:
+    """C for a step's row."""
+    name = job.layer.name
+    return f"steps_{name}[{step}]" if job.table.groups is None else f"row_{name}({step})"
+
+
+def _loaded_operands(job: _Job) -> list[str]:
+    """The members of `loads_t` that the layer's steps use."""
+    operands = zip(job.layer.inputs, ("x", "x2"), strict=False)
+    loaded = [member for name, member in operands if name not in job.plan.in_l1]
+    return loaded + ["params"] * (has_params(job.layer) and job.table.any("load_params"))
 
 
 def _pointers(inputs: tuple[str, ...]) -> tuple[str, ...]:
@@ -290,11 +317,13 @@ _ORDERS = {
 def _requant_comment(layer: Layer) -> list[str]:
     """How sums become bytes."""
     requant = layer.requant
+    if layer.makes_sums:
+        return labelled("sums", ["y = acc + bias[c]", "int32"])
     if requant is None:
         return []
     total = _SUMS.get(layer.kind, "k[c] * acc + lambda[c]")
     formula = f"y = clip(({total}) >> {requant.shift}, {requant.lo}, {requant.hi})"
-    width = "in 64 bits, of which the high word is enough" if requant.high else "in 64 bits"
+    width = f"k in two parts, {requant.low_bits} bits in the lower" if requant.split else "in 64 bits"
     return labelled("requant", [formula, width] if requant.wide else [formula])
 
 
@@ -339,7 +368,8 @@ def _step_table(templates: Environment, name: str, table: StepTable) -> str:
 
 
 def _grouped_tables(templates: Environment, name: str, table: StepTable, groups: StepGroups) -> str:
-    """A table for each group, and one of the steps that names their rows."""
+    """A table for each group, one of the steps that names their rows, and the function that puts a step's rows
+    together."""
     texts, steps = [], {}
     for group, rows in groups.rows.items():
         columns = table.group_columns(group)
@@ -347,7 +377,8 @@ def _grouped_tables(templates: Environment, name: str, table: StepTable, groups:
             members = {column: (_type(rows[column]), rows[column], COLUMNS[column]) for column in columns}
             texts.append(_struct_table(templates, f"{group}_{name}_t", f"{group}_{name}", members))
             steps[group] = (_type(groups.index[group]), groups.index[group], f"row of {group}_{name}")
-    texts.append(_struct_table(templates, f"step_{name}_t", f"steps_{name}", steps))
+    texts.append(_struct_table(templates, f"rows_{name}_t", f"steps_{name}", steps))
+    texts.append(templates.get_template("step_rows.c.j2").render(name=name, groups=list(steps)))
     return "".join(texts)
 
 
@@ -439,9 +470,12 @@ def _arena_ranges(name: str, transfers: tuple[L3Transfer, ...]) -> list[tuple[st
     return [(name, address("l2_arena", str(begin)), str(end - begin)) for begin, end in parts]
 
 
-def _load(job: _Job) -> list[str]:
-    lines = _load_x(job.graph, job.layer, job.plan, job.table)
-    if has_params(job.layer):
+def _load(job: _Job, *, late: bool) -> list[str]:
+    """Loads the operands that are late, or those that aren't."""
+    lines = []
+    if (Operand.X in job.plan.late) == late:
+        lines += _load_x(job.graph, job.layer, job.plan, job.table)
+    if (Operand.PARAMS in job.plan.late) == late and has_params(job.layer):
         lines += _load_params(job)
     return lines
 

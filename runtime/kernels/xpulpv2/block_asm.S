@@ -21,18 +21,19 @@
 #define W_STEP 60
 #define OUT_STRIDE 64
 #define SHIFT 68
-#define LINES 72
-#define X_LINE 76
-#define OUT_LINE 80
+#define LOW_BITS 72
+#define LINES 76
+#define X_LINE 80
+#define OUT_LINE 84
 
 /* Further places in the frame: the address of the pulp_block_t, the group's first output, the line's first
  * window and output, saved registers. */
-#define BLOCK_AT 84
-#define OUT_FIRST 88
-#define LINE_X 92
-#define LINE_OUT 96
-#define SAVED 100
-#define FRAME_SIZE 160
+#define BLOCK_AT 88
+#define OUT_FIRST 92
+#define LINE_X 96
+#define LINE_OUT 100
+#define SAVED 104
+#define FRAME_SIZE 176
 
 #define x a4
 #define w a5
@@ -40,13 +41,13 @@
 #define w_stride a7
 #define x_back t6
 #define w_back ra
-#define word_count tp
+#define word_count tp /* unless SPLIT */
 
 /* What becomes of the accumulators */
 #define NARROW 0
 #define WIDE 1
 #define SUMS 2
-#define HIGH 3
+#define SPLIT 3
 
 /* Products of the pixel word in \px with the weights in t0..t3. */
 .macro DOTS px, a0, a1, a2, a3
@@ -82,11 +83,7 @@
   LW_INC_I(x, t0, 4)
   LW_INC_I(t4, t1, 4)
   .irp reg, \regs
-  .if MODE == HIGH
-  mulh \reg, \reg, x
-  .else
   mul \reg, \reg, x
-  .endif
   .endr
   .irp reg, \regs
   ADD_N(\reg, t4, t2)
@@ -94,6 +91,51 @@
   .irp reg, \regs
   CLIP_U8(\reg, \reg)
   .endr
+.endm
+
+/* Two accumulators, or one, of REQUANT_SPLIT. */
+.macro SPLIT_PAIR a, b
+  mul w, \a, t5
+  .ifnb \b
+  mul x_back, \b, t5
+  .endif
+  sra w, w, t3
+  .ifnb \b
+  sra x_back, x_back, t3
+  .endif
+  MAC(w, \a, x)
+  .ifnb \b
+  MAC(x_back, \b, x)
+  .endif
+  ADD_N(w, t4, t2)
+  .ifnb \b
+  ADD_N(x_back, t4, t2)
+  .endif
+  CLIP_U8(\a, w)
+  .ifnb \b
+  CLIP_U8(\b, x_back)
+  .endif
+.endm
+
+/* The same as REQUANT with k in two parts, x and t5: the number of the lower's bits in t3, their mask in tp; uses w
+ * and x_back. */
+.macro REQUANT_SPLIT a, b, c, d
+  LW_INC_I(x, t0, 4)
+  LW_INC_I(t4, t1, 4)
+  and t5, x, tp
+  sra x, x, t3
+  SPLIT_PAIR \a, \b
+  .ifnb \c
+  SPLIT_PAIR \c, \d
+  .endif
+.endm
+
+.macro REQUANT_ANY regs:vararg
+  .if MODE == SPLIT
+  REQUANT_SPLIT \regs
+  .else
+  REQUANT \regs
+  .endif
 .endm
 
 /* The accumulators of channel \channel, requantized in 64 bits; the shift beyond 32 in x. */
@@ -147,7 +189,11 @@
   lw s4, W_STRIDE(a0)
   lw s5, X_BACK(a0)
   lw s6, W_BACK(a0)
+  .if MODE == SPLIT
+  lw s7, WORDS(a0)
+  .else
   lw word_count, WORDS(a0)
+  .endif
   lw s8, ROWS(a0)
   lw s9, X_SKIP(a0)
   lw s10, W_SKIP(a0)
@@ -168,6 +214,15 @@
   sw s11, W_STEP(sp)
   sw t0, OUT_STRIDE(sp)
   sw t1, SHIFT(sp)
+  .if MODE == SPLIT
+  sw s7, WORDS(sp)
+  lw t0, LOW_BITS(a0)
+  li tp, 1
+  sll tp, tp, t0
+  addi tp, tp, -1
+  sw t0, LOW_BITS(sp)
+  sw s5, X_BACK(sp)
+  .endif
   mv x_stride, s3
   mv w_stride, s4
   mv x_back, s5
@@ -199,8 +254,14 @@
   .balign 4
   .option push
   .option norvc
+  .if MODE == SPLIT
+  LOOP(1, t0, 6 + \length)
+  lw t0, WORDS(sp)
+  LOOP(0, t0, \length)
+  .else
   LOOP(1, t0, 5 + \length)
   LOOP(0, word_count, \length)
+  .endif
   .if \n == 1
   LW_INC(t4, x, x_back)
   WEIGHTS
@@ -280,27 +341,37 @@
   lw t0, K(sp)
   lw t1, LAMBDA(sp)
   lw t2, SHIFT(sp)
-  lw t3, OUT(sp)
-  .if \n == 1
-  REQUANT s0
-  REQUANT s1
-  REQUANT s2
-  REQUANT s3
-  .elseif \n == 2
-  REQUANT s0, s4
-  REQUANT s1, s5
-  REQUANT s2, s6
-  REQUANT s3, s7
-  .elseif \n == 3
-  REQUANT s0, s4, s8
-  REQUANT s1, s5, s9
-  REQUANT s2, s6, s10
-  REQUANT s3, s7, s11
+  .if MODE == SPLIT
+  sw w, W(sp)
+  lw t3, LOW_BITS(sp)
   .else
-  REQUANT s0, s4, s8, a0
-  REQUANT s1, s5, s9, a1
-  REQUANT s2, s6, s10, a2
-  REQUANT s3, s7, s11, a3
+  lw t3, OUT(sp)
+  .endif
+  .if \n == 1
+  REQUANT_ANY s0
+  REQUANT_ANY s1
+  REQUANT_ANY s2
+  REQUANT_ANY s3
+  .elseif \n == 2
+  REQUANT_ANY s0, s4
+  REQUANT_ANY s1, s5
+  REQUANT_ANY s2, s6
+  REQUANT_ANY s3, s7
+  .elseif \n == 3
+  REQUANT_ANY s0, s4, s8
+  REQUANT_ANY s1, s5, s9
+  REQUANT_ANY s2, s6, s10
+  REQUANT_ANY s3, s7, s11
+  .else
+  REQUANT_ANY s0, s4, s8, a0
+  REQUANT_ANY s1, s5, s9, a1
+  REQUANT_ANY s2, s6, s10, a2
+  REQUANT_ANY s3, s7, s11, a3
+  .endif
+  .if MODE == SPLIT
+  lw w, W(sp)
+  lw x_back, X_BACK(sp)
+  lw t3, OUT(sp)
   .endif
   .endif
   lw t5, OUT_STRIDE(sp)
@@ -368,11 +439,11 @@ BLOCK pulp_block_1, 1, 9
 BLOCK pulp_block_2, 2, 14
 BLOCK pulp_block_3, 3, 19
 BLOCK pulp_block_4, 4, 24
-.set MODE, HIGH
-BLOCK pulp_block_high_1, 1, 9
-BLOCK pulp_block_high_2, 2, 14
-BLOCK pulp_block_high_3, 3, 19
-BLOCK pulp_block_high_4, 4, 24
+.set MODE, SPLIT
+BLOCK pulp_block_split_1, 1, 9
+BLOCK pulp_block_split_2, 2, 14
+BLOCK pulp_block_split_3, 3, 19
+BLOCK pulp_block_split_4, 4, 24
 .set MODE, WIDE
 BLOCK pulp_block_wide_1, 1, 9
 BLOCK pulp_block_wide_2, 2, 14

@@ -138,8 +138,9 @@ static void multiply(const pulp_convolution_t *c, uint32_t filter, const uint8_t
                               count,
                               (int32_t)filter,
                               (int32_t)f->out_stride,
-                              f->output.shift};
-    (f->form == PULP_HIGH ? pulp_pairs_high : pulp_pairs)(&job);
+                              f->output.shift,
+                              f->low_bits};
+    (f->form == PULP_SPLIT ? pulp_pairs_split : pulp_pairs)(&job);
     rest.channels.begin += PAIR_CHANNELS * pairs;
   }
   if (rest.channels.begin < rest.channels.end) {
@@ -172,9 +173,10 @@ void pulp_nn_conv_Ho_parallel(PULP_NN_CONV_ARGS) {
   const pulp_window_t window = {in_x, in_y,    ch_in,      out_x,    out_y,     ch_out,   k_x,
                                 k_y,  pad_top, pad_bottom, pad_left, pad_right, stride_x, stride_y};
   const pulp_part_t part = ch_in % 4 == 0 ? pulp_direct_part(&window) : im2col_part(&window);
-  const pulp_filters_t filters = {
-      bias,       {k, lambda, out_mult, out_shift, flag_relu, flag_bn}, NULL, NULL, ch_out, part.channels,
-      PULP_NARROW};
+  const pulp_filters_t filters = {bias,        {k, lambda, out_mult, out_shift, flag_relu, flag_bn},
+                                  NULL,        NULL,
+                                  ch_out,      part.channels,
+                                  PULP_NARROW, 0};
   const pulp_convolution_t c = {in, im2col, out, weight, &window, filters};
   if (ch_in % 4 == 0) {
     pulp_convolve_direct(&c, part.pixels);

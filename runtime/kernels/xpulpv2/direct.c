@@ -79,8 +79,8 @@ static void run(work_t *work, const axis_t *along, const axis_t *across) {
   pulp_run_blocks(b, work->c->filters.form, along->count);
 }
 
-/* Groups of 4 pixels of a line; what they leave of the lines in groups of pixels below each other, if these are
- * fewer. */
+/* Groups of 4 pixels of a line; what they leave of the lines in groups of pixels below each other, if these
+ * are fewer. */
 static void multiply_blocks(work_t *work, const piece_t *piece) {
   const pulp_window_t *const w = work->c->window;
   pulp_block_t *const b = &work->block;

@@ -12,7 +12,7 @@ typedef void block_function_t(const pulp_block_t *block);
 static void multiply_groups(const pulp_block_t *block, uint32_t pixels, pulp_form_t form) {
   static block_function_t *const functions[][BLOCK_PIXELS] = {
       {pulp_block_1, pulp_block_2, pulp_block_3, pulp_block_4},
-      {pulp_block_high_1, pulp_block_high_2, pulp_block_high_3, pulp_block_high_4},
+      {pulp_block_split_1, pulp_block_split_2, pulp_block_split_3, pulp_block_split_4},
       {pulp_block_wide_1, pulp_block_wide_2, pulp_block_wide_3, pulp_block_wide_4},
   };
   functions[form][pixels - 1](block);
@@ -21,7 +21,7 @@ static void multiply_groups(const pulp_block_t *block, uint32_t pixels, pulp_for
 /* True if the blocks' output stage is what is asked for. */
 static int requantizes(const pulp_filters_t *f) {
   if (f->form != PULP_NARROW) {
-    return f->form == PULP_HIGH || f->output.shift >= 32;
+    return f->form == PULP_SPLIT || f->output.shift >= 32;
   }
   return f->bias == NULL && f->output.relu && f->output.batch_norm;
 }
@@ -42,6 +42,7 @@ uint32_t pulp_begin_blocks(pulp_block_t *b, const pulp_filters_t *f, int32_t w_s
   b->w_stride = w_stride;
   b->w_back = 4 - (BLOCK_CHANNELS - 1) * w_stride;
   b->shift = wide ? f->output.shift - 32 : f->output.shift;
+  b->low_bits = f->low_bits;
   return blocks;
 }
 
@@ -89,8 +90,9 @@ static uint8_t output(const pulp_filters_t *f, int32_t acc, uint32_t channel) {
   if (f->form == PULP_WIDE) {
     return (uint8_t)xp_requant_wide(acc, f->wide_k[channel], f->wide_lambda[channel], f->output.shift);
   }
-  if (f->form == PULP_HIGH) {
-    return (uint8_t)xp_requant_high(acc, f->output.k[channel], f->output.lambda[channel], f->output.shift);
+  if (f->form == PULP_SPLIT) {
+    return (uint8_t)xp_requant_split(acc, f->output.k[channel], f->output.lambda[channel], f->low_bits,
+                                     f->output.shift);
   }
   return pulp_nn_output(&f->output, f->bias ? acc + f->bias[channel] : acc, channel);
 }

@@ -13,8 +13,16 @@
 #define W_STRIDE 28
 #define OUT_STRIDE 32
 #define SHIFT 36
+#define LOW_BITS 40
 
-#define FRAME_SIZE 64
+/* Places in the frame behind the saved registers: the address of the pulp_pairs_t, the next pair's weights, k
+ * and lambda, the pairs left. */
+#define JOB_AT 56
+#define NEXT_W 60
+#define NEXT_K 64
+#define NEXT_LAMBDA 68
+#define PAIRS_LEFT 72
+#define FRAME_SIZE 80
 
 /* Weights of channel A and B by word */
 #define wa0 s0
@@ -43,8 +51,10 @@
 #define b t4
 #define p t5
 #define q t6
-#define k_at ra
-#define lambda_at tp
+/* If SPLIT, of k the lower part; the upper one is in ka, kb. */
+#define ka_low ra
+#define kb_low tp
+#define low_bits a0
 
 .macro SAVE op
   \op ra, 0(sp)
@@ -77,14 +87,15 @@
 \name:
   addi sp, sp, -FRAME_SIZE
   SAVE sw
+  sw a0, JOB_AT(sp)
   lw t3, W(a0)
-  lw t4, OUT(a0)
-  lw t5, PAIRS(a0)
+  lw t4, K(a0)
+  lw t5, LAMBDA(a0)
+  lw t6, PAIRS(a0)
   lw out_stride, OUT_STRIDE(a0)
   lw shift, SHIFT(a0)
-  lw k_at, K(a0)
-  lw lambda_at, LAMBDA(a0)
-10: /* t3: weights, t4: outputs, t5: pairs left */
+  lw out, OUT(a0)
+10: /* t3: weights, t4: k, t5: lambda, t6: pairs left */
   lw t0, W_STRIDE(a0)
   lw wa0, 0(t3)
   lw wa1, 4(t3)
@@ -102,19 +113,30 @@
   lw wb5, 20(t3)
   lw wb6, 24(t3)
   add t3, t3, t0
-  LW_INC_I(ka, k_at, 4)
-  LW_INC_I(kb, k_at, 4)
-  LW_INC_I(la, lambda_at, 4)
-  LW_INC_I(lb, lambda_at, 4)
-  sw t3, 56(sp)
-  mv out, t4
-  sw t5, 60(sp)
+  LW_INC_I(ka, t4, 4)
+  LW_INC_I(kb, t4, 4)
+  LW_INC_I(la, t5, 4)
+  LW_INC_I(lb, t5, 4)
+  sw t3, NEXT_W(sp)
+  sw t4, NEXT_K(sp)
+  sw t5, NEXT_LAMBDA(sp)
+  sw t6, PAIRS_LEFT(sp)
   lw t3, PIXELS(a0)
   lw x, X(a0)
+  .if SPLIT
+  lw low_bits, LOW_BITS(a0)
+  li t4, 1
+  sll t4, t4, low_bits
+  addi t4, t4, -1
+  and ka_low, ka, t4
+  and kb_low, kb, t4
+  sra ka, ka, low_bits
+  sra kb, kb, low_bits
+  .endif
   .balign 4
   .option push
   .option norvc
-  LOOP(0, t3, 29)
+  LOOP(0, t3, 29 + 4 * SPLIT)
   LW_INC_I(p, x, 4)
   LW_INC_I(q, x, 4)
   DOTUSP_B(a, p, wa0)
@@ -130,36 +152,47 @@
   LW_INC_I(p, x, 4)
   WORD q, wa5, wb5
   WORD p, wa6, wb6
-  .if HIGH
-  mulh a, a, ka
-  mulh b, b, kb
+  .if SPLIT
+  mul p, a, ka_low
+  mul q, b, kb_low
+  sra p, p, low_bits
+  sra q, q, low_bits
+  MAC(p, a, ka)
+  MAC(q, b, kb)
+  ADD_N(p, la, shift)
+  ADD_N(q, lb, shift)
+  CLIP_U8(a, p)
+  CLIP_U8(b, q)
   .else
   mul a, a, ka
   mul b, b, kb
-  .endif
   ADD_N(a, la, shift)
   ADD_N(b, lb, shift)
   CLIP_U8(a, a)
   CLIP_U8(b, b)
+  .endif
   PACKLO_B(a, b, a)
   SH_INC(a, out, out_stride)
   .option pop
-  lw t5, 60(sp)
-  lw t3, 56(sp)
+  lw a0, JOB_AT(sp)
+  lw t6, PAIRS_LEFT(sp)
   lw t0, PIXELS(a0)
-  addi t5, t5, -1
+  lw t3, NEXT_W(sp)
+  lw t4, NEXT_K(sp)
+  lw t5, NEXT_LAMBDA(sp)
   mul t0, t0, out_stride
-  sub t4, out, t0
-  addi t4, t4, 2
-  bnez t5, 10b
+  addi t6, t6, -1
+  sub out, out, t0
+  addi out, out, 2
+  bnez t6, 10b
   SAVE lw
   addi sp, sp, FRAME_SIZE
   ret
   .size \name, . - \name
 .endm
 
-.set HIGH, 0
+.set SPLIT, 0
 FUNCTION pulp_pairs
-.set HIGH, 1
-FUNCTION pulp_pairs_high
+.set SPLIT, 1
+FUNCTION pulp_pairs_split
 #endif
