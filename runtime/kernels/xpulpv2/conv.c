@@ -196,7 +196,7 @@ void pulp_nn_conv_Ho_parallel(PULP_NN_CONV_ARGS) {
   if (ch_in % 4 == 0) {
     pulp_convolve_direct(&c, part.pixels);
   } else {
-    const uint32_t length = ((uint32_t)k_x * k_y * ch_in + 3) & ~3u, batch = length <= 32   ? 32
+    const uint32_t length = ((uint32_t)k_x * k_y * ch_in + 3) & ~3u, batch = length <= 32   ? 16
                                                                              : length <= 64 ? 8
                                                                                             : 4;
     pulp_convolve_im2col(&c, part.pixels, batch, im2col + batch * pulp_core_id() * length);
