@@ -112,7 +112,7 @@ def chosen_variants(keys: Sequence[str]) -> list[Variant]:
 
 
 @click.command()
-@click.argument("names", nargs=-1, type=click.Choice(networks.ALL_NETWORKS))
+@click.argument("names", nargs=-1, type=click.Choice(networks.MEASURED_NETWORKS))
 @click.option(
     "--variant",
     "keys",
@@ -140,7 +140,7 @@ def main(
     source, variants = source_revision(), chosen_variants(keys)
     raw = folder / "cycles"
     results: dict[str, Any] = {"networks": []}
-    for name in dict.fromkeys(names or networks.ALL_NETWORKS):
+    for name in dict.fromkeys(names or networks.MEASURED_NETWORKS):
         entry = measure_network(name, variants, raw / name, console)
         results["networks"].append(entry)
         if entry["measurements"]:

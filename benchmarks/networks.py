@@ -1,5 +1,5 @@
-"""Networks shaped like the four of MLPerf Tiny, and two more, with seeded weights; in float, and quantized by
-onnxruntime.
+"""Networks shaped like the four of MLPerf Tiny, and larger ones, with seeded weights; in float, and quantized
+by onnxruntime.
 
 | name | network | input | MAC |
 |---|---|---|---|
@@ -9,8 +9,12 @@ onnxruntime.
 | ad | fully connected autoencoder, anomaly detection | 640 | 0.264 M |
 | v1_25 | MobileNetV1 0.25-128, 1000 classes | 3x128x128 | 13.6 M |
 | v1_100 | MobileNetV1 1.0-128, 1000 classes | 3x128x128 | 186 M |
+| v1_224 | MobileNetV1 1.0-224, 1000 classes | 3x224x224 | 569 M |
+| v2_224 | MobileNetV2 1.0-224, 1000 classes | 3x224x224 | 301 M |
+| resnet18 | ResNet-18, 1000 classes | 3x224x224 | 1,814 M |
 
-The first four are `NETWORKS`; the last two are for where there is time, and the last has 4 MB of weights.
+The first four are `NETWORKS`; the next two are for where there is time, and `v1_100` has 4 MB of weights. The
+last three are for planning: their feature maps are larger than the L2 of these chips.
 
 NCHW, batch 1, opset 13; "same" padding as TensorFlow has it (the odd element at the bottom and the right). The
 weights are He-initialized and stand for those with BatchNorm folded in: the networks compute nothing useful,
@@ -96,6 +100,14 @@ class _Builder:
         if relu:
             self.op("Relu", f"{name}_relu")
 
+    def max_pool(self, name: str, kernel: int, stride: int) -> None:
+        """Append a maximum over `kernel` x `kernel` windows with "same" padding."""
+        channels, *size = self.shape
+        before, after = zip(*(_same_padding(n, kernel, stride) for n in size), strict=True)
+        pads = [*before, *after]
+        self.op("MaxPool", name, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=pads)
+        self.shape = (channels, *(-(-n // stride) for n in size))
+
     def gemm(self, name: str, channels: int, *, relu: bool = False) -> None:
         """Append a linear layer."""
         parameters = self._parameters(name, (channels, self.shape[0]), relu=relu)
@@ -167,22 +179,71 @@ def _mobilenet(name: str, size: int, stem: int, classes: int) -> ModelProto:
     return b.model()
 
 
+# Expansion, channels, blocks, stride of the first block.
+_V2_STAGES = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+
+
+def _mobilenet_v2() -> ModelProto:
+    """MobileNetV2 1.0 on 224 x 224 pixels: inverted residuals."""
+    b = _Builder("v2_224", (3, 224, 224))
+    b.conv("stem", 32, stride=2)
+    for stage, (expansion, channels, blocks, stride) in enumerate(_V2_STAGES, start=1):
+        for block in range(1, blocks + 1):
+            _inverted_residual(b, f"block{stage}_{block}", expansion, channels, stride if block == 1 else 1)
+    b.conv("last", 1280, (1, 1))
+    b.classifier(1000)
+    return b.model()
+
+
+def _inverted_residual(b: _Builder, name: str, expansion: int, channels: int, stride: int) -> None:
+    start, shape = b.tensor, b.shape
+    if expansion > 1:
+        b.conv(f"{name}_expand", expansion * shape[0], (1, 1))
+    b.conv(f"{name}_dw", b.shape[0], stride=stride, depthwise=True)
+    b.conv(f"{name}_project", channels, (1, 1), relu=False)
+    if b.shape == shape:
+        b.op("Add", f"{name}_add", start, b.tensor)
+
+
 def _resnet8() -> ModelProto:
     b = _Builder("ic", (3, 32, 32))
     b.conv("stem", 16)
     for block, (channels, stride) in enumerate(((16, 1), (32, 2), (64, 2)), start=1):
-        start, shape = b.tensor, b.shape
-        b.conv(f"block{block}_conv1", channels, stride=stride)
-        b.conv(f"block{block}_conv2", channels, relu=False)
-        end, shortcut = b.tensor, start
-        if stride != 1:
-            b.go_to(start, shape)
-            b.conv(f"block{block}_shortcut", channels, (1, 1), stride, relu=False)
-            shortcut = b.tensor
-        b.op("Add", f"block{block}_add", shortcut, end)
-        b.op("Relu", f"block{block}_relu")
+        _residual(b, f"block{block}", channels, stride)
     b.classifier(10)
     return b.model()
+
+
+def _resnet18() -> ModelProto:
+    b = _Builder("resnet18", (3, 224, 224))
+    b.conv("stem", 64, (7, 7), 2)
+    b.max_pool("pool", 3, 2)
+    for stage, channels in enumerate((64, 128, 256, 512), start=1):
+        for block in (1, 2):
+            _residual(b, f"block{stage}_{block}", channels, 2 if block == 1 and stage > 1 else 1)
+    b.classifier(1000)
+    return b.model()
+
+
+def _residual(b: _Builder, name: str, channels: int, stride: int) -> None:
+    start, shape = b.tensor, b.shape
+    b.conv(f"{name}_conv1", channels, stride=stride)
+    b.conv(f"{name}_conv2", channels, relu=False)
+    end, shortcut = b.tensor, start
+    if stride != 1:
+        b.go_to(start, shape)
+        b.conv(f"{name}_shortcut", channels, (1, 1), stride, relu=False)
+        shortcut = b.tensor
+    b.op("Add", f"{name}_add", shortcut, end)
+    b.op("Relu", f"{name}_relu")
 
 
 def _autoencoder() -> ModelProto:
@@ -200,10 +261,15 @@ _BUILDERS: dict[str, Callable[[], ModelProto]] = {
     "ad": _autoencoder,
     "v1_25": partial(_mobilenet, "v1_25", 128, 8, 1000),
     "v1_100": partial(_mobilenet, "v1_100", 128, 32, 1000),
+    "v1_224": partial(_mobilenet, "v1_224", 224, 32, 1000),
+    "v2_224": _mobilenet_v2,
+    "resnet18": _resnet18,
 }
 ALL_NETWORKS: tuple[str, ...] = tuple(_BUILDERS)
 NETWORKS = ALL_NETWORKS[:4]
-_IMAGES = ("vww", "ic", "v1_25", "v1_100")
+MEASURED_NETWORKS = ALL_NETWORKS[:6]
+LARGE_NETWORKS = ALL_NETWORKS[5:]
+_SIGNALS = ("kws", "ad")
 
 
 def build(name: str) -> ModelProto:
@@ -220,7 +286,7 @@ def sample_inputs(name: str, n: int, seed: int) -> FloatArray:
     """Return `n` inputs [n, 1, …], float32: images in 0..1, other signals with mean 0 and variance 1."""
     rng = np.random.default_rng(seed)
     shape = (n, *input_shape(build(name)))
-    return (rng.random(shape) if name in _IMAGES else rng.normal(size=shape)).astype(np.float32)
+    return (rng.normal(size=shape) if name in _SIGNALS else rng.random(shape)).astype(np.float32)
 
 
 class _Samples(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is untyped

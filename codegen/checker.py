@@ -11,6 +11,7 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
+from tvm_pulp.codegen.checker_fusion import check_no_stages, grouped, stage_blocks, stages_of
 from tvm_pulp.codegen.checker_l1 import check_l1
 from tvm_pulp.codegen.checker_l2 import check_l2
 from tvm_pulp.codegen.engines.engine import Engine
@@ -40,6 +41,7 @@ _TABLE_BYTES = {
 def check_plan(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
     """Raises PlanError, saying what is wrong and where, unless the plan is right for this graph and machine."""
     _check_header(graph, machine, plan)
+    graph = grouped(graph, plan)
     for layer, layer_plan in zip(graph.layers, plan.layers, strict=True):
         _check_layer(graph, layer, layer_plan, plan, engine_named(layer_plan.engine, machine.engines))
     check_l1(graph, plan)
@@ -53,8 +55,6 @@ def _fail(what: str, where: str) -> PlanError:
 def _check_header(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
     if plan.region != graph.name:
         raise _fail(f"made for region {plan.region}, not {graph.name}", "header")
-    if [layer.layer for layer in plan.layers] != [layer.name for layer in graph.layers]:
-        raise _fail("the layers aren't the graph's layers in their order", "header")
     if plan.cores != machine.cores:
         raise _fail(f"made for {plan.cores} cores, there are {machine.cores}", "header")
     if plan.l1_used > machine.l1_bytes:
@@ -73,14 +73,27 @@ def _check_layer(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, plan: P
     _check_buffers(layer, layer_plan, plan, where)
     _check_boxes(graph, layer_plan, layer, where)
     _check_coverage(graph, layer, layer_plan, where)
-    for index, step in enumerate(layer_plan.steps):
-        here = f"{where}, step {index}"
-        _check_input(graph, layer, step, here)
-        _check_sizes(graph, layer, layer_plan, step, plan.cores, where=here)
-        for violation in engine.violations(graph, layer, layer_plan, step):
-            raise _fail(f"{layer_plan.kernel}: {violation}", here)
+    if layer.parts:
+        for stage in stages_of(layer, layer_plan):
+            for index, step in enumerate(stage.plan.steps):
+                out = graph.tensors[stage.layer.output]
+                _check_inside(step.y, out, "y", f"layer {stage.layer.name}, step {index}")
+            _check_steps(graph, stage.layer, stage.plan, plan.cores, engine)
+    else:
+        check_no_stages(layer_plan)
+        _check_steps(graph, layer, layer_plan, plan.cores, engine)
     _check_params(layer, layer_plan, where, engine)
     _replay_slots(layer, layer_plan, where, engine)
+
+
+def _check_steps(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, cores: int, engine: Engine) -> None:
+    """Every step reads what it must, has room for it, and calls a kernel that can do it."""
+    for index, step in enumerate(layer_plan.steps):
+        here = f"layer {layer.name}, step {index}"
+        _check_input(graph, layer, step, here)
+        _check_sizes(graph, layer, layer_plan, step, cores, where=here)
+        for violation in engine.violations(graph, layer, layer_plan, step):
+            raise _fail(f"{layer_plan.kernel}: {violation}", here)
 
 
 # ---- Buffers -------------------------------------------------------------------------------------------------
@@ -167,7 +180,7 @@ def _scratch(layer: Layer, layer_plan: LayerPlan, step: TileStep, cores: int) ->
     if "_nn_conv_" in layer_plan.kernel:
         weights = kernel_h * kernel_w * step.x.c
         whole_words = (weights + 3) // 4 * 4
-        batch = 4 + 4 * (whole_words <= 64) + 8 * (whole_words <= 32)
+        batch = 4 + 4 * (whole_words <= 64) + 24 * (whole_words <= 32)
         return cores * max(2 * weights, batch * whole_words if step.x.c % 4 else 0)
     if layer_plan.kernel == "pulp_nn_depthwise_generic":
         return cores * column
@@ -183,18 +196,22 @@ def _check_boxes(graph: LayerGraph, layer_plan: LayerPlan, layer: Layer, where: 
     source, out = graph.tensors[layer.inputs[0]], graph.tensors[layer.output]
     for index, step in enumerate(layer_plan.steps):
         for name, box, tensor in (("x", step.x, source), ("y", step.y, out)):
-            inside = (
-                _inside(box.h0, box.h, tensor.height)
-                and _inside(box.w0, box.w, tensor.width)
-                and _inside(box.c0, box.c, tensor.channels)
-            )
-            if not inside:
-                raise _fail(f"box {name} isn't inside tensor {tensor.name}", f"{where}, step {index}")
+            _check_inside(box, tensor, name, f"{where}, step {index}")
     largest = layer_plan.steps[0].y
     for step in layer_plan.steps:
         largest = Box(0, max(largest.h, step.y.h), 0, max(largest.w, step.y.w), 0, max(largest.c, step.y.c))
     if layer_plan.tile != largest:
         raise _fail("the tile isn't the largest step's output box", where)
+
+
+def _check_inside(box: Box, tensor: Tensor, name: str, where: str) -> None:
+    inside = (
+        _inside(box.h0, box.h, tensor.height)
+        and _inside(box.w0, box.w, tensor.width)
+        and _inside(box.c0, box.c, tensor.channels)
+    )
+    if not inside:
+        raise _fail(f"box {name} isn't inside tensor {tensor.name}", where)
 
 
 def _inside(start: int, size: int, limit: int) -> bool:
@@ -262,6 +279,8 @@ def _check_axis(reads: npt.NDArray[np.int64], size: int, buffer: tuple[int, int,
 def _check_params(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engine) -> None:
     """Equal channel ranges have one block, and the blocks lie one after the other in channel order."""
     blocks: dict[tuple[int, int], tuple[int, int]] = {}
+    wanted = _block_sizes(layer, layer_plan, where, engine)
+    sizes = {(step.y.c0, step.y.c): size for step, size in zip(layer_plan.steps, wanted, strict=True)}
     for index, step in enumerate(layer_plan.steps):
         block = (step.params_offset, step.params_size)
         channels = (step.y.c0, step.y.c)
@@ -269,7 +288,7 @@ def _check_params(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engin
             raise _fail(f"two parameter blocks for channels {channels}", f"{where}, step {index}")
     offset = 0
     for (c0, c), (block_offset, block_size) in sorted(blocks.items()):
-        size = _block_size(layer, c, engine)
+        size = sizes[c0, c]
         if (block_offset, block_size) != (offset, size):
             raise _fail(
                 f"the parameters of channels {c0}..{c0 + c - 1} should be {size} bytes at {offset},"
@@ -277,6 +296,17 @@ def _check_params(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engin
                 where,
             )
         offset += size
+
+
+def _block_sizes(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engine) -> list[int]:
+    """Bytes of each step's block."""
+    if not layer.parts:
+        return [_block_size(layer, step.y.c, engine) for step in layer_plan.steps]
+    sizes = [
+        [_block_size(part, step.y.c, engine) for step in stage.steps]
+        for part, stage in zip(layer.parts, layer_plan.stages, strict=True)
+    ]
+    return stage_blocks(layer_plan, sizes, where)
 
 
 def _block_size(layer: Layer, channels: int, engine: Engine) -> int:
@@ -289,7 +319,7 @@ def _block_size(layer: Layer, channels: int, engine: Engine) -> int:
     if layer.weights is None:
         return 0
     requant = layer.requant
-    unit = 8 if requant is not None and requant.wide and not requant.high else 4
+    unit = 8 if requant is not None and requant.wide and not requant.split else 4
     entries = 1 if requant is None else 2  # the bias; k and lambda
     weights = int(np.prod(layer.weights.shape[1:]))
     beyond = 4 if layer.kind is LayerKind.DEPTHWISE else -weights % 4  # kernels read whole words
@@ -300,19 +330,27 @@ def _block_size(layer: Layer, channels: int, engine: Engine) -> int:
 
 
 def _replay_slots(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engine) -> None:
-    """Every step finds its operands; no load goes to the slot that the step before still reads, and no result
-    to the slot that is still being stored."""
+    """Every step finds its operands; no load goes to the slot that the step before still reads, unless it is
+    late, and no result to the slot that is still being stored."""
+    if layer_plan.late and engine.name != CLUSTER_NAME:
+        raise _fail(f"engine {engine.name} can't load operands late", where)
+    if not set(layer_plan.late) <= {Operand.X, Operand.PARAMS}:
+        raise _fail("only x and params can be late", where)
+    for operand in layer_plan.late:
+        if not any(_loads(step, operand) for step in layer_plan.steps[1:]):
+            raise _fail(f"{operand.value} is late, but no step after the first loads it", where)
     x = [
         (step.x_slot, step.load_x, (step.x, step.padding if layer_plan.pad_in_l1 else None))
         for step in layer_plan.steps
     ]
     if not set(layer.inputs) <= set(layer_plan.in_l1):
-        _replay(x, "x", where, destroyed=layer_plan.kernel == "pulp_nn_maxpool")
+        first = layer_plan.stages[0].kernel if layer_plan.stages else layer_plan.kernel
+        _replay(x, Operand.X, layer_plan, where, destroyed=first == "pulp_nn_maxpool")
     elif any(step.load_x for step in layer_plan.steps):
         raise _fail("loads an input that lies in L1", where)
-    if _block_size(layer, 1, engine):
+    if any(_block_sizes(layer, layer_plan, where, engine)):
         params = [(s.params_slot, s.load_params, (s.params_offset, s.params_size)) for s in layer_plan.steps]
-        _replay(params, "params", where)
+        _replay(params, Operand.PARAMS, layer_plan, where)
     elif any(step.load_params for step in layer_plan.steps):
         raise _fail("loads parameters that the layer doesn't have", where)
     for index, (before, step) in enumerate(zip(layer_plan.steps, layer_plan.steps[1:], strict=False), start=1):
@@ -320,17 +358,26 @@ def _replay_slots(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engin
             raise _fail("writes the output slot that is still being stored", f"{where}, step {index}")
 
 
+def _loads(step: TileStep, operand: Operand) -> bool:
+    return step.load_x if operand is Operand.X else step.load_params
+
+
 def _replay(
-    uses: Sequence[tuple[int, bool, object]], operand: str, where: str, destroyed: bool = False
+    uses: Sequence[tuple[int, bool, object]],
+    operand: Operand,
+    layer_plan: LayerPlan,
+    where: str,
+    destroyed: bool = False,
 ) -> None:
+    late = operand in layer_plan.late
     held: dict[int, object] = {}
     for index, (slot, load, wanted) in enumerate(uses):
         here = f"{where}, step {index}"
-        if load and index > 0 and uses[index - 1][0] == slot:
-            raise _fail(f"loads {operand} into the slot that step {index - 1} reads", here)
+        if load and index > 0 and uses[index - 1][0] == slot and not late:
+            raise _fail(f"loads {operand.value} into the slot that step {index - 1} reads", here)
         if load:
             held[slot] = wanted
         elif held.get(slot) != wanted:
-            raise _fail(f"slot {slot} doesn't hold the {operand} of this step, and it isn't loaded", here)
+            raise _fail(f"slot {slot} doesn't hold the {operand.value} of this step, and it isn't loaded", here)
         if destroyed:
             del held[slot]

@@ -9,7 +9,7 @@ from jinja2 import Environment
 from tvm_pulp.codegen.emit_kernels import compute_tile
 from tvm_pulp.codegen.emit_l3 import layer_marks
 from tvm_pulp.codegen.emit_params import params_symbol
-from tvm_pulp.codegen.emit_steps import COLUMNS, StepTable, step_table
+from tvm_pulp.codegen.emit_steps import COLUMNS, StepTable, stage_table, step_table
 from tvm_pulp.codegen.emit_text import (
     LINE,
     address,
@@ -22,6 +22,7 @@ from tvm_pulp.codegen.emit_text import (
 )
 from tvm_pulp.codegen.engines.engine import Engine, Job
 from tvm_pulp.codegen.engines.registry import engine_named
+from tvm_pulp.codegen.fusion import stage_plans
 from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind, Tensor, macs
 from tvm_pulp.codegen.l3_places import step_places, streams_params, transfers_of
 from tvm_pulp.codegen.params import has_params, pack_size
@@ -66,7 +67,7 @@ class _Function:
 
     @property
     def reads_step(self) -> bool:
-        return any("step->" in line for line in self.body)
+        return any("step->" in line or "(step, " in line for line in self.body)
 
     def definition(self, step_type: str) -> str:
         step = [f"const {step_type} *step"] if self.reads_step else []
@@ -79,15 +80,18 @@ class _Function:
 
 @dataclass(frozen=True)
 class _Functions:
-    """What a layer does with each tile; `ahead` loads for the next layer. A body is empty where nothing is to
-    be moved. On an engine beside the cores `compute` starts a `job`."""
+    """What a layer does with each tile; `late` loads what the step before has no buffer beside, `ahead` for the
+    next layer. A body is empty where nothing is to be moved. On an engine beside the cores `compute` starts a
+    `job`."""
 
     load: _Function
+    late: _Function
     compute: _Function
     store: _Function
     ahead: _Function
     job: Job | None = None
     setup: _Function | None = None
+    stages: tuple[_Function, ...] = ()
 
 
 def layer_text(
@@ -101,14 +105,15 @@ def layer_text(
     functions = _functions(job, engine_named(plan.engine, engines))
     run = _run(templates, job, functions)
     step_type = f"step_{layer.name}_t"
-    moving = (functions.load, functions.ahead, functions.store)
+    moving = (functions.load, functions.late, functions.ahead, functions.store)
+    working = (*functions.stages, functions.setup, functions.compute)
     definitions = templates.get_template("layer.c.j2").render(
         name=layer.name,
         comment="\n".join(_comment(graph, index, layer, plan, cores)),
         steps=_step_table(templates, layer.name, table),
         **_l1_ranges(job),
         moves=[function.definition(step_type) for function in moving if function.body],
-        compute="\n\n".join(one.definition(step_type) for one in (functions.setup, functions.compute) if one),
+        compute="\n\n".join(one.definition(step_type) for one in working if one),
         run=run,
     )
     return LayerText(f"run_{layer.name}", definitions)
@@ -141,16 +146,13 @@ class _Job:
 def _functions(job: _Job, engine: Engine) -> _Functions:
     graph, layer, plan, table = job.graph, job.layer, job.plan, job.table
     name, inputs = layer.name, _loaded_names(layer, plan)
+    late_inputs = inputs if Operand.X in plan.late else ()
     beside = None if engine.name == CLUSTER_NAME else engine.job(graph, layer, plan, table)
+    stages = tuple(_stage(job, index) for index in range(len(layer.parts)))
     return _Functions(
-        load=_Function(
-            "void ",
-            f"load_{name}",
-            (*_pointers(inputs), "uint8_t *l1", "loads_t *loads"),
-            (*inputs, "l1", "&loads"),
-            _load(job),
-        ),
-        compute=_compute(job) if beside is None else _start(name, beside),
+        load=_load_function(f"load_{name}", () if late_inputs else inputs, _load(job, late=False)),
+        late=_load_function(f"load_late_{name}", late_inputs, _load(job, late=True)),
+        compute=_compute(job, stages) if beside is None else _start(name, beside),
         store=_Function(
             "pulp_dma_job_t ",
             f"store_{name}",
@@ -163,7 +165,14 @@ def _functions(job: _Job, engine: Engine) -> _Functions:
         ),
         job=beside,
         setup=None if beside is None else _setup(name, beside),
+        stages=stages,
     )
+
+
+def _load_function(name: str, inputs: tuple[str, ...], body: list[str]) -> _Function:
+    """A function that loads inputs, or parameters only."""
+    parameters = (*_pointers(inputs), "uint8_t *l1", "loads_t *loads")
+    return _Function("void ", name, parameters, (*inputs, "l1", "&loads"), body)
 
 
 def _ahead(job: _Job) -> list[str]:
@@ -183,9 +192,19 @@ def _params_buffer(plan: LayerPlan) -> L1Buffer:
     return next(buffer for buffer in plan.buffers if (buffer.operand, buffer.slot) == slot)
 
 
-def _compute(job: _Job) -> _Function:
-    body = compute_tile(job.graph, job.layer, job.plan, job.table)
+def _compute(job: _Job, stages: tuple[_Function, ...]) -> _Function:
+    """All of a tile; of a group one layer after the other."""
+    calls = [f"  {stage.call('step')};" for stage in stages]
+    body = calls or compute_tile(job.graph, job.layer, job.plan, job.table)
     return _Function("void ", f"compute_{job.layer.name}", ("uint8_t *l1",), ("l1",), body)
+
+
+def _stage(job: _Job, index: int) -> _Function:
+    """One layer of a group."""
+    part, plan = job.layer.parts[index], stage_plans(job.plan)[index]
+    table = stage_table(job.graph, job.layer, job.plan, job.table, index)
+    body = compute_tile(job.graph, part, plan, table)
+    return _Function("void ", f"compute_{part.name}", ("uint8_t *l1",), ("l1",), body)
 
 
 def _setup(name: str, job: Job) -> _Function:
@@ -212,21 +231,23 @@ def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
         start=functions.compute.call("step"),
         wait="" if beside is None else beside.wait,
         n_l2=len(l2_ranges),
-        y_slot_before=y_slot.replace("step->", "(step - 1)->"),
-        store_before=functions.store.call("step - 1"),
-        y_slot_last=y_slot.replace("step->", "last->"),
-        store_last=functions.store.call("last"),
+        y_slot_before=y_slot.replace("step->", "before."),
+        store_before=functions.store.call("&before"),
         name=name,
         n_steps=len(steps),
         l2_ranges="\n".join(l2_ranges),
         l2=f"l2, {len(l2_ranges)}" if l2_ranges else "NULL, 0",
         l3_first=f"    l3_at({job.index}, -1);\n" if marks.first else "",
-        l3_step=f"l3_at({job.index}, {'t' if len(steps) > 1 else '0'});" if marks.steps else "",
+        l3_step=_l3_step(job) if marks.steps else "",
         no_stores=", ".join(["PULP_DMA_NONE"] * y_slots),
         wait_stores="\n".join(f"    pulp_dma_wait(stores[{slot}]);" for slot in range(y_slots)),
         y_slot=y_slot,
-        load_first=functions.load.call(f"&steps_{name}[0]") if functions.load.body else "",
-        load_next=functions.load.call("step + 1") if functions.load.body else "",
+        first_row=_row(job, "0"),
+        next_row=_row(job, "t + 1"),
+        load_first=functions.load.call("&next") if functions.load.body else "",
+        load_next=functions.load.call("&next") if functions.load.body else "",
+        loaded=_loaded_operands(job),
+        load_late=functions.late.call("step") if functions.late.body else "",
         load_ahead=functions.ahead.call("step") if functions.ahead.body else "",
         has_steps=bool(table.columns()),
         compute_call=functions.compute.call("step"),
@@ -234,6 +255,27 @@ def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
     )
     pointers = [*_pointers(inputs), *(["uint8_t *out"] if stores else [])]
     return signature("void ", f"run_{name}", ["uint8_t *l1", *pointers]) + f"\n{body}}}"
+
+
+def _l3_step(job: _Job) -> str:
+    """Does what is due between L3 and L2 at a step."""
+    if len(job.plan.steps) == 1:
+        return f"l3_at({job.index}, 0);"
+    at = f"l3_at({job.index}, t);"
+    return f"if ({job.table.expression('l3')}) {at}" if job.table.varies("l3") else at
+
+
+def _row(job: _Job, step: str) -> str:
+    """C for a step's row."""
+    name = job.layer.name
+    return f"steps_{name}[{step}]" if job.table.groups is None else f"row_{name}({step})"
+
+
+def _loaded_operands(job: _Job) -> list[str]:
+    """The members of `loads_t` that the layer's steps use."""
+    operands = zip(job.layer.inputs, ("x", "x2"), strict=False)
+    loaded = [member for name, member in operands if name not in job.plan.in_l1]
+    return loaded + ["params"] * (has_params(job.layer) and job.table.any("load_params"))
 
 
 def _pointers(inputs: tuple[str, ...]) -> tuple[str, ...]:
@@ -253,6 +295,8 @@ def in_l2(layer: Layer, plan: LayerPlan) -> tuple[str, ...]:
 
 
 def _comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores: int) -> list[str]:
+    if layer.parts:
+        return _group_comment(graph, index, layer, plan, cores)
     inputs = [_shape(graph.tensors[name]) for name in layer.inputs]
     tile = plan.tile
     on_cores = f"{cores} core{'s' if cores > 1 else ''}"
@@ -268,6 +312,28 @@ def _comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores
         *_requant_comment(layer),
         *labelled("work", [f"{macs(graph, layer):,} {_work_unit(layer)}", f"about {plan.cycles:,} cycles"]),
     ]
+    return [*lines, " */"]
+
+
+def _group_comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores: int) -> list[str]:
+    tile, work = plan.tile, macs(graph, layer)
+    lines = [
+        f"/* Layer {index + 1} of {len(graph.layers)}: {len(layer.parts)} fused, between them only L1",
+        " *",
+        *labelled("tile", [f"{tile.h} x {tile.w} x {tile.c}", *_steps_comment(plan)]),
+        *labelled("work", [f"{work:,} MAC", f"about {plan.cycles:,} cycles on {cores} cores"]),
+    ]
+    for part, stage in zip(layer.parts, plan.stages, strict=True):
+        source, out = (_shape(graph.tensors[name]) for name in (part.inputs[0], part.output))
+        lines += [
+            " *",
+            f" * {part.name} ({part.kind.value})",
+            *labelled("from", [comment_text(source) for source in part.sources] or ["(unknown)"]),
+            *labelled("shape", [f"{source} -> {out} (h x w x c)"]),
+            *_window_comment(part),
+            *labelled("kernel", [stage.kernel]),
+            *_requant_comment(part),
+        ]
     return [*lines, " */"]
 
 
@@ -296,7 +362,7 @@ def _requant_comment(layer: Layer) -> list[str]:
         return []
     total = _SUMS.get(layer.kind, "k[c] * acc + lambda[c]")
     formula = f"y = clip(({total}) >> {requant.shift}, {requant.lo}, {requant.hi})"
-    width = "in 64 bits, of which the high word is enough" if requant.high else "in 64 bits"
+    width = f"k in two parts, {requant.low_bits} bits in the lower" if requant.split else "in 64 bits"
     return labelled("requant", [formula, width] if requant.wide else [formula])
 
 
@@ -341,7 +407,8 @@ def _step_table(templates: Environment, name: str, table: StepTable) -> str:
 
 
 def _grouped_tables(templates: Environment, name: str, table: StepTable, groups: StepGroups) -> str:
-    """A table for each group, and one of the steps that names their rows."""
+    """A table for each group, one of the steps that names their rows, and the function that puts a step's rows
+    together."""
     texts, steps = [], {}
     for group, rows in groups.rows.items():
         columns = table.group_columns(group)
@@ -349,7 +416,8 @@ def _grouped_tables(templates: Environment, name: str, table: StepTable, groups:
             members = {column: (_type(rows[column]), rows[column], COLUMNS[column]) for column in columns}
             texts.append(_struct_table(templates, f"{group}_{name}_t", f"{group}_{name}", members))
             steps[group] = (_type(groups.index[group]), groups.index[group], f"row of {group}_{name}")
-    texts.append(_struct_table(templates, f"step_{name}_t", f"steps_{name}", steps))
+    texts.append(_struct_table(templates, f"rows_{name}_t", f"steps_{name}", steps))
+    texts.append(templates.get_template("step_rows.c.j2").render(name=name, groups=list(steps)))
     return "".join(texts)
 
 
@@ -441,9 +509,12 @@ def _arena_ranges(name: str, transfers: tuple[L3Transfer, ...]) -> list[tuple[st
     return [(name, address("l2_arena", str(begin)), str(end - begin)) for begin, end in parts]
 
 
-def _load(job: _Job) -> list[str]:
-    lines = _load_x(job.graph, job.layer, job.plan, job.table)
-    if has_params(job.layer):
+def _load(job: _Job, *, late: bool) -> list[str]:
+    """Loads the operands that are late, or those that aren't."""
+    lines = []
+    if (Operand.X in job.plan.late) == late:
+        lines += _load_x(job.graph, job.layer, job.plan, job.table)
+    if (Operand.PARAMS in job.plan.late) == late and has_params(job.layer):
         lines += _load_params(job)
     return lines
 

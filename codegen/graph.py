@@ -17,6 +17,7 @@ has no requantization, TABLE computes `y = table[x]`, COPY and TRANSPOSE `y = x`
 float32 `y` = how many entries of the ascending table are <= x, and 255 from NaN; DEQUANTIZE `y = table[x]` as
 float32. SOFTMAX computes for each pixel, with t[c] = table[largest x of the pixel - x[c]], float32
 `y = t[c] / (float32)sum(integer nearest to t)`, the sum an exact one.
+FUSED is its `parts`, one after the other (`codegen/fusion.py`).
 """
 
 from __future__ import annotations
@@ -26,8 +27,6 @@ from enum import Enum
 
 import numpy as np
 import numpy.typing as npt
-
-WORD_BITS = 32
 
 
 class LayerKind(Enum):
@@ -48,6 +47,7 @@ class LayerKind(Enum):
     QUANTIZE = "quantize"
     DEQUANTIZE = "dequantize"
     SOFTMAX = "softmax"
+    FUSED = "fused"  # several layers as one; only the planner makes it
 
 
 class Dtype(Enum):
@@ -191,7 +191,10 @@ class Requant:
     DEPTHWISE, CONV_DIRECT, LINEAR); ADD has two multipliers and one offset; MUL and AVGPOOL one of each, an
     AVGPOOL that doesn't count its padding one of each for every number of elements from 1 to its window's.
     `wide` says that products and sums need 64-bit arithmetic; otherwise the whole range of `k * acc +
-    offset` is proven to fit int32.
+    offset` is proven to fit int32. A wide one with `low_bits` n > 0 can do with 32 bits all the same, as its
+    multipliers come in two parts, k = high * 2^n + low, and its offsets are multiples of 2^n:
+    `(high * acc + (low * acc >> n) + (offset >> n)) >> (shift - n)`, where low * acc and the sum are proven to
+    fit int32.
     """
 
     multiplier: npt.NDArray[np.int64]
@@ -200,14 +203,12 @@ class Requant:
     wide: bool = False
     lo: int = 0
     hi: int = 255
+    low_bits: int = 0
 
     @property
-    def high(self) -> bool:
-        """True for a wide one whose low words don't matter: with K, L the high words of k * acc and of the
-        offset, `(K + L) >> (shift - 32)` is the same, since the offsets' low words are 0."""
-        offsets_are_words = not np.any(self.offset & (2**WORD_BITS - 1))
-        multipliers_fit = bool(np.all(np.abs(self.multiplier) < 2 ** (WORD_BITS - 1)))
-        return self.wide and self.shift >= WORD_BITS and offsets_are_words and multipliers_fit
+    def split(self) -> bool:
+        """True for a wide one whose multipliers come in two parts."""
+        return self.wide and self.low_bits > 0
 
 
 @dataclass(frozen=True)
@@ -219,7 +220,8 @@ class Layer:
     `table` are the 256 bytes of a TABLE, the 256 float32 of a DEQUANTIZE or SOFTMAX, or the 255 of a QUANTIZE.
     `bias` has a number for each output channel of a layer that makes sums; no sum leaves int32, with it or
     without. `name` is a C identifier, unique in the graph; `sources` are the user's operators that became this
-    layer.
+    layer. `parts` are the layers of a FUSED one, each of which reads what the one before it makes, and nothing
+    else.
     """
 
     name: str
@@ -234,6 +236,7 @@ class Layer:
     table: npt.NDArray[np.uint8] | npt.NDArray[np.float32] | None = None
     weight_offset: int = 0
     bias: npt.NDArray[np.int32] | None = None
+    parts: tuple[Layer, ...] = ()
 
     @property
     def makes_sums(self) -> bool:
@@ -274,6 +277,8 @@ _WITHOUT_PRODUCTS = (
 
 def macs(graph: LayerGraph, layer: Layer) -> int:
     """Multiply-accumulates of a layer: an add has one for each output, a pool one for each window element."""
+    if layer.parts:
+        return sum(macs(graph, part) for part in layer.parts)
     out = graph.tensors[layer.output]
     if layer.kind in _WITHOUT_PRODUCTS:
         return 0

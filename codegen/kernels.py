@@ -40,6 +40,14 @@ def choose_kernel(graph: LayerGraph, layer: Layer, tile: Box | None, cores: int)
     out = graph.tensors[layer.output]
     size = tile or Box(0, out.height, 0, out.width, 0, out.channels)
     row_spans, column_spans = spans(rows(graph, layer), size.h), spans(columns(graph, layer), size.w)
+    return choose_for_tiles(graph, layer, size, (row_spans, column_spans), cores)
+
+
+def choose_for_tiles(
+    graph: LayerGraph, layer: Layer, size: Box, cut: tuple[list[Span], list[Span]], cores: int
+) -> KernelChoice:
+    """The kernel for tiles of all combinations of these rows and columns, the largest of this `size`."""
+    row_spans, column_spans = cut
     pad = _must_pad_in_l1(graph, layer, row_spans, column_spans)
     clip = layer.requant is not None and (layer.requant.lo, layer.requant.hi) != (0, 255)
     name = "pulp_mul_pixel" if multiplies_by_pixel(graph, layer) else _name(layer, size, column_spans, cores)
@@ -65,7 +73,7 @@ def scratch_bytes(choice: KernelChoice, layer: Layer, in_h: int, in_channels: in
     if choice.name.startswith("pulp_nn_conv"):
         column = in_channels * kernel_h * kernel_w
         padded = column + _to_word(column)
-        batch = 16 if padded <= 32 else 8 if padded <= 64 else 4  # pixels
+        batch = 32 if padded <= 32 else 8 if padded <= 64 else 4  # pixels
         return cores * max(2 * column, batch * padded if _to_word(in_channels) else 0)
     if choice.name == "pulp_nn_depthwise_generic":
         return cores * (kernel_w * in_h + kernel_w)
@@ -96,7 +104,7 @@ def _name(layer: Layer, tile: Box, column_spans: list[Span], cores: int) -> str:
     if layer.makes_sums:
         return _SUMS[layer.kind]
     if layer.requant is not None and layer.requant.wide:
-        return _HIGH[layer.kind] if layer.requant.high and layer.kind in _HIGH else _WIDE[layer.kind]
+        return _SPLIT[layer.kind] if layer.requant.split and layer.kind in _SPLIT else _WIDE[layer.kind]
     if layer.kind in (LayerKind.CONV2D, LayerKind.POINTWISE):
         name = "conv" if layer.kind is LayerKind.CONV2D else "pointwise"
         return f"pulp_nn_{name}_{_parallel_axis(layer.kind, tile, column_spans, cores)}_parallel"
@@ -117,12 +125,12 @@ _WIDE = {
     LayerKind.AVGPOOL: "pulp_avgpool",
 }
 
-_HIGH = {
-    LayerKind.CONV_DIRECT: "pulp_conv_direct_high",
-    LayerKind.CONV2D: "pulp_conv_high",
-    LayerKind.POINTWISE: "pulp_conv_high",
-    LayerKind.DEPTHWISE: "pulp_depthwise_high",
-    LayerKind.LINEAR: "pulp_linear_high",
+_SPLIT = {
+    LayerKind.CONV_DIRECT: "pulp_conv_direct_split",
+    LayerKind.CONV2D: "pulp_conv_split",
+    LayerKind.POINTWISE: "pulp_conv_split",
+    LayerKind.DEPTHWISE: "pulp_depthwise_split",
+    LayerKind.LINEAR: "pulp_linear_split",
 }
 
 _SUMS = {LayerKind.CONV_DIRECT: "pulp_conv_sums", LayerKind.LINEAR: "pulp_nn_linear_out_32"}

@@ -1,8 +1,8 @@
 """Packed parameters of a layer: for each range of output channels one block `[k][lambda][weights]`.
 
-Entries of k and lambda are int32, little-endian: of a layer that needs high words only, the high word of
-lambda. If a layer is wide otherwise they are int64. The block of a layer that makes sums is `[bias][weights]`.
-Weights are int8 in the layer's own order, output channel first. A layer's table (that of
+Entries of k and lambda are int32, little-endian; lambda of a layer whose multipliers come in two parts is in
+units of the upper one. If a layer is wide otherwise they are int64. The block of a layer that makes sums is
+`[bias][weights]`. Weights are int8 in the layer's own order, output channel first. A layer's table (that of
 a softmax as integers, then as floats), and the multipliers of an average that skips padding, are the block of
 every range. One DMA command brings a block into L1.
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from tvm_pulp.codegen.graph import WORD_BITS, Layer, LayerKind, Requant
+from tvm_pulp.codegen.graph import Layer, LayerKind, Requant
 from tvm_pulp.codegen.plan import LayerPlan
 from tvm_pulp.codegen.quantizer import sortable_bounds
 
@@ -36,12 +36,12 @@ class BlockLayout:
 
 def needs_int64(requant: Requant) -> bool:
     """True if kernels are given k and lambda as int64."""
-    return requant.wide and not requant.high
+    return requant.wide and not requant.split
 
 
 def has_params(layer: Layer) -> bool:
     """True if the layer has a parameter block; an add's and a pool's multipliers are constants in the code."""
-    return block_bytes(layer, 1) > 0
+    return any(map(has_params, layer.parts)) if layer.parts else block_bytes(layer, 1) > 0
 
 
 def block_layout(layer: Layer, channels: int) -> BlockLayout:
@@ -109,5 +109,5 @@ def pack_size(plan: LayerPlan) -> int:
 
 def _entries(requant: Requant, part: slice) -> bytes:
     dtype = "<i8" if needs_int64(requant) else "<i4"
-    offset = requant.offset >> WORD_BITS if requant.high else requant.offset
+    offset = requant.offset >> requant.low_bits if requant.split else requant.offset
     return requant.multiplier[part].astype(dtype).tobytes() + offset[part].astype(dtype).tobytes()

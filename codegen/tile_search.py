@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, product, zip_longest
+from typing import Protocol, TypeVar
 
 import numpy as np
 from tvm_pulp.codegen.align import align
@@ -21,7 +22,7 @@ from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder
+from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder, Operand
 from tvm_pulp.codegen.schedule import schedule_layer
 from tvm_pulp.codegen.tile_tables import TileTables, tile_tables
 from tvm_pulp.codegen.traffic import layer_traffic
@@ -29,6 +30,9 @@ from tvm_pulp.codegen.traffic import layer_traffic
 TOLERANCE = 0.01
 FINALISTS = 4
 WORD = 4
+
+LATE_CHOICES = ((), (Operand.X,), (Operand.PARAMS,), (Operand.X, Operand.PARAMS))
+"""Operands with one buffer; the fewest first, for what fits with two is faster with two."""
 
 
 @dataclass(frozen=True)
@@ -66,22 +70,36 @@ def search_tiles(
     machine: Machine,
     *,
     most_rows: int | None = None,
+    params_once: bool = False,
     engine: Engine = CLUSTER,
     effort: Effort | None = None,
     in_l1: frozenset[str] = frozenset(),
 ) -> Search | NothingFits:
     """The best way to run a layer on an engine within the machine's L1, or how much it would take; with
     `most_rows` of those that finish a row of tiles, of at most so many rows of the map, before they begin the
-    next. Tensors `in_l1` take none of the machine's L1: they lie beside it."""
+    next; with `params_once` of those that load no parameters twice. Tensors `in_l1` take none of the machine's
+    L1: they lie beside it."""
     table = tile_tables(graph, layer, machine.cores, machine.l1_bytes, engine, in_l1=in_l1)
-    target = _Target(graph, layer, machine, most_rows, engine, in_l1)
+    orders = (LoopOrder.CHANNELS_OUTER,) if params_once else tuple(LoopOrder)
+    orders = orders if most_rows is None else (LoopOrder.SPACE_OUTER,)
+    target = _Target(graph, layer, machine, most_rows, orders, engine, in_l1)
     estimates = _estimates(target, table)
     if not estimates:
-        return NothingFits(int(table.l1_bytes().min()))
+        return NothingFits(int(table.l1_bytes(late_choices(engine)[-1]).min()))
     finalists = [
-        _candidate(target, estimate) for estimate in _affordable(_finalists(estimates), effort or Effort())
+        _candidate(target, estimate) for estimate in affordable(_finalists(estimates), effort or Effort())
     ]
-    return Search(_best(finalists), _pareto_front(finalists))
+    return chosen(finalists)
+
+
+def chosen(candidates: Sequence[Candidate]) -> Search:
+    """What a search makes of the candidates that fit L1."""
+    return Search(_best(candidates), _pareto_front(candidates))
+
+
+def late_choices(engine: Engine) -> tuple[tuple[Operand, ...], ...]:
+    """What may be loaded late on an engine."""
+    return LATE_CHOICES if engine is CLUSTER else LATE_CHOICES[:1]
 
 
 def _best(candidates: Sequence[Candidate]) -> Candidate:
@@ -111,6 +129,7 @@ class _Target:
     layer: Layer
     machine: Machine
     most_rows: int | None
+    orders: tuple[LoopOrder, ...]
     engine: Engine
     in_l1: frozenset[str]
 
@@ -119,6 +138,7 @@ class _Target:
 class _Estimate:
     tile: Box
     order: LoopOrder
+    late: tuple[Operand, ...]
     cycles: float
     dma_cycles: float
     steps: int
@@ -137,23 +157,25 @@ class _Pairs:
 
 
 def _estimates(target: _Target, table: TileTables) -> list[_Estimate]:
-    """The most promising tile sizes of a table, in each loop order."""
-    fits = table.l1_bytes() <= target.machine.l1_bytes
+    """The most promising tile sizes of a table, with each choice of what is late, in each loop order."""
+    allowed = _whole_lines(target, table)
     if target.most_rows is not None:
-        fits &= table.space["h"][:, None] <= target.most_rows
-    fits &= _whole_lines(target, table)
-    rows, columns = np.nonzero(fits)
-    if rows.size == 0:
-        return []
-    pairs = _Pairs(
-        {name: column[rows] for name, column in table.space.items()},
-        {name: column[columns] for name, column in table.channels.items()},
-    )
+        allowed &= table.space["h"][:, None] <= target.most_rows
     found: list[_Estimate] = []
-    for order in _orders(table, pairs) if target.most_rows is None else (LoopOrder.SPACE_OUTER,):
-        loads = _loads(table, pairs, order)
-        cycles, dma_cycles = _cycles(target, table, pairs, loads)
-        found += _most_promising(table, pairs, order, cycles, dma_cycles)
+    for late in late_choices(target.engine):
+        fits = allowed & (table.l1_bytes(late) <= target.machine.l1_bytes)
+        allowed &= ~fits
+        rows, columns = np.nonzero(fits)
+        if rows.size == 0:
+            continue
+        pairs = _Pairs(
+            {name: column[rows] for name, column in table.space.items()},
+            {name: column[columns] for name, column in table.channels.items()},
+        )
+        for order in _orders(target, pairs):
+            loads = _loads(table, pairs, order, late)
+            cycles, dma_cycles = _cycles(target, table, pairs, loads)
+            found += _most_promising(table, pairs, (order, late), cycles, dma_cycles)
     return found
 
 
@@ -176,32 +198,35 @@ def _whole_lines(target: _Target, table: TileTables) -> BoolArray:
     return allowed
 
 
-def _orders(table: TileTables, pairs: _Pairs) -> tuple[LoopOrder, ...]:
+def _orders(target: _Target, pairs: _Pairs) -> tuple[LoopOrder, ...]:
     tiled_twice = bool(((pairs.tiles > 1) & (pairs.channel["ranges"] > 1)).any())
-    return tuple(LoopOrder) if tiled_twice else (LoopOrder.CHANNELS_OUTER,)
+    return target.orders if tiled_twice else target.orders[:1]
 
 
 @dataclass(frozen=True)
 class _Loads:
     """How often operands are loaded, as shares of the steps. One of them comes with a new pass of the inner
-    loop only: `x_bursts` says that it is x."""
+    loop only: `x_bursts` says that it is x. Those that are `late` have one buffer."""
 
     x_share: FloatArray
     params_share: FloatArray
     x_bursts: bool
+    late: tuple[Operand, ...]
 
 
-def _loads(table: TileTables, pairs: _Pairs, order: LoopOrder) -> _Loads:
+def _loads(table: TileTables, pairs: _Pairs, order: LoopOrder, late: tuple[Operand, ...]) -> _Loads:
     tiles, ranges = pairs.tiles, pairs.channel["ranges"]
+    x_kept, params_kept = (1 if operand in late else 2 for operand in (Operand.X, Operand.PARAMS))
     steps = tiles * ranges
     own = table.in_channels is None
     if order is LoopOrder.CHANNELS_OUTER:
-        x_loads = steps if own else tiles + (ranges - 1) * np.maximum(0, tiles - 2)
+        x_loads = steps if own else tiles + (ranges - 1) * np.maximum(0, tiles - x_kept)
         params_loads = ranges
     else:
         x_loads = steps if own else tiles
-        params_loads = ranges + (tiles - 1) * np.maximum(0, ranges - 2)
-    return _Loads(x_loads / steps, params_loads / steps, order is LoopOrder.SPACE_OUTER and not own)
+        params_loads = ranges + (tiles - 1) * np.maximum(0, ranges - params_kept)
+    x_bursts = order is LoopOrder.SPACE_OUTER and not own
+    return _Loads(x_loads / steps, params_loads / steps, x_bursts, late)
 
 
 def _cycles(target: _Target, table: TileTables, pairs: _Pairs, loads: _Loads) -> tuple[FloatArray, FloatArray]:
@@ -224,10 +249,19 @@ def _cycles(target: _Target, table: TileTables, pairs: _Pairs, loads: _Loads) ->
         y = y_costs(graph, layer, machine, tiles)[0] * table.stored
         params = line_cycles(machine.dma, pairs.channel["last_block" if last[2] else "block"])
         x_each, params_each = loads.x_share * x, loads.params_share * params
-        passing = y + (params_each if loads.x_bursts else x_each)
-        burst, share = (x, loads.x_share) if loads.x_bursts else (params, loads.params_share)
+        between = sum(
+            each
+            for operand, each in ((Operand.X, x_each), (Operand.PARAMS, params_each))
+            if operand in loads.late
+        )
+        steady_load, steady_each = (Operand.PARAMS, params_each) if loads.x_bursts else (Operand.X, x_each)
+        burst_load, burst, share = (
+            (Operand.X, x, loads.x_share) if loads.x_bursts else (Operand.PARAMS, params, loads.params_share)
+        )
+        passing = y + steady_each * (steady_load not in loads.late)
         steady = np.maximum(compute, passing)
-        total += count * (steady + share * np.maximum(0, burst - (steady - passing)))
+        beyond = np.maximum(0, burst - (steady - passing)) * (burst_load not in loads.late)
+        total += count * (steady + share * beyond + between)
         total += np.where(first, x + params, 0) + (y if all(last) else 0)
         busy += count * (x_each + params_each + y)
     return total, busy
@@ -248,7 +282,11 @@ def _tiles(table: TileTables, pairs: _Pairs, last_h: bool, last_w: bool, last_c:
 
 
 def _most_promising(
-    table: TileTables, pairs: _Pairs, order: LoopOrder, cycles: FloatArray, dma_cycles: FloatArray
+    table: TileTables,
+    pairs: _Pairs,
+    way: tuple[LoopOrder, tuple[Operand, ...]],
+    cycles: FloatArray,
+    dma_cycles: FloatArray,
 ) -> list[_Estimate]:
     """The fastest, and of those that are nearly as fast the ones with the shortest transfers."""
     near = np.flatnonzero(cycles <= cycles.min() * (1 + TOLERANCE))
@@ -258,7 +296,8 @@ def _most_promising(
     return [
         _Estimate(
             tile=Box(0, int(pairs.space["h"][i]), 0, int(pairs.space["w"][i]), 0, int(pairs.channel["c"][i])),
-            order=order,
+            order=way[0],
+            late=way[1],
             cycles=float(cycles[i]),
             dma_cycles=float(dma_cycles[i]),
             steps=int(steps[i]),
@@ -275,7 +314,17 @@ def _finalists(estimates: Sequence[_Estimate]) -> list[_Estimate]:
     return [one for one in dict.fromkeys(chain.from_iterable(turns)) if one is not None]
 
 
-def _affordable(finalists: Sequence[_Estimate], effort: Effort) -> list[_Estimate]:
+class HasSteps(Protocol):
+    """A way to run a layer, of which the number of steps is known."""
+
+    @property
+    def steps(self) -> int: ...
+
+
+E = TypeVar("E", bound=HasSteps)
+
+
+def affordable(finalists: Sequence[E], effort: Effort) -> list[E]:
     """As many of the first as may be scheduled in reasonable time, at least one."""
     steps = list(accumulate(finalist.steps for finalist in finalists))
     return [
@@ -288,8 +337,20 @@ def _affordable(finalists: Sequence[_Estimate], effort: Effort) -> list[_Estimat
 def _candidate(target: _Target, estimate: _Estimate) -> Candidate:
     graph, layer, machine = target.graph, target.layer, target.machine
     plan = schedule_layer(
-        graph, layer, estimate.tile, machine.cores, estimate.order, engine=target.engine, in_l1=target.in_l1
+        graph,
+        layer,
+        estimate.tile,
+        machine.cores,
+        estimate.order,
+        engine=target.engine,
+        in_l1=target.in_l1,
+        late=estimate.late,
     )
+    return candidate(graph, layer, machine, plan)
+
+
+def candidate(graph: LayerGraph, layer: Layer, machine: Machine, plan: LayerPlan) -> Candidate:
+    """A plan of a layer with its cost."""
     costs = step_costs(graph, layer, plan, machine)
     traffic = layer_traffic(graph, layer, plan)
     return Candidate(

@@ -16,7 +16,7 @@ from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.kernels import KernelChoice
-from tvm_pulp.codegen.plan import Box
+from tvm_pulp.codegen.plan import Box, Operand
 from tvm_pulp.codegen.tiling import PER_CHANNEL_KINDS, Span, channel_ranges, columns, rows, spans
 
 MOST_WIDTHS = 3
@@ -79,20 +79,20 @@ class TileTables:
     y_bytes: int
     stored: bool = True
 
-    def l1_bytes(self) -> IntArray:
+    def l1_bytes(self, late: Collection[Operand] = ()) -> IntArray:
         """L1 bytes by space and channel row: every buffer aligned, twice for what is transferred more than
-        once."""
+        once unless it is late."""
         space = {name: column[:, None] for name, column in self.space.items()}
         channel = {name: column[None, :] for name, column in self.channels.items()}
         tiles = space["nh"] * space["nw"]
         many = np.where(tiles * channel["ranges"] > 1, 2, 1)
         own = self.in_channels is None
         in_channels = channel["c"] if self.in_channels is None else np.array(self.in_channels)
+        x_slots = 1 if Operand.X in late else many if own else np.where(tiles > 1, 2, 1)
+        params_slots = 1 if Operand.PARAMS in late else np.where(channel["ranges"] > 1, 2, 1)
         size: IntArray = (
-            self.inputs
-            * (many if own else np.where(tiles > 1, 2, 1))
-            * _aligned(space["x_area"] * in_channels * self.x_bytes + space["slack"])
-            + np.where(channel["ranges"] > 1, 2, 1) * _aligned(channel["block"])
+            self.inputs * x_slots * _aligned(space["x_area"] * in_channels * self.x_bytes + space["slack"])
+            + params_slots * _aligned(channel["block"])
             + self.stored * many * _aligned(space["h"] * space["w"] * channel["c"] * self.y_bytes)
             + _aligned(space["scratch"])
         ).astype(np.int64)
@@ -112,12 +112,12 @@ def tile_tables(
     axis the most even cut, and the same rounded up to what the engine likes; the whole axis and 1 are always
     among them, but where whole rows fit L1 few narrower tiles are tried, for they add halo and transfers."""
     out, steps = graph.tensors[layer.output], engine.tile_steps(layer)
-    heights = [spans(rows(graph, layer), size) for size in _cuts(out.height, steps.rows)]
-    widths = [spans(columns(graph, layer), size) for size in reversed(_cuts(out.width, steps.columns))]
-    cuts = _cuts(out.channels, steps.channels)
+    heights = [spans(rows(graph, layer), size) for size in cuts(out.height, steps.rows)]
+    widths = [spans(columns(graph, layer), size) for size in reversed(cuts(out.width, steps.columns))]
+    sizes = cuts(out.channels, steps.channels)
     if steps.only_whole_channels:
-        cuts = [c for c in cuts if c % steps.channels == 0 or c == out.channels]
-    channels = [_channel_row(engine, layer, out.channels, c) for c in cuts]
+        sizes = [c for c in sizes if c % steps.channels == 0 or c == out.channels]
+    channels = [_channel_row(engine, layer, out.channels, c) for c in sizes]
     few = _tables(graph, layer, cores, engine, (heights, widths[:MOST_WIDTHS], channels))
     few = _without(few, layer, in_l1)
     enough = min(out.channels, CHANNEL_GROUP) if few.in_channels is None else out.channels
@@ -171,7 +171,7 @@ def _aligned(size: IntArray) -> IntArray:
     return size + -size % ALIGNMENT
 
 
-def _cuts(size: int, step: int) -> list[int]:
+def cuts(size: int, step: int) -> list[int]:
     """Tile sizes of an axis of `size` elements, ascending."""
     even = {-(-size // count) for count in range(1, size + 1)}
     rounded = {min(size, cut + -cut % step) for cut in even}

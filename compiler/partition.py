@@ -12,6 +12,7 @@ import tvm
 from tvm import relay
 from tvm_pulp.codegen.effort import DEFAULT_SECONDS, Effort
 from tvm_pulp.codegen.emit import emit_region
+from tvm_pulp.codegen.fusion import as_planned
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.l2_errors import beside
 from tvm_pulp.codegen.machine import Machine
@@ -30,12 +31,13 @@ from tvm_pulp.passes.partition_regions import PartitionRegions
 from tvm_pulp.passes.portable_math import PortableMath
 from tvm_pulp.passes.simplify_inference import SimplifyInference
 
+from .cache_folder import cache_folder
 from .errors import PlanError
 from .given_plans import GivenPlan, accept_plan, check_regions, read_given_plans
 from .golden import GOLDEN_ATTR
 from .operators import report_operators
 from .options import PulpOptions
-from .plan_cache import cache_folder, checked_plan
+from .plan_cache import checked_plan
 from .relay_ext import FILES_ATTR, LEGALIZED_ATTR, PLAN_ATTR, REPORT_ATTR, TIMELINE_ATTR, is_region
 from .report import CompilationReport, peak_macs_per_cycle, region_report
 from .soc import load_machine
@@ -64,9 +66,10 @@ def partition_for_pulp(
     machine = _beside_tvm(whole, tvm_bytes(partitioned))
     graphs = _graphs(partitioned)
     check_regions(given, list(graphs.values()))
-    effort = Effort(options.plan_time or DEFAULT_SECONDS)
+    effort = Effort(options.plan_time or DEFAULT_SECONDS, options.fuses)
     plans = _plans(graphs, machine, given, effort)
     _check_total(plans, machine)
+    graphs = {var: as_planned(graph, plans[var]) for var, graph in graphs.items()}
     timelines = {var: simulate(graph, plans[var], machine) for var, graph in graphs.items()}
     for var, graph in graphs.items():
         function = _with_code(partitioned[var], graph, plans[var], machine)

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 from tvm_pulp.codegen.alternatives import Alternative, Alternatives
-from tvm_pulp.codegen.plan import Box, LayerPlan, Padding
+from tvm_pulp.codegen.plan import Box, LayerPlan, Operand, Padding
 
 from .console import new_table
 from .report import CompilationReport, LayerReport, RegionReport, Shape
@@ -45,12 +45,39 @@ def plan_tables(layer: LayerReport, plan: LayerPlan) -> RenderableType:
             _box(step.y),
             _box(step.x),
             _padding(step.padding),
-            "yes" if step.load_x else "kept",
-            "yes" if step.load_params and step.params_size else "kept" if step.params_size else "none",
+            _loaded(plan, Operand.X) if step.load_x else "kept",
+            _loaded(plan, Operand.PARAMS)
+            if step.load_params and step.params_size
+            else "kept"
+            if step.params_size
+            else "none",
             f"{step.params_size:,}",
             f"{step.x_slot} {step.params_slot} {step.y_slot}",
         )
-    return Group(Text(_layer_summary(layer, plan)), buffers, steps)
+    return Group(Text(_layer_summary(layer, plan)), buffers, steps, *_stage_tables(plan))
+
+
+def _stage_tables(plan: LayerPlan) -> list[Table]:
+    """Return what each layer of a fused group computes in each step."""
+    tables = []
+    for stage in plan.stages:
+        table = new_table(
+            "step",
+            "output",
+            "padding t b l r",
+            "params bytes",
+            numbers=("step", "params bytes"),
+            title=stage.layer,
+        )
+        for index, step in enumerate(stage.steps):
+            table.add_row(str(index), _box(step.y), _padding(step.padding), f"{step.params_size:,}")
+        tables.append(table)
+    return tables
+
+
+def _loaded(plan: LayerPlan, operand: Operand) -> str:
+    """When an operand is loaded: while the step before computes, or after it."""
+    return "late" if operand in plan.late else "yes"
 
 
 def alternatives_tables(layer: LayerReport, alternatives: Alternatives, most: int) -> RenderableType:
@@ -72,7 +99,27 @@ def alternatives_tables(layer: LayerReport, alternatives: Alternatives, most: in
     for rank, one in enumerate(alternatives.tried, start=1):
         if rank <= most or one.chosen:
             table.add_row("chosen" if one.chosen else "", str(rank), *_alternative(one, alternatives.chosen))
-    return Group(Text(_alternatives_summary(layer, alternatives)), table)
+    groups = [_groups_table(alternatives)] if alternatives.groups else []
+    return Group(Text(_alternatives_summary(layer, alternatives)), table, *groups)
+
+
+def _groups_table(alternatives: Alternatives) -> Table:
+    """Return the groups that the layer could be in, with how their cycles compare with those of their layers
+    alone; what moving maps to L3 and back would cost is not among these."""
+    columns = ("", "fused layers", "cycles", "alone", "more", "bytes kept out of L2", "L1 bytes")
+    table = new_table(*columns, numbers=columns[2:])
+    for one in alternatives.groups:
+        more = None if one.cycles is None or not one.alone else 100 * (one.cycles - one.alone) / one.alone
+        table.add_row(
+            "chosen" if one.chosen else "",
+            " + ".join(one.layers),
+            "no tile fits" if one.cycles is None else f"{one.cycles:,}",
+            f"{one.alone:,}",
+            "" if more is None else f"{more:+.1f} %",
+            f"{one.inside:,}",
+            "" if one.l1_bytes is None else f"{one.l1_bytes:,}",
+        )
+    return table
 
 
 def _alternatives_summary(layer: LayerReport, alternatives: Alternatives) -> str:

@@ -54,8 +54,8 @@ def work_cycles(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> Fl
 def _measured(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> FloatArray:
     """By the measured cycles of the XpulpV2 kernels."""
     requant = layer.requant
-    high = requant is not None and requant.wide and requant.high
-    form = Form(high=high, wide=requant is not None and requant.wide and not high)
+    split = requant is not None and requant.split
+    form = Form(split=split, wide=requant is not None and requant.wide and not split)
     calls = Calls(machine.cores, layer.window, tiles, form)
     if layer.kind in (LayerKind.CONV2D, LayerKind.POINTWISE):
         return matrix_cycles(MATRIX, calls)
@@ -95,7 +95,7 @@ def _elements(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> Floa
 def _output_cycles(model: ClusterModel, layer: Layer) -> float:
     if layer.requant is None or not layer.requant.wide:
         return model.output_cycles
-    return model.high_output_cycles if layer.requant.high else model.wide_output_cycles
+    return model.split_output_cycles if layer.requant.split else model.wide_output_cycles
 
 
 def _matrix_product(machine: Machine, layer: Layer, tiles: Tiles) -> FloatArray:

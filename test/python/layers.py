@@ -23,7 +23,8 @@ WITHOUT_WEIGHTS = (
 SUMMED = (LayerKind.CONV_DIRECT, LayerKind.LINEAR)
 FLOATS = (LayerKind.DEQUANTIZE, LayerKind.SOFTMAX)
 ENDS = (LayerKind.QUANTIZE, *FLOATS, LayerKind.TRANSPOSE)
-BETWEEN = tuple(kind for kind in LayerKind if kind not in ENDS)
+SINGLE = tuple(kind for kind in LayerKind if kind is not LayerKind.FUSED)
+BETWEEN = tuple(kind for kind in SINGLE if kind not in ENDS)
 ORDERS = ((True, False), (False, True))
 
 
@@ -39,7 +40,7 @@ class Shape:
     window: Window = field(default_factory=Window)
     zero_point: int = 0
     wide: bool = False
-    high: bool = False  # wide, and the low words of the offsets are 0
+    split: bool = False  # wide, with multipliers in two parts
     lo: int = 0
     hi: int = 255
     seed: int = 0
@@ -160,9 +161,8 @@ def _requant(shape: Shape, rng: np.random.Generator) -> Requant | None:
     mean = 128 * whole.sum(axis=1)
     bound = (2**50 if shape.wide else INT32_LIMIT) - int(np.max(k * reach))
     offset = np.clip((128 << shift) - k * mean, -bound, bound)
-    if shape.high:
-        k, offset, shift = _high_words(k, offset, shift, reach)
-    return Requant(k, offset, shift, shape.wide or shape.high, shape.lo, shape.hi)
+    requant = Requant(k, offset, shift, shape.wide or shape.split, shape.lo, shape.hi)
+    return _in_two_parts(requant, reach, rng) if shape.split else requant
 
 
 def _bias(shape: Shape, rng: np.random.Generator) -> npt.NDArray[np.int32] | None:
@@ -171,13 +171,13 @@ def _bias(shape: Shape, rng: np.random.Generator) -> npt.NDArray[np.int32] | Non
     return rng.integers(-(2**30), 2**30, shape.out_channels).astype(np.int32)
 
 
-def _high_words(
-    k: npt.NDArray[np.int64], offset: npt.NDArray[np.int64], shift: int, reach: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], int]:
-    """Multipliers of 31 bits, offsets without low words, and a shift that leaves 8 to 10 bits of the sums."""
-    k = np.maximum(1, np.minimum(2**31 - 1, 2**60 // np.maximum(reach, 1)))
-    shift = max(32, int(np.max(k * reach)).bit_length() - 9)
-    return k, (offset >> 32) << 32, shift
+def _in_two_parts(requant: Requant, reach: npt.NDArray[np.int64], rng: np.random.Generator) -> Requant:
+    """Multipliers with as many random bits behind those of 32-bit arithmetic as may be."""
+    low_bits = min(12, 31 - int(np.max(reach)).bit_length())
+    k = (requant.multiplier << low_bits) + rng.integers(0, 1 << low_bits, requant.multiplier.size)
+    room = INT32_LIMIT - int(np.max((requant.multiplier + 1) * reach))
+    offset = np.clip(requant.offset, -room, room) << low_bits
+    return replace(requant, multiplier=k, offset=offset, shift=requant.shift + low_bits, low_bits=low_bits)
 
 
 _WINDOWED = (
@@ -212,7 +212,7 @@ def windows(draw: st.DrawFn, height: int, width: int) -> Window:
 
 
 @st.composite
-def shapes(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = tuple(LayerKind)) -> Shape:
+def shapes(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = SINGLE) -> Shape:
     """One layer of any kind with odd sizes, 1 to 40 channels, of a softmax also more than a byte counts."""
     kind = draw(st.sampled_from(kinds))
     height, width = draw(st.integers(1, 17)), draw(st.integers(1, 17))
@@ -226,7 +226,7 @@ def shapes(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = tuple(LayerKind)) -> 
     groups = draw(st.integers(1, 5)) if kind is LayerKind.CONV_DIRECT else 1
     if kind is LayerKind.CONV_DIRECT:
         window = draw(dilated(window, height, width))
-    forms: list[dict[str, bool]] = [{}, {}, {}, {"wide": True}, {"high": True}] if weighted else [{}]
+    forms: list[dict[str, bool]] = [{}, {}, {}, {"wide": True}, {"split": True}] if weighted else [{}]
     if kind in SUMMED:
         forms += [{"sums": True}, {"sums": True}]
     most = 700 if kind is LayerKind.SOFTMAX and draw(st.booleans()) else 40
@@ -267,7 +267,7 @@ def dilated(draw: st.DrawFn, window: Window, height: int, width: int) -> Window:
 
 
 @st.composite
-def layer_graphs(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = tuple(LayerKind)) -> LayerGraph:
+def layer_graphs(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = SINGLE) -> LayerGraph:
     """Graphs of one layer."""
     return single_layer(draw(shapes(kinds)))
 

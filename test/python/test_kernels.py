@@ -127,18 +127,22 @@ def random_wide_requant(rng: np.random.Generator, channels: int) -> tuple[Array,
     return k, rng.integers(-(2**shift), 2 ** (shift + 7), channels, dtype=np.int64), shift
 
 
-def random_high_requant(rng: np.random.Generator, channels: int) -> tuple[Array, Array, int]:
-    """Lambda is the high word and shift what goes beyond 32; in one case of four anything, up to the limits."""
+LOW_BITS = 7
+"""Of multipliers in two parts: with them, a product with any sum of these tests fits 32 bits."""
+
+
+def random_split_requant(rng: np.random.Generator, channels: int) -> tuple[Array, Array, int]:
+    """k with `LOW_BITS` bits more than `random_requant` has; in one case of four any, so that sums wrap."""
     if rng.integers(4) == 0:
         k, lam = rng.integers(-(2**31), 2**31, (2, channels))
-        return k.astype(np.int32), (lam // 2).astype(np.int32), int(rng.integers(0, 31))
-    shift = int(rng.integers(0, 12))
-    k = rng.integers(0, 2**31, channels).astype(np.int32)
+        return k.astype(np.int32), lam.astype(np.int32), int(rng.integers(0, 32))
+    shift = int(rng.integers(8, 20))
+    k = rng.integers(0, max(2, 2 ** (shift + LOW_BITS) // 64), channels, dtype=np.int32)
     return k, rng.integers(-(2**shift), 2 ** (shift + 7), channels, dtype=np.int32), shift
 
 
-def requant_high(acc: Array, k: Array, lam: Array, shift: int) -> Array:
-    return clip_u8((((acc * k.astype(np.int64)) >> 32) + lam) >> shift)
+def requant_split(acc: Array, k: Array, lam: Array, shift: int) -> Array:
+    return clip_u8(wrap32((acc * k.astype(np.int64) >> LOW_BITS) + lam) >> shift)
 
 
 def requant_32(acc: Array, k: Array, lam: Array, shift: int) -> Array:
@@ -152,7 +156,7 @@ def requant_wide(acc: Array, k: Array, lam: Array, shift: int) -> Array:
 def conv_scratch_bytes(case: Case, cores: int) -> int:
     filter_bytes = case.ch_in * case.k_y * case.k_x
     padded = -(-filter_bytes // 4) * 4
-    batch = 16 if padded <= 32 else 8 if padded <= 64 else 4
+    batch = 32 if padded <= 32 else 8 if padded <= 64 else 4
     return max(2 * cores * filter_bytes, batch * cores * padded if case.ch_in % 4 else 0)
 
 
@@ -352,7 +356,12 @@ def test_softmax(
     np.testing.assert_array_equal(out, (exact[distance] / total)[:, first : first + count])
 
 
-WIDE = {"wide": (random_wide_requant, requant_wide), "high": (random_high_requant, requant_high)}
+WIDE = {"wide": (random_wide_requant, requant_wide), "split": (random_split_requant, requant_split)}
+
+
+def shifts(form: str, shift: int) -> list[ctypes.c_uint16]:
+    """The arguments that are shifts."""
+    return [U16(LOW_BITS), U16(shift)] if form == "split" else [U16(shift)]
 
 
 @pytest.mark.parametrize("form", WIDE)
@@ -366,7 +375,9 @@ def test_conv_64_bits(runtime: RuntimeLibrary, form: str, case: Case, cores: int
     k, lam, shift = draw(rng, case.ch_out)
     out = np.zeros((case.out_y, case.out_x, case.ch_out), np.uint8)
     padded = with_slack(weight)
-    runtime.run(cores, f"pulp_conv_{form}", x, out, padded, k, lam, U16(shift), ctypes.byref(case.window()))
+    runtime.run(
+        cores, f"pulp_conv_{form}", x, out, padded, k, lam, *shifts(form, shift), ctypes.byref(case.window())
+    )
     acc = np.einsum("yxcij,oijc->yxo", case.windows(x), weight.astype(np.int64))
     np.testing.assert_array_equal(out, requant(acc, k, lam, shift))
 
@@ -379,7 +390,7 @@ def check_depthwise(runtime: RuntimeLibrary, form: str, case: Case, cores: int) 
     k, lam, shift = draw(rng, case.ch_in)
     out = np.zeros((case.out_y, case.out_x, case.ch_in), np.uint8)
     name = f"pulp_depthwise_{form}" if form else "pulp_depthwise"
-    runtime.run(cores, name, x, out, weight, k, lam, U16(shift), ctypes.byref(case.window()))
+    runtime.run(cores, name, x, out, weight, k, lam, *shifts(form, shift), ctypes.byref(case.window()))
     acc = np.einsum("yxcij,cij->yxc", case.windows(x), weight.astype(np.int64))
     np.testing.assert_array_equal(out, requant(acc, k, lam, shift))
 
@@ -431,7 +442,7 @@ def test_linear_64_bits(
     k, lam, shift = draw(rng, outputs)
     out = np.zeros(outputs, np.uint8)
     sizes = ctypes.c_uint32(dim), ctypes.c_uint32(outputs)
-    runtime.run(cores, f"pulp_linear_{form}", x, out, weight, k, lam, U16(shift), *sizes)
+    runtime.run(cores, f"pulp_linear_{form}", x, out, weight, k, lam, *shifts(form, shift), *sizes)
     acc = weight.astype(np.int64) @ x.astype(np.int64)
     np.testing.assert_array_equal(out, requant(acc, k, lam, shift))
 

@@ -23,6 +23,7 @@ def test_two_dashes_and_quoted_paths() -> None:
     [
         PulpOptions(),
         PulpOptions(soc="my chips/a.toml", l1=1, l2=2, cores=4, plan="my plans/a.json", plan_time=5),
+        PulpOptions(fusion="off"),
     ],
 )
 def test_written_options_are_read_back(options: PulpOptions) -> None:
@@ -35,12 +36,12 @@ def test_written_options_are_read_back(options: PulpOptions) -> None:
         (
             "-core=8",
             "target pulp: unknown option -core; did you mean -cores? "
-            "(options: -soc, -l1, -l2, -cores, -engines, -plan, -plan-time)",
+            "(options: -soc, -l1, -l2, -cores, -engines, -plan, -plan-time, -fusion)",
         ),
         (
             "-frequency=8",
             "target pulp: unknown option -frequency; "
-            "options: -soc, -l1, -l2, -cores, -engines, -plan, -plan-time",
+            "options: -soc, -l1, -l2, -cores, -engines, -plan, -plan-time, -fusion",
         ),
         (
             "-l1=38k",
@@ -62,6 +63,7 @@ def test_written_options_are_read_back(options: PulpOptions) -> None:
             "target pulp: option -plan-time is not a number of seconds: `0.5`; "
             "give a whole number of seconds above 0, without a unit",
         ),
+        ("-fusion=on", "target pulp: option -fusion is not one of auto, off: `on`; write -fusion=auto"),
         ("-soc", "target pulp: option -soc has no value; write -soc=<value>"),
         ("-l1= -l2=1", "target pulp: option -l1 has no value; write -l1=<value>"),
         ("-l1=1 -l1=2", "target pulp: option -l1 is given twice; give it once"),

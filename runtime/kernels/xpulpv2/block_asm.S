@@ -21,12 +21,19 @@
 #define W_STEP 60
 #define OUT_STRIDE 64
 #define SHIFT 68
+#define LOW_BITS 72
+#define LINES 76
+#define X_LINE 80
+#define OUT_LINE 84
 
-/* Further places in the frame: the address of the pulp_block_t, the group's first output, saved registers. */
-#define BLOCK_AT 72
-#define OUT_FIRST 76
-#define SAVED 80
-#define FRAME_SIZE 144
+/* Further places in the frame: the address of the pulp_block_t, the group's first output, the line's first
+ * window and output, saved registers. */
+#define BLOCK_AT 88
+#define OUT_FIRST 92
+#define LINE_X 96
+#define LINE_OUT 100
+#define SAVED 104
+#define FRAME_SIZE 176
 
 #define x a4
 #define w a5
@@ -34,12 +41,13 @@
 #define w_stride a7
 #define x_back t6
 #define w_back ra
+#define word_count tp /* unless SPLIT */
 
 /* What becomes of the accumulators */
 #define NARROW 0
 #define WIDE 1
 #define SUMS 2
-#define HIGH 3
+#define SPLIT 3
 
 /* Products of the pixel word in \px with the weights in t0..t3. */
 .macro DOTS px, a0, a1, a2, a3
@@ -75,11 +83,7 @@
   LW_INC_I(x, t0, 4)
   LW_INC_I(t4, t1, 4)
   .irp reg, \regs
-  .if MODE == HIGH
-  mulh \reg, \reg, x
-  .else
   mul \reg, \reg, x
-  .endif
   .endr
   .irp reg, \regs
   ADD_N(\reg, t4, t2)
@@ -87,6 +91,51 @@
   .irp reg, \regs
   CLIP_U8(\reg, \reg)
   .endr
+.endm
+
+/* Two accumulators, or one, of REQUANT_SPLIT. */
+.macro SPLIT_PAIR a, b
+  mul w, \a, t5
+  .ifnb \b
+  mul x_back, \b, t5
+  .endif
+  sra w, w, t3
+  .ifnb \b
+  sra x_back, x_back, t3
+  .endif
+  MAC(w, \a, x)
+  .ifnb \b
+  MAC(x_back, \b, x)
+  .endif
+  ADD_N(w, t4, t2)
+  .ifnb \b
+  ADD_N(x_back, t4, t2)
+  .endif
+  CLIP_U8(\a, w)
+  .ifnb \b
+  CLIP_U8(\b, x_back)
+  .endif
+.endm
+
+/* The same as REQUANT with k in two parts, x and t5: the number of the lower's bits in t3, their mask in tp; uses w
+ * and x_back. */
+.macro REQUANT_SPLIT a, b, c, d
+  LW_INC_I(x, t0, 4)
+  LW_INC_I(t4, t1, 4)
+  and t5, x, tp
+  sra x, x, t3
+  SPLIT_PAIR \a, \b
+  .ifnb \c
+  SPLIT_PAIR \c, \d
+  .endif
+.endm
+
+.macro REQUANT_ANY regs:vararg
+  .if MODE == SPLIT
+  REQUANT_SPLIT \regs
+  .else
+  REQUANT \regs
+  .endif
 .endm
 
 /* The accumulators of channel \channel, requantized in 64 bits; the shift beyond 32 in x. */
@@ -132,7 +181,7 @@
   .type \name, @function
 \name:
   addi sp, sp, -FRAME_SIZE
-  SAVE sw, ra, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
+  SAVE sw, ra, tp, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
   lw s0, X(a0)
   lw s1, OUT(a0)
   lw s2, GROUPS(a0)
@@ -140,24 +189,40 @@
   lw s4, W_STRIDE(a0)
   lw s5, X_BACK(a0)
   lw s6, W_BACK(a0)
+  .if MODE == SPLIT
   lw s7, WORDS(a0)
+  .else
+  lw word_count, WORDS(a0)
+  .endif
   lw s8, ROWS(a0)
   lw s9, X_SKIP(a0)
   lw s10, W_SKIP(a0)
   lw s11, W_STEP(a0)
   lw t0, OUT_STRIDE(a0)
   lw t1, SHIFT(a0)
+  lw t2, LINES(a0)
   sw a0, BLOCK_AT(sp)
   sw s0, X(sp)
+  sw s0, LINE_X(sp)
   sw s1, OUT_FIRST(sp)
+  sw s1, LINE_OUT(sp)
   sw s2, GROUPS(sp)
-  sw s7, WORDS(sp)
+  sw t2, LINES(sp)
   sw s8, ROWS(sp)
   sw s9, X_SKIP(sp)
   sw s10, W_SKIP(sp)
   sw s11, W_STEP(sp)
   sw t0, OUT_STRIDE(sp)
   sw t1, SHIFT(sp)
+  .if MODE == SPLIT
+  sw s7, WORDS(sp)
+  lw t0, LOW_BITS(a0)
+  li tp, 1
+  sll tp, tp, t0
+  addi tp, tp, -1
+  sw t0, LOW_BITS(sp)
+  sw s5, X_BACK(sp)
+  .endif
   mv x_stride, s3
   mv w_stride, s4
   mv x_back, s5
@@ -189,9 +254,14 @@
   .balign 4
   .option push
   .option norvc
+  .if MODE == SPLIT
   LOOP(1, t0, 6 + \length)
   lw t0, WORDS(sp)
   LOOP(0, t0, \length)
+  .else
+  LOOP(1, t0, 5 + \length)
+  LOOP(0, word_count, \length)
+  .endif
   .if \n == 1
   LW_INC(t4, x, x_back)
   WEIGHTS
@@ -271,27 +341,37 @@
   lw t0, K(sp)
   lw t1, LAMBDA(sp)
   lw t2, SHIFT(sp)
-  lw t3, OUT(sp)
-  .if \n == 1
-  REQUANT s0
-  REQUANT s1
-  REQUANT s2
-  REQUANT s3
-  .elseif \n == 2
-  REQUANT s0, s4
-  REQUANT s1, s5
-  REQUANT s2, s6
-  REQUANT s3, s7
-  .elseif \n == 3
-  REQUANT s0, s4, s8
-  REQUANT s1, s5, s9
-  REQUANT s2, s6, s10
-  REQUANT s3, s7, s11
+  .if MODE == SPLIT
+  sw w, W(sp)
+  lw t3, LOW_BITS(sp)
   .else
-  REQUANT s0, s4, s8, a0
-  REQUANT s1, s5, s9, a1
-  REQUANT s2, s6, s10, a2
-  REQUANT s3, s7, s11, a3
+  lw t3, OUT(sp)
+  .endif
+  .if \n == 1
+  REQUANT_ANY s0
+  REQUANT_ANY s1
+  REQUANT_ANY s2
+  REQUANT_ANY s3
+  .elseif \n == 2
+  REQUANT_ANY s0, s4
+  REQUANT_ANY s1, s5
+  REQUANT_ANY s2, s6
+  REQUANT_ANY s3, s7
+  .elseif \n == 3
+  REQUANT_ANY s0, s4, s8
+  REQUANT_ANY s1, s5, s9
+  REQUANT_ANY s2, s6, s10
+  REQUANT_ANY s3, s7, s11
+  .else
+  REQUANT_ANY s0, s4, s8, a0
+  REQUANT_ANY s1, s5, s9, a1
+  REQUANT_ANY s2, s6, s10, a2
+  REQUANT_ANY s3, s7, s11, a3
+  .endif
+  .if MODE == SPLIT
+  lw w, W(sp)
+  lw x_back, X_BACK(sp)
+  lw t3, OUT(sp)
   .endif
   .endif
   lw t5, OUT_STRIDE(sp)
@@ -329,7 +409,26 @@
   sw t1, OUT_FIRST(sp)
   sw t3, X(sp)
   bnez t0, 10b
-  SAVE lw, ra, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
+  lw t0, LINES(sp)
+  lw t1, BLOCK_AT(sp)
+  lw t2, LINE_X(sp)
+  lw t3, LINE_OUT(sp)
+  addi t0, t0, -1
+  beqz t0, 30f
+  sw t0, LINES(sp)
+  lw t4, X_LINE(t1)
+  lw t5, OUT_LINE(t1)
+  lw t0, GROUPS(t1)
+  add t2, t2, t4
+  add t3, t3, t5
+  sw t2, LINE_X(sp)
+  sw t2, X(sp)
+  sw t3, LINE_OUT(sp)
+  sw t3, OUT_FIRST(sp)
+  sw t0, GROUPS(sp)
+  j 10b
+30:
+  SAVE lw, ra, tp, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
   addi sp, sp, FRAME_SIZE
   ret
   .size \name, . - \name
@@ -340,11 +439,11 @@ BLOCK pulp_block_1, 1, 9
 BLOCK pulp_block_2, 2, 14
 BLOCK pulp_block_3, 3, 19
 BLOCK pulp_block_4, 4, 24
-.set MODE, HIGH
-BLOCK pulp_block_high_1, 1, 9
-BLOCK pulp_block_high_2, 2, 14
-BLOCK pulp_block_high_3, 3, 19
-BLOCK pulp_block_high_4, 4, 24
+.set MODE, SPLIT
+BLOCK pulp_block_split_1, 1, 9
+BLOCK pulp_block_split_2, 2, 14
+BLOCK pulp_block_split_3, 3, 19
+BLOCK pulp_block_split_4, 4, 24
 .set MODE, WIDE
 BLOCK pulp_block_wide_1, 1, 9
 BLOCK pulp_block_wide_2, 2, 14

@@ -21,6 +21,7 @@
 /* Text of instructions inside an asm block; the operands are strings. The increment of a load or store is a
  * register. */
 #define XP_LW(rd, base, inc) ".insn r 0x0b, 7, 0x10, " rd ", " base ", " inc "\n"
+#define XP_LHU(rd, base, inc) ".insn r 0x0b, 7, 0x28, " rd ", " base ", " inc "\n"
 #define XP_LWI(rd, base, inc) ".insn i 0x0b, 2, " rd ", " inc "(" base ")\n"
 #define XP_LBUI(rd, base, inc) ".insn i 0x0b, 4, " rd ", " inc "(" base ")\n"
 #define XP_MAC(rd, a, b) ".insn r 0x33, 0, 0x21, " rd ", " a ", " b "\n"
@@ -270,9 +271,13 @@ XPULP_INLINE uint32_t xp_requant(int32_t acc, int32_t k, int32_t lambda, uint32_
   return xp_clip_u8(xp_add_n(product, lambda, shift));
 }
 
-/* clip_u8((high word of k * acc + lambda) >> shift), the sum wrapping at 32 bits. */
-XPULP_INLINE uint32_t xp_requant_high(int32_t acc, int32_t k, int32_t lambda, uint32_t shift) {
-  return xp_clip_u8(xp_add_n((int32_t)(((int64_t)k * acc) >> 32), lambda, shift));
+/* clip_u8(((k * acc >> low_bits) + lambda) >> shift): k in two parts, of which the lower has `low_bits` bits
+ * and a product that fits 32 bits. */
+XPULP_INLINE uint32_t xp_requant_split(int32_t acc, int32_t k, int32_t lambda, uint32_t low_bits,
+                                       uint32_t shift) {
+  const uint32_t low = (uint32_t)k & ((1u << low_bits) - 1);
+  const int32_t product = (int32_t)((uint32_t)acc * low) >> low_bits;
+  return xp_clip_u8(xp_add_n(xp_mac(product, acc, k >> low_bits), lambda, shift));
 }
 
 /* clip_u8((k * acc + lambda) >> shift) with k and lambda of 64 bits in 64-bit arithmetic, from 32-bit halves:
