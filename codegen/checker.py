@@ -27,9 +27,15 @@ _PER_CHANNEL = frozenset(LayerKind) - {
     LayerKind.POINTWISE,
     LayerKind.CONV_DIRECT,
     LayerKind.LINEAR,
+    LayerKind.SOFTMAX,
 }
 
-_TABLE_BYTES = {LayerKind.TABLE: 256, LayerKind.QUANTIZE: 4 * 256, LayerKind.DEQUANTIZE: 4 * 256}
+_TABLE_BYTES = {
+    LayerKind.TABLE: 256,
+    LayerKind.QUANTIZE: 4 * 256,
+    LayerKind.DEQUANTIZE: 4 * 256,
+    LayerKind.SOFTMAX: 2 * 4 * 256,
+}
 
 
 def check_plan(graph: LayerGraph, machine: Machine, plan: Plan) -> None:

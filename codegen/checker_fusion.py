@@ -23,6 +23,7 @@ _NOT_FUSED = (
     LayerKind.TRANSPOSE,
     LayerKind.QUANTIZE,
     LayerKind.DEQUANTIZE,
+    LayerKind.SOFTMAX,
     LayerKind.FUSED,
 )
 _MOST = 3

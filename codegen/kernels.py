@@ -15,6 +15,7 @@ from tvm_pulp.codegen.tiling import Span, columns, rows, spans
 _PADDING_KINDS = (LayerKind.AVGPOOL, LayerKind.CONV_DIRECT, LayerKind.DEPTHWISE)
 """Kinds whose kernels of ours pad with 0 rightly whatever the window."""
 
+_BYTES = 256
 PAIR_CYCLES = 14  # inner loop of the matmul: 4 channels x 2 pixels x 4 elements
 IM2COL_CYCLES = 6  # copying 2 x 4 elements into the im2col buffer
 
@@ -78,6 +79,8 @@ def scratch_bytes(choice: KernelChoice, layer: Layer, in_h: int, in_channels: in
         return cores * (kernel_w * in_h + kernel_w)
     if choice.name == "pulp_nn_depthwise_generic_less_4_weights":
         return cores * (kernel_w * in_h + kernel_w + _to_word(kernel_w))
+    if layer.kind is LayerKind.SOFTMAX and in_channels >= _BYTES:
+        return 4 * _BYTES  # the quotient of each
     return 0
 
 
@@ -144,6 +147,7 @@ _PLAIN = {
     LayerKind.TRANSPOSE: "pulp_transpose",
     LayerKind.QUANTIZE: "pulp_quantize",
     LayerKind.DEQUANTIZE: "pulp_dequantize",
+    LayerKind.SOFTMAX: "pulp_softmax",
 }
 
 
