@@ -12,6 +12,7 @@ import tvm
 from tvm import relay
 from tvm_pulp.codegen.effort import DEFAULT_SECONDS, Effort
 from tvm_pulp.codegen.emit import emit_region
+from tvm_pulp.codegen.fusion import as_planned
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.l2_errors import beside
 from tvm_pulp.codegen.machine import Machine
@@ -65,9 +66,10 @@ def partition_for_pulp(
     machine = _beside_tvm(whole, tvm_bytes(partitioned))
     graphs = _graphs(partitioned)
     check_regions(given, list(graphs.values()))
-    effort = Effort(options.plan_time or DEFAULT_SECONDS)
+    effort = Effort(options.plan_time or DEFAULT_SECONDS, options.fuses)
     plans = _plans(graphs, machine, given, effort)
     _check_total(plans, machine)
+    graphs = {var: as_planned(graph, plans[var]) for var, graph in graphs.items()}
     timelines = {var: simulate(graph, plans[var], machine) for var, graph in graphs.items()}
     for var, graph in graphs.items():
         function = _with_code(partitioned[var], graph, plans[var], machine)

@@ -27,6 +27,7 @@ from .legalize.read import activation_quantization, behind_item, operands_of
 from .legalize.requantize import legalize_requantize
 from .legalize.reshape import legalize_reshape
 from .legalize.resize import legalize_resize
+from .legalize.softmax import quantized_softmax
 from .legalize.spans import with_span
 from .legalize.table import legalize_table
 from .legalize.transpose import legalize_transpose
@@ -254,7 +255,12 @@ class _Rewriter:
             scale, zero_point = relay.const(meaning.scale, "float32"), relay.const(meaning.zero_point, "int32")
             expr_out = relay.qnn.op.dequantize(in_user_layout(value), scale, zero_point)
             return with_span(expr_out, (expr,), [value.expr])
-        return self._real_sums(expr) or self._with_rewritten_operands(expr)
+        return (
+            self._real_sums(expr)
+            or self._softmax(expr)
+            or self._argument(expr)
+            or self._with_rewritten_operands(expr)
+        )
 
     def _with_rewritten_operands(self, expr: relay.Expr) -> relay.Expr:
         if isinstance(expr, relay.Call):
@@ -277,6 +283,26 @@ class _Rewriter:
             self.refusals.setdefault(operator_name(core), real.reason)
             return None
         return with_span(real, (core,), [layer.x.expr])
+
+    def _softmax(self, expr: relay.Expr) -> relay.Expr | None:
+        """A softmax of a quantized tensor; its result stays float."""
+        call = as_call(expr, "nn.softmax")
+        x = self._dequantized_value(call.args[0]) if call is not None else None
+        if call is None or x is None:
+            return None
+        real = quantized_softmax(call, x)
+        if isinstance(real, Refusal):
+            self.refusals.setdefault(operator_name(call), real.reason)
+            return None
+        return with_span(real, (call,), [x.expr])
+
+    def _argument(self, expr: relay.Expr) -> relay.Expr | None:
+        """Where a quantized tensor's largest or smallest element is: bytes are ordered as what they mean."""
+        call = as_call(expr, "argmax", "argmin")
+        x = self._dequantized_value(call.args[0]) if call is not None else None
+        if call is None or x is None:
+            return None
+        return with_span(relay.Call(call.op, [in_user_layout(x)], call.attrs), (call,), [x.expr])
 
 
 class LegalizeQdq(RelayPass):

@@ -42,8 +42,7 @@ void pulp_convolve_without_buffer(pulp_convolution_t *c) {
   const pulp_window_t *const w = c->window;
   const uint32_t filter = (uint32_t)w->k_y * w->k_x * w->ch_in, length = (filter + 3) & ~3u;
   const int direct = w->ch_in % 4 == 0 || (w->k_x == 1 && w->k_y == 1);
-  const uint32_t pixel_cycles = direct ? 0 : pulp_gather_cycles(w->ch_in, filter);
-  const pulp_part_t part = pulp_my_part(pulp_out_pixels(w), w->ch_out, filter, pixel_cycles);
+  const pulp_part_t part = direct ? pulp_direct_part(w) : pulp_im2col_part(w);
   c->filters.channels = part.channels;
   if (direct) {
     pulp_convolve_direct(c, part.pixels);

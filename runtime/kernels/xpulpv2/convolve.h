@@ -4,6 +4,7 @@
 
 #include "multiply.h"
 #include "pulp_kernels.h"
+#include "team.h"
 
 typedef struct {
   const uint8_t *in;
@@ -13,10 +14,11 @@ typedef struct {
   pulp_filters_t filters;
 } pulp_convolution_t;
 
-/* Cycles to copy a window of `filter` bytes, which isn't needed where channels are whole words. */
-static inline uint32_t pulp_gather_cycles(uint32_t ch_in, uint32_t filter) {
-  return ch_in % 4 == 0 ? 0 : 60 + filter;
-}
+/* The calling core's part of pulp_convolve_direct's work. */
+pulp_part_t pulp_direct_part(const pulp_window_t *window);
+
+/* The same of pulp_convolve_im2col's. */
+pulp_part_t pulp_im2col_part(const pulp_window_t *window);
 
 /* Output pixels, counted row by row, of a convolution whose input channels are whole words or whose kernel is
  * 1x1; im2col isn't used. */
