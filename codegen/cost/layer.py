@@ -17,6 +17,7 @@ from tvm_pulp.codegen.cost.dma import (
     line_cycles,
 )
 from tvm_pulp.codegen.engines.registry import engine_named
+from tvm_pulp.codegen.fusion import stage_plans
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import LayerPlan, Operand
@@ -94,7 +95,7 @@ def step_costs(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machin
     if plan.params_ahead:
         load_params[0] = 0
     return StepCosts(
-        compute=engine_named(plan.engine, machine.engines).cycles(machine, layer, plan.kernel, tiles),
+        compute=_compute(layer, plan, machine),
         load_x=loads_x * x_cycles,
         load_params=load_params,
         store=stored * y_cycles,
@@ -102,6 +103,17 @@ def step_costs(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machin
         store_commands=stored * y_commands,
         late=plan.late,
     )
+
+
+def _compute(layer: Layer, plan: LayerPlan, machine: Machine) -> IntArray:
+    """Cycles of each step's kernel calls: one, or one for each layer of a group."""
+    engine = engine_named(plan.engine, machine.engines)
+    if not layer.parts:
+        return engine.cycles(machine, layer, plan.kernel, tiles_of(plan))
+    total = np.zeros(len(plan.steps), np.int64)
+    for part, stage in zip(layer.parts, stage_plans(plan), strict=True):
+        total += engine.cycles(machine, part, stage.kernel, tiles_of(stage))
+    return total
 
 
 def layer_cycles(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machine) -> int:

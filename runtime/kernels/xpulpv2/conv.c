@@ -178,7 +178,7 @@ void pulp_convolve_im2col(const pulp_convolution_t *c, pulp_share_t pixels, uint
   }
 }
 
-static pulp_part_t im2col_part(const pulp_window_t *w) {
+pulp_part_t pulp_im2col_part(const pulp_window_t *w) {
   const uint32_t filter = (uint32_t)w->k_y * w->k_x * w->ch_in;
   const pulp_load_t load = {pulp_out_pixels(w), w->ch_out, filter, GATHER_CYCLES + filter, 0, 0};
   return pulp_my_part(&load);
@@ -187,7 +187,7 @@ static pulp_part_t im2col_part(const pulp_window_t *w) {
 void pulp_nn_conv_Ho_parallel(PULP_NN_CONV_ARGS) {
   const pulp_window_t window = {in_x, in_y,    ch_in,      out_x,    out_y,     ch_out,   k_x,
                                 k_y,  pad_top, pad_bottom, pad_left, pad_right, stride_x, stride_y};
-  const pulp_part_t part = ch_in % 4 == 0 ? pulp_direct_part(&window) : im2col_part(&window);
+  const pulp_part_t part = ch_in % 4 == 0 ? pulp_direct_part(&window) : pulp_im2col_part(&window);
   const pulp_filters_t filters = {bias,        {k, lambda, out_mult, out_shift, flag_relu, flag_bn},
                                   NULL,        NULL,
                                   ch_out,      part.channels,

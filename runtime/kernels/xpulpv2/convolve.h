@@ -17,6 +17,9 @@ typedef struct {
 /* The calling core's part of pulp_convolve_direct's work. */
 pulp_part_t pulp_direct_part(const pulp_window_t *window);
 
+/* The same of pulp_convolve_im2col's. */
+pulp_part_t pulp_im2col_part(const pulp_window_t *window);
+
 /* Output pixels, counted row by row, of a convolution whose input channels are whole words or whose kernel is
  * 1x1; im2col isn't used. */
 void pulp_convolve_direct(const pulp_convolution_t *convolution, pulp_share_t pixels);
