@@ -22,6 +22,9 @@ Search = Callable[[int, int, frozenset[str]], LayerPlan | None]
 
 DESTROYS_INPUT = "pulp_nn_maxpool"
 
+COMPACT_STEP = 64
+"""How finely the least L1 is looked for, in bytes."""
+
 
 @dataclass(frozen=True)
 class L1Layout:
@@ -48,7 +51,30 @@ def keep_in_l1(
         if found is not None:
             plans, layout = changed, found
             kept.append(life)
+    return _compact(layout, lambda limit: place_l1(graph, plans, kept, limit), l1_bytes) if kept else layout
+
+
+def _compact(layout: L1Layout, place: Callable[[int], L1Layout | None], l1_bytes: int) -> L1Layout:
+    """The same in as little of L1 as can be found, with the same loads ahead: tensors lie at the end, and would
+    make the region take all of it."""
+    ahead = [(plan.params_ahead, plan.x_ahead) for plan in layout.layers]
+    low, high = _least_bytes(layout), l1_bytes
+    while high - low > COMPACT_STEP:
+        middle = (low + high) // 2
+        found = place(middle)
+        if found is not None and [(one.params_ahead, one.x_ahead) for one in found.layers] == ahead:
+            layout, high = found, middle
+        else:
+            low = middle
     return layout
+
+
+def _least_bytes(layout: L1Layout) -> int:
+    """Bytes that some layer's buffers and the tensors then take together."""
+    return max(
+        _buffer_bytes(plan) + sum(align(one.size) for one in layout.tensors if one.first <= index <= one.last)
+        for index, plan in enumerate(layout.layers)
+    )
 
 
 def _may_stay(graph: LayerGraph, life: Life, l1_bytes: int) -> bool:

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from layer_model import run_model
 from layers import NetworkBuilder, resnet8, wide_network
 from machines import machine, with_l3
+from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.checker import check_plan
 from tvm_pulp.codegen.cost.layer import region_costs
 from tvm_pulp.codegen.graph import LayerGraph, LayerKind
-from tvm_pulp.codegen.plan import L1Tensor, LayerPlan, Mark, Operand, Plan
+from tvm_pulp.codegen.plan import L1Buffer, L1Tensor, LayerPlan, Mark, Operand, Plan
 from tvm_pulp.codegen.plan_json import plan_from_json, plan_to_json
 from tvm_pulp.codegen.planner import plan_region
 from tvm_pulp.codegen.timeline import Work, simulate
@@ -66,6 +67,17 @@ def test_a_network_that_fits_l1_moves_its_input_parameters_and_output_only(right
     traffic = region_traffic(GRAPH, right)
     assert (traffic.inputs, traffic.outputs) == (16 * 16 * 8, 10)
     assert all(layer.params_ahead for layer in right.layers[1:] if layer.steps[0].params_size)
+
+
+def test_l1_in_use_is_what_some_layer_needs(right: Plan) -> None:
+    """Tensors lie at the end of what is used, not of the memory."""
+    needed = [
+        sum(align(one.size) for one in layer.buffers)
+        + sum(align(one.size) for one in right.l1_tensors if one.first <= index <= one.last)
+        for index, layer in enumerate(right.layers)
+    ]
+    assert max(needed) <= right.l1_used < TARGET.l1_bytes
+    assert right.l1_used == max(one.offset + align(one.size) for one in right.l1_tensors)
 
 
 def test_nothing_gets_slower() -> None:
@@ -172,7 +184,7 @@ DEFECTS: list[tuple[Callable[[Plan], Plan], str]] = [
     (lambda p: _layer(p, 2, _params_at(p.l1_tensors[1].offset)), "shares bytes with t1"),
     (lambda p: _layer(p, 0, lambda one: replace(one, params_ahead=True)), "there is no layer before it"),
     (lambda p: _layer(p, 3, lambda one: replace(one, params_ahead=True)), "no parameters to load ahead"),
-    (lambda p: _layer(p, 2, _params_at(p.layers[1].buffers[0].offset)), "loaded ahead over|overlap"),
+    (lambda p: _layer(p, 2, _params_at(p.layers[1].buffers[0].offset)), "shares bytes with|overlap"),
 ]  # fmt: skip
 
 
@@ -247,22 +259,25 @@ def test_an_input_that_is_only_loaded_ahead(runtime: HostRuntime) -> None:
     assert_exact(runtime, graph, plan)
 
 
-def _x_at(before: LayerPlan) -> Callable[[LayerPlan], LayerPlan]:
-    """Puts the first input where the layer before reads its last."""
-    taken = next(
-        one for one in before.buffers if (one.operand, one.slot) == (Operand.X, before.steps[-1].x_slot)
-    )
+def _first_at(operand: Operand, before: L1Buffer) -> Callable[[LayerPlan], LayerPlan]:
+    """Puts an operand of the first step where the layer before has a buffer."""
 
     def change(one: LayerPlan) -> LayerPlan:
+        slot = one.steps[0].x_slot if operand is Operand.X else one.steps[0].params_slot
         buffers = tuple(
-            replace(b, offset=taken.offset)
-            if (b.operand, b.slot) == (Operand.X, one.steps[0].x_slot)
-            else replace(b, offset=b.offset + 16_000)
+            replace(b, offset=before.offset if (b.operand, b.slot) == (operand, slot) else b.offset + 16_000)
             for b in one.buffers
         )
         return replace(one, buffers=buffers)
 
     return change
+
+
+def _used(plan: LayerPlan, operand: Operand) -> L1Buffer:
+    """The buffer that the last step uses."""
+    last = plan.steps[-1]
+    slots = {Operand.X: last.x_slot, Operand.PARAMS: last.params_slot, Operand.Y: last.y_slot}
+    return next(one for one in plan.buffers if (one.operand, one.slot) == (operand, slots[operand]))
 
 
 CHAIN_DEFECTS: list[tuple[Callable[[Plan], Plan], str]] = [
@@ -271,7 +286,14 @@ CHAIN_DEFECTS: list[tuple[Callable[[Plan], Plan], str]] = [
         lambda p: _layer(p, 1, lambda one: replace(one, steps=one.steps[::-1])),
         "t0 is loaded ahead before it is stored",
     ),
-    (lambda p: _layer(p, 1, _x_at(p.layers[0])), r"its x is loaded ahead over x\[[01]\] of the layer before"),
+    (
+        lambda p: _layer(p, 1, _first_at(Operand.X, _used(p.layers[0], Operand.X))),
+        r"its x is loaded ahead over x\[[01]\] of the layer before",
+    ),
+    (
+        lambda p: _layer(p, 1, _first_at(Operand.PARAMS, _used(p.layers[0], Operand.Y))),
+        r"its params is loaded ahead over y\[[01]\] of the layer before",
+    ),
 ]
 
 
