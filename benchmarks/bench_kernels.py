@@ -338,7 +338,15 @@ def page(measurements: Sequence[Measurement]) -> str:
     rows = []
     for m in measurements:
         error = "" if m.error is None else f"{m.error:+.0%}"
-        cells = (f"`{m.kernel}`", m.shape, str(m.cores), f"{m.cycles:,}", f"{m.rate:.2f}", f"{m.share:.0%}", error)
+        cells = (
+            f"`{m.kernel}`",
+            m.shape,
+            str(m.cores),
+            f"{m.cycles:,}",
+            f"{m.rate:.2f}",
+            f"{m.share:.0%}",
+            error,
+        )
         rows.append(f"| {' | '.join(cells)} |\n")
     return _HEADER + "".join(rows)
 

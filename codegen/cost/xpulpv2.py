@@ -105,7 +105,9 @@ class _Product:
         copied = self.t.call + self._batches(pixels, blocks)
         return np.where(tiles.x_c % WORD == 0, direct, copied)
 
-    def _block(self, pixels: IntArray | int, words: IntArray | FloatArray, segments: IntArray | int) -> FloatArray:
+    def _block(
+        self, pixels: IntArray | int, words: IntArray | FloatArray, segments: IntArray | int
+    ) -> FloatArray:
         """A block of channels and this many pixels, for windows of `segments` times `words` words."""
         t = self.t
         inner = (t.word_weights + t.word_pixel * pixels) * words * segments * self.calls.stalls(t.stall)
