@@ -9,6 +9,8 @@ import numpy as np
 from tvm_pulp.codegen.cost.layer import layer_cycles
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.engines.registry import engine_named
+from tvm_pulp.codegen.fusion_alternatives import GroupAlternative
+from tvm_pulp.codegen.fusion_search import group_candidates
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder, Operand
@@ -34,10 +36,12 @@ class Alternative:
 
 @dataclass(frozen=True)
 class Alternatives:
-    """The ways that were tried, the fastest first, and how many tiles fit L1 (those of few steps are tried)."""
+    """The ways that were tried, the fastest first, and how many tiles fit L1 (those of few steps are tried);
+    `groups` are those that the layer could be a part of."""
 
     tried: tuple[Alternative, ...]
     fitting: int
+    groups: tuple[GroupAlternative, ...] = ()
 
     @property
     def chosen(self) -> Alternative:
@@ -52,6 +56,8 @@ class Alternatives:
 
 def layer_alternatives(graph: LayerGraph, layer: Layer, machine: Machine, chosen: LayerPlan) -> Alternatives:
     """The tiles of a layer that fit L1, on its engine; `chosen` is the layer's part of the plan."""
+    if layer.parts:
+        return _group_tiles(graph, layer, machine, chosen)
     engine = engine_named(chosen.engine, machine.engines)
     ways = list(_fitting_tiles(graph, layer, machine, engine))
     tried = {_key(chosen): _alternative(graph, layer, chosen, machine, chosen=True)}
@@ -66,6 +72,16 @@ def layer_alternatives(graph: LayerGraph, layer: Layer, machine: Machine, chosen
                 tried[_key(plan)] = _alternative(graph, layer, plan, machine)
     ordered = sorted(tried.values(), key=lambda one: (one.cycles, not one.chosen, one.l1_bytes))
     return Alternatives(tuple(ordered), max(len(tried), len(LoopOrder) * len(ways)))
+
+
+def _group_tiles(graph: LayerGraph, layer: Layer, machine: Machine, chosen: LayerPlan) -> Alternatives:
+    """The tiles of a fused group that its search schedules."""
+    tried = {_key(chosen): _alternative(graph, layer, chosen, machine, chosen=True)}
+    fitting, plans = group_candidates(graph, layer, machine, MOST_STEPS)
+    for plan in plans:
+        tried.setdefault(_key(plan), _alternative(graph, layer, plan, machine))
+    ordered = sorted(tried.values(), key=lambda one: (one.cycles, not one.chosen, one.l1_bytes))
+    return Alternatives(tuple(ordered), max(len(tried), fitting))
 
 
 def _key(plan: LayerPlan) -> tuple[Box, str, tuple[Box, ...]]:

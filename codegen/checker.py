@@ -11,6 +11,7 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
+from tvm_pulp.codegen.checker_fusion import check_no_stages, grouped, stage_blocks, stages_of
 from tvm_pulp.codegen.checker_l1 import check_l1
 from tvm_pulp.codegen.checker_l2 import check_l2
 from tvm_pulp.codegen.engines.engine import Engine
@@ -26,14 +27,21 @@ _PER_CHANNEL = frozenset(LayerKind) - {
     LayerKind.POINTWISE,
     LayerKind.CONV_DIRECT,
     LayerKind.LINEAR,
+    LayerKind.SOFTMAX,
 }
 
-_TABLE_BYTES = {LayerKind.TABLE: 256, LayerKind.QUANTIZE: 4 * 256, LayerKind.DEQUANTIZE: 4 * 256}
+_TABLE_BYTES = {
+    LayerKind.TABLE: 256,
+    LayerKind.QUANTIZE: 4 * 256,
+    LayerKind.DEQUANTIZE: 4 * 256,
+    LayerKind.SOFTMAX: 2 * 4 * 256,
+}
 
 
 def check_plan(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
     """Raises PlanError, saying what is wrong and where, unless the plan is right for this graph and machine."""
     _check_header(graph, machine, plan)
+    graph = grouped(graph, plan)
     for layer, layer_plan in zip(graph.layers, plan.layers, strict=True):
         _check_layer(graph, layer, layer_plan, plan, engine_named(layer_plan.engine, machine.engines))
     check_l1(graph, plan)
@@ -47,8 +55,6 @@ def _fail(what: str, where: str) -> PlanError:
 def _check_header(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
     if plan.region != graph.name:
         raise _fail(f"made for region {plan.region}, not {graph.name}", "header")
-    if [layer.layer for layer in plan.layers] != [layer.name for layer in graph.layers]:
-        raise _fail("the layers aren't the graph's layers in their order", "header")
     if plan.cores != machine.cores:
         raise _fail(f"made for {plan.cores} cores, there are {machine.cores}", "header")
     if plan.l1_used > machine.l1_bytes:
@@ -67,14 +73,27 @@ def _check_layer(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, plan: P
     _check_buffers(layer, layer_plan, plan, where)
     _check_boxes(graph, layer_plan, layer, where)
     _check_coverage(graph, layer, layer_plan, where)
-    for index, step in enumerate(layer_plan.steps):
-        here = f"{where}, step {index}"
-        _check_input(graph, layer, step, here)
-        _check_sizes(graph, layer, layer_plan, step, plan.cores, where=here)
-        for violation in engine.violations(graph, layer, layer_plan, step):
-            raise _fail(f"{layer_plan.kernel}: {violation}", here)
+    if layer.parts:
+        for stage in stages_of(layer, layer_plan):
+            for index, step in enumerate(stage.plan.steps):
+                out = graph.tensors[stage.layer.output]
+                _check_inside(step.y, out, "y", f"layer {stage.layer.name}, step {index}")
+            _check_steps(graph, stage.layer, stage.plan, plan.cores, engine)
+    else:
+        check_no_stages(layer_plan)
+        _check_steps(graph, layer, layer_plan, plan.cores, engine)
     _check_params(layer, layer_plan, where, engine)
     _replay_slots(layer, layer_plan, where, engine)
+
+
+def _check_steps(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, cores: int, engine: Engine) -> None:
+    """Every step reads what it must, has room for it, and calls a kernel that can do it."""
+    for index, step in enumerate(layer_plan.steps):
+        here = f"layer {layer.name}, step {index}"
+        _check_input(graph, layer, step, here)
+        _check_sizes(graph, layer, layer_plan, step, cores, where=here)
+        for violation in engine.violations(graph, layer, layer_plan, step):
+            raise _fail(f"{layer_plan.kernel}: {violation}", here)
 
 
 # ---- Buffers -------------------------------------------------------------------------------------------------
@@ -177,18 +196,22 @@ def _check_boxes(graph: LayerGraph, layer_plan: LayerPlan, layer: Layer, where: 
     source, out = graph.tensors[layer.inputs[0]], graph.tensors[layer.output]
     for index, step in enumerate(layer_plan.steps):
         for name, box, tensor in (("x", step.x, source), ("y", step.y, out)):
-            inside = (
-                _inside(box.h0, box.h, tensor.height)
-                and _inside(box.w0, box.w, tensor.width)
-                and _inside(box.c0, box.c, tensor.channels)
-            )
-            if not inside:
-                raise _fail(f"box {name} isn't inside tensor {tensor.name}", f"{where}, step {index}")
+            _check_inside(box, tensor, name, f"{where}, step {index}")
     largest = layer_plan.steps[0].y
     for step in layer_plan.steps:
         largest = Box(0, max(largest.h, step.y.h), 0, max(largest.w, step.y.w), 0, max(largest.c, step.y.c))
     if layer_plan.tile != largest:
         raise _fail("the tile isn't the largest step's output box", where)
+
+
+def _check_inside(box: Box, tensor: Tensor, name: str, where: str) -> None:
+    inside = (
+        _inside(box.h0, box.h, tensor.height)
+        and _inside(box.w0, box.w, tensor.width)
+        and _inside(box.c0, box.c, tensor.channels)
+    )
+    if not inside:
+        raise _fail(f"box {name} isn't inside tensor {tensor.name}", where)
 
 
 def _inside(start: int, size: int, limit: int) -> bool:
@@ -256,6 +279,8 @@ def _check_axis(reads: npt.NDArray[np.int64], size: int, buffer: tuple[int, int,
 def _check_params(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engine) -> None:
     """Equal channel ranges have one block, and the blocks lie one after the other in channel order."""
     blocks: dict[tuple[int, int], tuple[int, int]] = {}
+    wanted = _block_sizes(layer, layer_plan, where, engine)
+    sizes = {(step.y.c0, step.y.c): size for step, size in zip(layer_plan.steps, wanted, strict=True)}
     for index, step in enumerate(layer_plan.steps):
         block = (step.params_offset, step.params_size)
         channels = (step.y.c0, step.y.c)
@@ -263,7 +288,7 @@ def _check_params(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engin
             raise _fail(f"two parameter blocks for channels {channels}", f"{where}, step {index}")
     offset = 0
     for (c0, c), (block_offset, block_size) in sorted(blocks.items()):
-        size = _block_size(layer, c, engine)
+        size = sizes[c0, c]
         if (block_offset, block_size) != (offset, size):
             raise _fail(
                 f"the parameters of channels {c0}..{c0 + c - 1} should be {size} bytes at {offset},"
@@ -271,6 +296,17 @@ def _check_params(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engin
                 where,
             )
         offset += size
+
+
+def _block_sizes(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engine) -> list[int]:
+    """Bytes of each step's block."""
+    if not layer.parts:
+        return [_block_size(layer, step.y.c, engine) for step in layer_plan.steps]
+    sizes = [
+        [_block_size(part, step.y.c, engine) for step in stage.steps]
+        for part, stage in zip(layer.parts, layer_plan.stages, strict=True)
+    ]
+    return stage_blocks(layer_plan, sizes, where)
 
 
 def _block_size(layer: Layer, channels: int, engine: Engine) -> int:
@@ -308,11 +344,11 @@ def _replay_slots(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engin
         for step in layer_plan.steps
     ]
     if not set(layer.inputs) <= set(layer_plan.in_l1):
-        destroyed = layer_plan.kernel == "pulp_nn_maxpool"
-        _replay(x, Operand.X, layer_plan, where, destroyed=destroyed)
+        first = layer_plan.stages[0].kernel if layer_plan.stages else layer_plan.kernel
+        _replay(x, Operand.X, layer_plan, where, destroyed=first == "pulp_nn_maxpool")
     elif any(step.load_x for step in layer_plan.steps):
         raise _fail("loads an input that lies in L1", where)
-    if _block_size(layer, 1, engine):
+    if any(_block_sizes(layer, layer_plan, where, engine)):
         params = [(s.params_slot, s.load_params, (s.params_offset, s.params_size)) for s in layer_plan.steps]
         _replay(params, Operand.PARAMS, layer_plan, where)
     elif any(step.load_params for step in layer_plan.steps):

@@ -13,10 +13,12 @@ class Effort:
     """The planner's limit in seconds of two cores, about, and what its parts get of it.
 
     A search for addresses happens up to twenty times, a choice of what lies in L3 five times. The solver's
-    seconds are its own count of work (CP-SAT's deterministic time).
+    seconds are its own count of work (CP-SAT's deterministic time). `fuses` says that groups of layers are
+    tried, too.
     """
 
     seconds: int = DEFAULT_SECONDS
+    fuses: bool = True
 
     @property
     def address_seconds(self) -> float:

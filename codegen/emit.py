@@ -12,6 +12,7 @@ from tvm_pulp.codegen.emit_templates import template_environment
 from tvm_pulp.codegen.emit_text import address, call, comment_text, fill, labelled
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.engines.registry import engine_named
+from tvm_pulp.codegen.fusion import as_planned
 from tvm_pulp.codegen.graph import LayerGraph, Tensor, macs
 from tvm_pulp.codegen.params import has_params
 from tvm_pulp.codegen.plan import CLUSTER_NAME, Plan
@@ -31,7 +32,9 @@ def emit_region(graph: LayerGraph, plan: Plan, engines: Sequence[Engine] = ()) -
     `engines` are those beside the cluster that the plan may name. The same graph and plan give the same text.
     Raises PlanError if the plan isn't this graph's.
     """
-    _check_match(graph, plan)
+    if plan.region != graph.name:
+        raise PlanError(f"the plan of region {plan.region} does not belong to it", where=graph.name)
+    graph = as_planned(graph, plan)
     used = _used(plan, engines)
     templates = template_environment()
     files = {
@@ -45,13 +48,6 @@ def _used(plan: Plan, engines: Sequence[Engine]) -> tuple[Engine, ...]:
     """The engines beside the cluster that some layer runs on."""
     names = dict.fromkeys(layer.engine for layer in plan.layers if layer.engine != CLUSTER_NAME)
     return tuple(engine_named(name, engines) for name in names)
-
-
-def _check_match(graph: LayerGraph, plan: Plan) -> None:
-    if plan.region != graph.name or [layer.layer for layer in plan.layers] != [
-        layer.name for layer in graph.layers
-    ]:
-        raise PlanError(f"the plan of region {plan.region} does not belong to it", where=graph.name)
 
 
 def _source(templates: Environment, graph: LayerGraph, plan: Plan, engines: tuple[Engine, ...]) -> str:

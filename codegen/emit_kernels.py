@@ -325,6 +325,18 @@ def _pulp_dequantize(tile: _Tile) -> _Kernel:
     return _Kernel(locals_, call(tile.plan.kernel, ("x", "y", "table", "elements")))
 
 
+def _pulp_softmax(tile: _Tile) -> _Kernel:
+    value = tile.table.expression
+    declaration, scratch = tile.scratch()
+    fields = {"pixels": "y_pixels", "channels": "x_c", "first": "y_c0", "count": "y_c"}
+    locals_ = [
+        f"  const void *const table = {address('l1', value('params_l1'))};",
+        *(line.replace("uint8_t *const scratch = ", "void *const scratch = ") for line in declaration),
+        designated("const pulp_softmax_t softmax", [(name, value(column)) for name, column in fields.items()]),
+    ]
+    return _Kernel(locals_, call(tile.plan.kernel, ("x", "y", "table", scratch, "&softmax")))
+
+
 _KERNELS: dict[str, Callable[[_Tile], _Kernel]] = {
     **{
         f"pulp_nn_{kind}_{split}_parallel": _pulp_nn_conv
@@ -358,6 +370,7 @@ _KERNELS: dict[str, Callable[[_Tile], _Kernel]] = {
     "pulp_transpose": _pulp_transpose,
     "pulp_quantize": _pulp_quantize,
     "pulp_dequantize": _pulp_dequantize,
+    "pulp_softmax": _pulp_softmax,
 }
 
 

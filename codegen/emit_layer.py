@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from jinja2 import Environment
+from tvm_pulp.codegen.ahead import first_step_alone
 from tvm_pulp.codegen.emit_kernels import compute_tile
 from tvm_pulp.codegen.emit_l3 import layer_marks
 from tvm_pulp.codegen.emit_params import params_symbol
-from tvm_pulp.codegen.emit_steps import COLUMNS, StepTable, step_table
+from tvm_pulp.codegen.emit_steps import COLUMNS, StepTable, stage_table, step_table
 from tvm_pulp.codegen.emit_text import (
     LINE,
     address,
@@ -22,6 +23,7 @@ from tvm_pulp.codegen.emit_text import (
 )
 from tvm_pulp.codegen.engines.engine import Engine, Job
 from tvm_pulp.codegen.engines.registry import engine_named
+from tvm_pulp.codegen.fusion import stage_plans
 from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind, Tensor, macs
 from tvm_pulp.codegen.l3_places import step_places, streams_params, transfers_of
 from tvm_pulp.codegen.params import has_params, pack_size
@@ -66,7 +68,7 @@ class _Function:
 
     @property
     def reads_step(self) -> bool:
-        return any("step->" in line for line in self.body)
+        return any("step->" in line or "(step, " in line for line in self.body)
 
     def definition(self, step_type: str) -> str:
         step = [f"const {step_type} *step"] if self.reads_step else []
@@ -90,6 +92,7 @@ class _Functions:
     ahead: _Function
     job: Job | None = None
     setup: _Function | None = None
+    stages: tuple[_Function, ...] = ()
 
 
 def layer_text(
@@ -104,13 +107,14 @@ def layer_text(
     run = _run(templates, job, functions)
     step_type = f"step_{layer.name}_t"
     moving = (functions.load, functions.late, functions.ahead, functions.store)
+    working = (*functions.stages, functions.setup, functions.compute)
     definitions = templates.get_template("layer.c.j2").render(
         name=layer.name,
         comment="\n".join(_comment(graph, index, layer, plan, cores)),
         steps=_step_table(templates, layer.name, table),
         **_l1_ranges(job),
         moves=[function.definition(step_type) for function in moving if function.body],
-        compute="\n\n".join(one.definition(step_type) for one in (functions.setup, functions.compute) if one),
+        compute="\n\n".join(one.definition(step_type) for one in working if one),
         run=run,
     )
     return LayerText(f"run_{layer.name}", definitions)
@@ -147,10 +151,11 @@ def _functions(job: _Job, engine: Engine) -> _Functions:
     early_inputs = () if late_inputs or not table.any("load_x") else inputs
     next_inputs = _next_inputs(job)
     beside = None if engine.name == CLUSTER_NAME else engine.job(graph, layer, plan, table)
+    stages = tuple(_stage(job, index) for index in range(len(layer.parts)))
     return _Functions(
         load=_load_function(f"load_{name}", early_inputs, _load(job, late=False)),
         late=_load_function(f"load_late_{name}", late_inputs, _load(job, late=True)),
-        compute=_compute(job) if beside is None else _start(name, beside),
+        compute=_compute(job, stages) if beside is None else _start(name, beside),
         store=_Function(
             "pulp_dma_job_t ",
             f"store_{name}",
@@ -167,6 +172,7 @@ def _functions(job: _Job, engine: Engine) -> _Functions:
         ),
         job=beside,
         setup=None if beside is None else _setup(name, beside),
+        stages=stages,
     )
 
 
@@ -191,7 +197,7 @@ def _ahead(job: _Job) -> list[str]:
         size = plan.steps[0].params_size
         lines.append(f"  loads->params = pulp_dma_in({target}, {address(symbol, str(offset))}, {size});")
     if plan.x_ahead:
-        alone = replace(plan, steps=plan.steps[:1], x_ahead=False)
+        alone = first_step_alone(plan)
         homes = {one.tensor: one.offset for one in job.region.l1_tensors}
         lines += _load_x(job.graph, layer, alone, step_table(job.graph, layer, alone, homes=homes))
     return lines
@@ -217,9 +223,19 @@ def _buffers_ahead(plan: LayerPlan) -> list[L1Buffer]:
     return [one for one in plan.buffers if (one.operand, one.slot) in slots]
 
 
-def _compute(job: _Job) -> _Function:
-    body = compute_tile(job.graph, job.layer, job.plan, job.table)
+def _compute(job: _Job, stages: tuple[_Function, ...]) -> _Function:
+    """All of a tile; of a group one layer after the other."""
+    calls = [f"  {stage.call('step')};" for stage in stages]
+    body = calls or compute_tile(job.graph, job.layer, job.plan, job.table)
     return _Function("void ", f"compute_{job.layer.name}", ("uint8_t *l1",), ("l1",), body)
+
+
+def _stage(job: _Job, index: int) -> _Function:
+    """One layer of a group."""
+    part, plan = job.layer.parts[index], stage_plans(job.plan)[index]
+    table = stage_table(job.graph, job.layer, job.plan, job.table, index)
+    body = compute_tile(job.graph, part, plan, table)
+    return _Function("void ", f"compute_{part.name}", ("uint8_t *l1",), ("l1",), body)
 
 
 def _setup(name: str, job: Job) -> _Function:
@@ -324,6 +340,8 @@ def in_l2(graph: LayerGraph, plan: Plan, index: int) -> tuple[str, ...]:
 
 
 def _comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores: int) -> list[str]:
+    if layer.parts:
+        return _group_comment(graph, index, layer, plan, cores)
     inputs = [_shape(graph.tensors[name]) for name in layer.inputs]
     tile = plan.tile
     on_cores = f"{cores} core{'s' if cores > 1 else ''}"
@@ -339,6 +357,28 @@ def _comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores
         *_requant_comment(layer),
         *labelled("work", [f"{macs(graph, layer):,} {_work_unit(layer)}", f"about {plan.cycles:,} cycles"]),
     ]
+    return [*lines, " */"]
+
+
+def _group_comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores: int) -> list[str]:
+    tile, work = plan.tile, macs(graph, layer)
+    lines = [
+        f"/* Layer {index + 1} of {len(graph.layers)}: {len(layer.parts)} fused, between them only L1",
+        " *",
+        *labelled("tile", [f"{tile.h} x {tile.w} x {tile.c}", *_steps_comment(plan)]),
+        *labelled("work", [f"{work:,} MAC", f"about {plan.cycles:,} cycles on {cores} cores"]),
+    ]
+    for part, stage in zip(layer.parts, plan.stages, strict=True):
+        source, out = (_shape(graph.tensors[name]) for name in (part.inputs[0], part.output))
+        lines += [
+            " *",
+            f" * {part.name} ({part.kind.value})",
+            *labelled("from", [comment_text(source) for source in part.sources] or ["(unknown)"]),
+            *labelled("shape", [f"{source} -> {out} (h x w x c)"]),
+            *_window_comment(part),
+            *labelled("kernel", [stage.kernel]),
+            *_requant_comment(part),
+        ]
     return [*lines, " */"]
 
 

@@ -59,7 +59,10 @@ def _declarator(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> str:
 def _array(graph: LayerGraph, layer: Layer, plan: LayerPlan, engine: Engine, memory: str) -> str:
     lines = [f"{memory} {_declarator(graph, layer, plan)} = {{"]
     for index, (offset, (c0, channels)) in enumerate(_blocks(plan).items()):
-        lines += _block(layer, engine, (index, offset), (c0, channels))
+        if layer.parts:
+            lines += _group_block(layer, plan, engine, (index, offset))
+        else:
+            lines += _block(layer, engine, (index, offset), (c0, channels))
     return "\n".join([*lines, "};"])
 
 
@@ -80,6 +83,21 @@ def _block(layer: Layer, engine: Engine, place: tuple[int, int], part: tuple[int
         *_bytes(data[: layout.weights_offset]),
         *_bytes(data[layout.weights_offset :]),
     ]
+
+
+def _group_block(layer: Layer, plan: LayerPlan, engine: Engine, place: tuple[int, int]) -> list[str]:
+    """Block number `place[0]` at `place[1]` of a fused group: the block of each of its layers, and what is
+    between."""
+    (index, offset), lines, at = place, list[str](), 0
+    number = next(number for number, step in enumerate(plan.steps) if step.params_offset == offset)
+    for part, stage in zip(layer.parts, plan.stages, strict=True):
+        step = stage.steps[number]
+        if step.params_size:
+            lines += _bytes(bytes(step.params_offset - at))
+            lines += [f"    /* {part.name} */"]
+            lines += _block(part, engine, (index, offset + step.params_offset), (step.y.c0, step.y.c))
+            at = step.params_offset + step.params_size
+    return lines + _bytes(bytes(plan.steps[number].params_size - at))
 
 
 def _bytes(data: bytes) -> list[str]:

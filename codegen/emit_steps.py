@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
+from tvm_pulp.codegen.emit_stages import MID_COLUMNS, StageColumns
+from tvm_pulp.codegen.fusion import stage_plans
+from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor
 from tvm_pulp.codegen.l3_places import StepPlaces
 from tvm_pulp.codegen.params import has_params
 from tvm_pulp.codegen.plan import Box, LayerPlan, Operand, TileStep
@@ -42,6 +44,7 @@ COLUMNS: dict[str, str] = {
     "load_params": "the parameter block has to be loaded",
     "y_slot": "which output buffer",
     "l3": "transfers between L3 and L2 are due",
+    **MID_COLUMNS,
 }
 
 
@@ -71,13 +74,17 @@ class StepTable:
         if not self.varies(name):
             return str(self.constant(name))
         if name in COLUMNS:
-            self.used.add(name)
-            return f"step->{name}" if self.groups is None else self._of_group(name, self.groups)
+            return self.cell(name)
         if name in ("in_h", "in_w"):
             return " + ".join(self.expression(term) for term in self._terms(name) if self.any(term))
         factors = [self.expression(factor) for factor in self._factors(name)]
         factors.append(str(self._element_bytes(name)))
         return " * ".join(f"({factor})" if " + " in factor else factor for factor in factors if factor != "1")
+
+    def cell(self, name: str) -> str:
+        """C for the value of a column that varies."""
+        self.used.add(name)
+        return f"step->{name}" if self.groups is None else self._of_group(name, self.groups)
 
     def _element_bytes(self, name: str) -> int:
         """What turns a number of elements into bytes, where bytes are asked for."""
@@ -154,11 +161,53 @@ def step_table(
         for row, offset in zip(rows, offsets, strict=True):
             row[column] = offset
     values = {name: tuple(row[name] for row in rows) for name in rows[0]}
+    for index in range(len(layer.parts)):
+        values |= _new_columns(graph, layer, plan, index)
     table = StepTable(layer, plan, values, tensors[0], tensors[2])
     groups = group_steps(varying_columns(layer, plan, values))
     if groups.size_bytes + LEAST_SAVED > table.size_bytes:
         return table
     return replace(table, groups=groups)
+
+
+@dataclass
+class StageTable(StepTable):
+    """The values for one layer of a fused group, which C finds in the group's table."""
+
+    owner: StepTable | None = None
+    names: StageColumns = field(default_factory=lambda: StageColumns(0, 1))
+
+    def cell(self, name: str) -> str:
+        """C for the value of a column that varies."""
+        assert self.owner is not None
+        return self.owner.expression(self.names.of(name))
+
+
+def stage_table(graph: LayerGraph, layer: Layer, plan: LayerPlan, owner: StepTable, index: int) -> StageTable:
+    """The table of a fused group's layer number `index`; `owner` is the group's."""
+    part, stage = layer.parts[index], stage_plans(plan)[index]
+    values = _stage_values(graph, part, stage)
+    names = StageColumns(index, len(layer.parts))
+    tensors = (graph.tensors[part.inputs[0]], graph.tensors[part.output])
+    return StageTable(part, stage, values, *tensors, owner=owner, names=names)
+
+
+def _stage_values(graph: LayerGraph, part: Layer, stage: LayerPlan) -> dict[str, tuple[int, ...]]:
+    source, out = graph.tensors[part.inputs[0]], graph.tensors[part.output]
+    rows = [_row(_L1Places(stage, {}), step, source, source, out) for step in stage.steps]
+    for row, step in zip(rows, stage.steps, strict=True):
+        row["params_l1"] += step.params_offset
+    return {name: tuple(row[name] for row in rows) for name in rows[0]}
+
+
+def _new_columns(graph: LayerGraph, layer: Layer, plan: LayerPlan, index: int) -> dict[str, tuple[int, ...]]:
+    """The columns that a layer of a group brings to the group's table."""
+    part, stage = layer.parts[index], stage_plans(plan)[index]
+    values, names = _stage_values(graph, part, stage), StageColumns(index, len(layer.parts))
+    unused = set() if has_params(part) else {"params_l1"}
+    unused |= set() if part.kind is LayerKind.CONV_DIRECT else {"y_c0"}
+    found = {names.of(name): column for name, column in values.items() if name not in unused}
+    return {name: column for name, column in found.items() if name in MID_COLUMNS}
 
 
 def varying_columns(
@@ -168,7 +217,8 @@ def varying_columns(
     unused = set() if len(layer.inputs) > 1 else {"x2", "x2_l1"}
     unused |= set() if plan.pad_in_l1 else {"x_data"}
     unused |= set() if has_params(layer) else {"params", "params_l1", "params_size", "load_params"}
-    return {name: values[name] for name in COLUMNS if name not in unused and len(set(values[name])) > 1}
+    possible = [name for name in COLUMNS if name in values and name not in unused]
+    return {name: values[name] for name in possible if len(set(values[name])) > 1}
 
 
 def _in_arena(places: StepPlaces) -> dict[str, tuple[int, ...]]:

@@ -15,7 +15,9 @@ window's sum, `clip((k[0] * sum + offset[0]) >> shift, lo, hi)`. An AVGPOOL with
 those of entry n - 1 where n elements of the window lie inside the map, and outside the map x = 0. MAXPOOL
 has no requantization, TABLE computes `y = table[x]`, COPY and TRANSPOSE `y = x`. QUANTIZE computes from
 float32 `y` = how many entries of the ascending table are <= x, and 255 from NaN; DEQUANTIZE `y = table[x]` as
-float32.
+float32. SOFTMAX computes for each pixel, with t[c] = table[largest x of the pixel - x[c]], float32
+`y = t[c] / (float32)sum(integer nearest to t)`, the sum an exact one.
+FUSED is its `parts`, one after the other (`codegen/fusion.py`).
 """
 
 from __future__ import annotations
@@ -44,6 +46,8 @@ class LayerKind(Enum):
     TRANSPOSE = "transpose"  # from or to a planar tensor
     QUANTIZE = "quantize"
     DEQUANTIZE = "dequantize"
+    SOFTMAX = "softmax"
+    FUSED = "fused"  # several layers as one; only the planner makes it
 
 
 class Dtype(Enum):
@@ -213,10 +217,11 @@ class Layer:
 
     `weights` are int8: CONV2D and POINTWISE (Co, Kh, Kw, Ci), DEPTHWISE (C, Kh, Kw), CONV_DIRECT (Co, Kh,
     Kw, Ci / groups), LINEAR (N, K) where K is the size of the whole input tensor; None for all others.
-    `table` are the 256 bytes of a TABLE, the 256 float32 of a DEQUANTIZE, or the 255 float32 of a QUANTIZE.
+    `table` are the 256 bytes of a TABLE, the 256 float32 of a DEQUANTIZE or SOFTMAX, or the 255 of a QUANTIZE.
     `bias` has a number for each output channel of a layer that makes sums; no sum leaves int32, with it or
     without. `name` is a C identifier, unique in the graph; `sources` are the user's operators that became this
-    layer.
+    layer. `parts` are the layers of a FUSED one, each of which reads what the one before it makes, and nothing
+    else.
     """
 
     name: str
@@ -231,6 +236,7 @@ class Layer:
     table: npt.NDArray[np.uint8] | npt.NDArray[np.float32] | None = None
     weight_offset: int = 0
     bias: npt.NDArray[np.int32] | None = None
+    parts: tuple[Layer, ...] = ()
 
     @property
     def makes_sums(self) -> bool:
@@ -260,10 +266,21 @@ class LayerGraph:
     placed: tuple[str, ...] = ()
 
 
+_WITHOUT_PRODUCTS = (
+    LayerKind.COPY,
+    LayerKind.TRANSPOSE,
+    LayerKind.QUANTIZE,
+    LayerKind.DEQUANTIZE,
+    LayerKind.SOFTMAX,
+)
+
+
 def macs(graph: LayerGraph, layer: Layer) -> int:
     """Multiply-accumulates of a layer: an add has one for each output, a pool one for each window element."""
+    if layer.parts:
+        return sum(macs(graph, part) for part in layer.parts)
     out = graph.tensors[layer.output]
-    if layer.kind in (LayerKind.COPY, LayerKind.TRANSPOSE, LayerKind.QUANTIZE, LayerKind.DEQUANTIZE):
+    if layer.kind in _WITHOUT_PRODUCTS:
         return 0
     if layer.kind in (LayerKind.CONV2D, LayerKind.POINTWISE, LayerKind.CONV_DIRECT):
         assert layer.weights is not None

@@ -37,6 +37,7 @@ NARROW_KERNELS: dict[LayerKind, tuple[str, ...]] = {
     LayerKind.TRANSPOSE: ("pulp_transpose",),
     LayerKind.QUANTIZE: ("pulp_quantize",),
     LayerKind.DEQUANTIZE: ("pulp_dequantize",),
+    LayerKind.SOFTMAX: ("pulp_softmax",),
 }
 WIDE_KERNELS: dict[LayerKind, tuple[str, ...]] = {
     LayerKind.CONV2D: ("pulp_conv_wide",),

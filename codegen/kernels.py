@@ -15,6 +15,7 @@ from tvm_pulp.codegen.tiling import Span, columns, rows, spans
 _PADDING_KINDS = (LayerKind.AVGPOOL, LayerKind.CONV_DIRECT, LayerKind.DEPTHWISE)
 """Kinds whose kernels of ours pad with 0 rightly whatever the window."""
 
+_BYTES = 256
 PAIR_CYCLES = 14  # inner loop of the matmul: 4 channels x 2 pixels x 4 elements
 IM2COL_CYCLES = 6  # copying 2 x 4 elements into the im2col buffer
 
@@ -39,6 +40,14 @@ def choose_kernel(graph: LayerGraph, layer: Layer, tile: Box | None, cores: int)
     out = graph.tensors[layer.output]
     size = tile or Box(0, out.height, 0, out.width, 0, out.channels)
     row_spans, column_spans = spans(rows(graph, layer), size.h), spans(columns(graph, layer), size.w)
+    return choose_for_tiles(graph, layer, size, (row_spans, column_spans), cores)
+
+
+def choose_for_tiles(
+    graph: LayerGraph, layer: Layer, size: Box, cut: tuple[list[Span], list[Span]], cores: int
+) -> KernelChoice:
+    """The kernel for tiles of all combinations of these rows and columns, the largest of this `size`."""
+    row_spans, column_spans = cut
     pad = _must_pad_in_l1(graph, layer, row_spans, column_spans)
     clip = layer.requant is not None and (layer.requant.lo, layer.requant.hi) != (0, 255)
     name = "pulp_mul_pixel" if multiplies_by_pixel(graph, layer) else _name(layer, size, column_spans, cores)
@@ -70,6 +79,8 @@ def scratch_bytes(choice: KernelChoice, layer: Layer, in_h: int, in_channels: in
         return cores * (kernel_w * in_h + kernel_w)
     if choice.name == "pulp_nn_depthwise_generic_less_4_weights":
         return cores * (kernel_w * in_h + kernel_w + _to_word(kernel_w))
+    if layer.kind is LayerKind.SOFTMAX and in_channels >= _BYTES:
+        return 4 * _BYTES  # the quotient of each
     return 0
 
 
@@ -136,6 +147,7 @@ _PLAIN = {
     LayerKind.TRANSPOSE: "pulp_transpose",
     LayerKind.QUANTIZE: "pulp_quantize",
     LayerKind.DEQUANTIZE: "pulp_dequantize",
+    LayerKind.SOFTMAX: "pulp_softmax",
 }
 
 

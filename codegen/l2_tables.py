@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.emit_steps import step_table
+from tvm_pulp.codegen.fusion import as_planned
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.l3_places import StepPlaces, step_places
 from tvm_pulp.codegen.plan import LayerPlan, Plan
@@ -16,6 +17,7 @@ TRANSFER_BYTES = 24  # of l3_transfer_t on a 32-bit machine
 
 def tables_bytes(graph: LayerGraph, plan: Plan) -> int:
     """Bytes of all tables. Raises PlanError if a step's parameters or rows never come from L3."""
+    graph = as_planned(graph, plan)
     places = [step_places(graph, plan, index) for index in range(len(plan.layers))]
     homes = {one.tensor: one.offset for one in plan.l1_tensors}
     return step_tables_bytes(graph, plan.layers, places, homes) + align(TRANSFER_BYTES * len(plan.transfers))

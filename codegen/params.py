@@ -2,9 +2,9 @@
 
 Entries of k and lambda are int32, little-endian; lambda of a layer whose multipliers come in two parts is in
 units of the upper one. If a layer is wide otherwise they are int64. The block of a layer that makes sums is
-`[bias][weights]`. Weights are int8 in the layer's own order, output channel first. A layer's table, and the
-multipliers of an average that skips padding, are the block of every range. One DMA command brings a block into
-L1.
+`[bias][weights]`. Weights are int8 in the layer's own order, output channel first. A layer's table (that of
+a softmax as integers, then as floats), and the multipliers of an average that skips padding, are the block of
+every range. One DMA command brings a block into L1.
 """
 
 from __future__ import annotations
@@ -41,13 +41,14 @@ def needs_int64(requant: Requant) -> bool:
 
 def has_params(layer: Layer) -> bool:
     """True if the layer has a parameter block; an add's and a pool's multipliers are constants in the code."""
-    return block_bytes(layer, 1) > 0
+    return any(map(has_params, layer.parts)) if layer.parts else block_bytes(layer, 1) > 0
 
 
 def block_layout(layer: Layer, channels: int) -> BlockLayout:
     """The block of `channels` output channels; all 0 for a layer without parameters."""
     if layer.table is not None:
-        return BlockLayout(0, 0, 0, TABLE_ENTRIES * layer.table.itemsize)
+        tables = 2 if layer.kind is LayerKind.SOFTMAX else 1
+        return BlockLayout(0, 0, 0, tables * TABLE_ENTRIES * layer.table.itemsize)
     if layer.requant is not None and layer.skips_padding:
         counts = layer.requant.multiplier.size
         return BlockLayout(0, 4 * counts, 8 * counts, 8 * counts)
@@ -92,7 +93,8 @@ def _table(layer: Layer) -> bytes:
         return b""
     if layer.kind is LayerKind.QUANTIZE:
         return sortable_bounds(layer.table.astype(np.float32)).astype("<i4").tobytes()
-    return layer.table.astype(layer.table.dtype.newbyteorder("<")).tobytes()
+    integers = np.rint(layer.table).astype("<i4").tobytes() if layer.kind is LayerKind.SOFTMAX else b""
+    return integers + layer.table.astype(layer.table.dtype.newbyteorder("<")).tobytes()
 
 
 def pack_layer(layer: Layer, ranges: Iterable[tuple[int, int]]) -> bytes:

@@ -22,6 +22,7 @@ class Operand(Enum):
     PARAMS = "params"  # one block: k, offsets, weights of a range of output channels
     Y = "y"  # output tile
     SCRATCH = "scratch"  # what the kernel needs beside its operands (im2col and the like)
+    MID = "mid"  # what one layer of a fused group makes for the next; a slot for each such map
 
 
 class LoopOrder(Enum):
@@ -91,8 +92,32 @@ class TileStep:
 
 
 @dataclass(frozen=True)
+class StageStep:
+    """What one layer of a fused group does in one step of the group: `y` is the part of its output that it
+    computes, `padding` what its window needs beyond the part of its input that it reads. That is the `y` of the
+    layer before it, or the `x` of the group's step. Its parameters lie at `params_offset` in the step's
+    block."""
+
+    y: Box
+    padding: Padding
+    params_offset: int = 0
+    params_size: int = 0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One layer of a fused group; `steps` are as many as the group's, everything else as in `LayerPlan`."""
+
+    layer: str
+    kernel: str
+    steps: tuple[StageStep, ...]
+    pad_in_l1: bool = False
+    clip: bool = False
+
+
+@dataclass(frozen=True)
 class LayerPlan:
-    """How one layer runs.
+    """How one layer runs, or a group of layers that are fused into one.
 
     `engine` is the unit that computes the layer, `kernel` the cluster's C function that computes a tile, or
     what another engine calls its computation. `channels_first` says that the input tile is gathered into
@@ -105,6 +130,9 @@ class LayerPlan:
     X2 too) that a step itself loads, when the step before has computed: one buffer is enough for them, but
     nothing is computed meanwhile. All others are loaded while the step before computes. `cycles` is the cost
     model's prediction for the layer.
+
+    A group has `stages`, its layers in order: each step computes the last one's `y` from the first one's `x`,
+    and what is in between is in L1 only. `layer` and `kernel` name them all, `pad_in_l1` is that of the first.
     """
 
     layer: str
@@ -122,6 +150,7 @@ class LayerPlan:
     params_ahead: bool = False
     late: tuple[Operand, ...] = ()
     x_ahead: bool = False
+    stages: tuple[Stage, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,24 @@ from tvm_pulp.codegen.effort import Effort
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.engines.registry import engines_of
+from tvm_pulp.codegen.fusion import fused_graph
+from tvm_pulp.codegen.fusion_choice import (
+    Groups,
+    cheapest_groups,
+    fastest_plan,
+    may_pay,
+    move_cycles,
+    possible_groups,
+)
+from tvm_pulp.codegen.fusion_schedule import schedule_group
+from tvm_pulp.codegen.fusion_search import search_group
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
 from tvm_pulp.codegen.l1_tensors import L1Layout, keep_in_l1
 from tvm_pulp.codegen.l2_errors import L2ShortageError
 from tvm_pulp.codegen.l2_plan import L2Task, plan_l2
 from tvm_pulp.codegen.l2_tables import step_tables_bytes, tables_bytes
 from tvm_pulp.codegen.l3_ahead import with_loads_ahead
-from tvm_pulp.codegen.machine import Machine
+from tvm_pulp.codegen.machine import L3Model, Machine
 from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L1Tensor, LayerPlan, Plan
 from tvm_pulp.codegen.schedule import schedule_layer
@@ -48,15 +59,15 @@ def plan_region(graph: LayerGraph, machine: Machine, effort: Effort | None = Non
     except L2ShortageError as shortage:
         for share in LESS_L1:  # smaller tiles mean smaller bands of what comes from L3
             with suppress(PlanError):
-                plan = _plan_region(graph, replace(machine, l1_bytes=int(share * machine.l1_bytes)), effort)
+                less = replace(machine, l1_bytes=int(share * machine.l1_bytes))
+                plan = _plan_region(graph, less, replace(effort, fuses=False))
                 return replace(plan, l1_bytes=machine.l1_bytes)
-        plain = _plain_task(graph, machine, effort)
+        plain = _plain_task(graph, machine, effort, _Searches(machine, effort))
         raise shortage.with_enough(_enough_l2(plain) + machine.l2_outside) from shortage
 
 
-def _plain_task(graph: LayerGraph, machine: Machine, effort: Effort) -> L2Task:
+def _plain_task(graph: LayerGraph, machine: Machine, effort: Effort, searches: _Searches) -> L2Task:
     """The region with every layer as is best for it alone."""
-    searches = _Searches(machine, effort)
     for layer in graph.layers:
         _check_window(layer)
     best = tuple(_plan_layer(graph, layer, machine, searches) for layer in graph.layers)
@@ -71,22 +82,85 @@ def _plain_task(graph: LayerGraph, machine: Machine, effort: Effort) -> L2Task:
 
 
 def _plan_region(graph: LayerGraph, machine: Machine, effort: Effort) -> Plan:
-    plain = _plain_task(graph, machine, effort)
-    search = _Searches(machine, effort).within(graph)
+    searches = _Searches(machine, effort)
+    task = _plain_task(graph, machine, effort, searches)
+    if not effort.fuses:
+        return _plan_layers(task, searches)
+    try:
+        plain = _plan_layers(task, searches)
+    except PlanError:
+        plan = _plan_groups(task, None, searches)
+        if plan is None:
+            raise
+        return plan
+    return _plan_groups(task, plain, searches) or plain
+
+
+def _plan_groups(task: L2Task, plain: Plan | None, searches: _Searches) -> Plan | None:
+    """The fastest plan with fused groups of layers, or `plain` if none is faster; None if there is none."""
+    graph, machine, effort = task.graph, task.machine, task.effort
+    everything = frozenset(life.tensor for life in task.lives)
+    alone = task.best if plain is None or plain.transfers else plain.layers
+    single = [one.cycles for one in alone]
+    waiting = [cost.cycles - int(cost.compute.sum()) for cost in task.costs(alone)]
+
+    def choose(moved: frozenset[str]) -> Groups:
+        moved = moved if plain or moved else everything
+        moves = move_cycles(graph, moved, machine.l3 or L3Model(0))
+        cycles = {
+            group: found
+            for group in possible_groups(graph)
+            if may_pay(graph, group, (single, waiting), moved)
+            and (found := searches.group_cycles(graph, group)) is not None
+        }
+        return cheapest_groups(graph, single, cycles, moves)
+
+    def plan(groups: Groups) -> Plan | None:
+        with suppress(PlanError):
+            return _plan_layers(_plain_task(fused_graph(graph, groups), machine, effort, searches), searches)
+        return None
+
+    return fastest_plan(plain, choose, plan)
+
+
+def _plan_layers(plain: L2Task, searches: _Searches) -> Plan:
+    """The plan of a region whose groups are given."""
+    graph, machine = plain.graph, plain.machine
+    search = searches.within(graph)
     layout = keep_in_l1(graph, plain.best, tensor_lives(graph), machine.l1_bytes, search)
     if machine.l3 is None:
         return _in_l2(plain, layout)
     with suppress(PlanError):
         return _in_l2(plain, layout)
     options = _streaming(plain, layout)
-    try:
-        options.append(_fitting_plan(plain))
-    except L2ShortageError:
-        plan = _any_plan(plain)
-        options += [] if plan is None else [plan]
-        if not options:
-            raise
+    once = _with_params_once(plain, searches)
+    shortage: L2ShortageError | None = None
+    for task in (plain, once) if once.best != plain.best else (plain,):
+        try:
+            options.append(_fitting_plan(task))
+        except L2ShortageError as error:
+            shortage = shortage or error
+            plan = _any_plan(task)
+            options += [] if plan is None else [plan]
+    if shortage is not None and not options:
+        raise shortage
     return min(options, key=lambda plan: plan.prediction.cycles)
+
+
+def _with_params_once(task: L2Task, searches: _Searches) -> L2Task:
+    """The same with layers that load no parameters twice: while others run, all of theirs have to be in L2."""
+    best = tuple(
+        _plan_layer(task.graph, layer, task.machine, searches, params_once=True)
+        if _loads_params_again(plan) and not layer.parts
+        else plan
+        for layer, plan in zip(task.graph.layers, task.best, strict=True)
+    )
+    return replace(task, best=best)
+
+
+def _loads_params_again(plan: LayerPlan) -> bool:
+    loaded = [step.params_offset for step in plan.steps if step.load_params]
+    return len(set(loaded)) < len(loaded)
 
 
 def _in_l2(task: L2Task, layout: L1Layout) -> Plan:
@@ -183,16 +257,27 @@ def _plans_by_rows(
 
 
 def _plan_layer(
-    graph: LayerGraph, layer: Layer, machine: Machine, searches: _Searches, most_rows: int | None = None
+    graph: LayerGraph,
+    layer: Layer,
+    machine: Machine,
+    searches: _Searches,
+    most_rows: int | None = None,
+    *,
+    params_once: bool = False,
 ) -> LayerPlan:
-    engine, search = searches.of(graph, layer, most_rows)
+    engine, search = searches.of(graph, layer, most_rows, params_once=params_once)
     best = search.best.plan
+    if layer.parts:
+        plan = schedule_group(graph, layer, best.tile, machine.cores, best.order)
+        return replace(plan, cycles=search.best.cycles)
     plan = schedule_layer(graph, layer, best.tile, machine.cores, best.order, engine=engine, late=best.late)
     return replace(plan, cycles=search.best.cycles)
 
 
 def _check_window(layer: Layer) -> None:
     """A window wholly in the padding has no input to bring into L1."""
+    for part in layer.parts:
+        _check_window(part)
     window = layer.window
     if (
         max(window.pad_top, window.pad_bottom) >= window.extent_h
@@ -222,6 +307,7 @@ class _Signature:
     padded_value: bool
     wide: bool
     block: int  # bytes of one channel's parameters
+    parts: tuple[_Signature, ...]
 
 
 class _Searches:
@@ -230,7 +316,7 @@ class _Searches:
     def __init__(self, machine: Machine, effort: Effort) -> None:
         self._machine = machine
         self._effort = effort
-        self._done: dict[tuple[_Signature, int | None], Search | NothingFits] = {}
+        self._done: dict[tuple[_Signature, tuple[int | None, bool]], Search | NothingFits] = {}
         self._within: dict[tuple[_Signature, int, tuple[bool, ...]], Search | NothingFits] = {}
 
     def within(self, graph: LayerGraph) -> Callable[[int, int, frozenset[str]], LayerPlan | None]:
@@ -239,24 +325,37 @@ class _Searches:
 
         def search(index: int, l1_bytes: int, in_l1: frozenset[str]) -> LayerPlan | None:
             layer = graph.layers[index]
+            if layer.parts and in_l1:
+                return None
             whole = tuple(name in in_l1 for name in (*layer.inputs, layer.output))
             key = (_signature(graph, layer, CLUSTER), l1_bytes, whole)
             if key not in self._within:
                 machine = replace(self._machine, l1_bytes=l1_bytes)
-                self._within[key] = search_tiles(graph, layer, machine, effort=self._effort, in_l1=in_l1)
+                self._within[key] = (
+                    search_group(graph, layer, machine, effort=self._effort)
+                    if layer.parts
+                    else search_tiles(graph, layer, machine, effort=self._effort, in_l1=in_l1)
+                )
             found = self._within[key]
             if isinstance(found, NothingFits):
                 return None
             best, cores = found.best.plan, self._machine.cores
-            plan = schedule_layer(graph, layer, best.tile, cores, best.order, in_l1=in_l1, late=best.late)
+            plan = (
+                schedule_group(graph, layer, best.tile, cores, best.order)
+                if layer.parts
+                else schedule_layer(graph, layer, best.tile, cores, best.order, in_l1=in_l1, late=best.late)
+            )
             return replace(plan, cycles=found.best.cycles)
 
         return search
 
-    def of(self, graph: LayerGraph, layer: Layer, most_rows: int | None) -> tuple[Engine, Search]:
+    def of(
+        self, graph: LayerGraph, layer: Layer, most_rows: int | None, *, params_once: bool = False
+    ) -> tuple[Engine, Search]:
         """The fastest engine for a layer, and the ways to run it there. Raises PlanError if none fits L1."""
         engines = [one for one in engines_of(self._machine) if one.refusal(graph, layer) is None]
-        searches = [(one, self._on(graph, layer, most_rows, one)) for one in engines]
+        engines = [CLUSTER] if layer.parts else engines
+        searches = [(one, self._on(graph, layer, (most_rows, params_once), one)) for one in engines]
         fitting = [(one, found) for one, found in searches if isinstance(found, Search)]
         if not fitting:
             least = min(found.l1_bytes for _, found in searches if isinstance(found, NothingFits))
@@ -264,14 +363,31 @@ class _Searches:
         return min(fitting, key=lambda found: found[1].best.cycles)
 
     def _on(
-        self, graph: LayerGraph, layer: Layer, most_rows: int | None, engine: Engine
+        self, graph: LayerGraph, layer: Layer, limits: tuple[int | None, bool], engine: Engine
     ) -> Search | NothingFits:
-        key = (_signature(graph, layer, engine), most_rows)
-        if key not in self._done:
+        """`limits`: the rows of a tile, and that no parameters are loaded twice."""
+        key, (most_rows, params_once) = (_signature(graph, layer, engine), limits), limits
+        if key not in self._done and layer.parts:
+            self._done[key] = search_group(
+                graph, layer, self._machine, most_rows=most_rows, effort=self._effort
+            )
+        elif key not in self._done:
             self._done[key] = search_tiles(
-                graph, layer, self._machine, most_rows=most_rows, engine=engine, effort=self._effort
+                graph,
+                layer,
+                self._machine,
+                most_rows=most_rows,
+                params_once=params_once,
+                engine=engine,
+                effort=self._effort,
             )
         return self._done[key]
+
+    def group_cycles(self, graph: LayerGraph, group: range) -> int | None:
+        """Cycles of layers as a group; None if no tile fits L1."""
+        grouped = fused_graph(graph, [group])
+        found = self._on(grouped, grouped.layers[group.start], (None, False), CLUSTER)
+        return found.best.cycles if isinstance(found, Search) else None
 
 
 def _signature(graph: LayerGraph, layer: Layer, engine: Engine) -> _Signature:
@@ -285,6 +401,7 @@ def _signature(graph: LayerGraph, layer: Layer, engine: Engine) -> _Signature:
         padded_value=graph.tensors[layer.inputs[0]].zero_point != 0,
         wide=layer.requant is not None and layer.requant.wide,
         block=engine.block_bytes(layer, 1),
+        parts=tuple(_signature(graph, part, engine) for part in layer.parts),
     )
 
 

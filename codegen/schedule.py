@@ -100,7 +100,7 @@ def _in_order(job: _Job, order: LoopOrder) -> LayerPlan:
         kernel=job.choice.name,
         tile=job.tile,
         order=order,
-        buffers=_place(_wanted_buffers(job, steps)),
+        buffers=place_one_by_one(_wanted_buffers(job, steps)),
         steps=steps,
         channels_first=job.choice.channels_first,
         pad_in_l1=job.choice.pad_in_l1,
@@ -160,13 +160,16 @@ def input_tile_bytes(choice: KernelChoice, step: TileStep, source: Tensor, slack
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class Wanted:
+    """Buffers of one size, in slots that follow one another."""
+
     operand: Operand
     slots: int
     size: int
+    first_slot: int = 0
 
 
-def _wanted_buffers(job: _Job, steps: tuple[TileStep, ...]) -> list[_Wanted]:
+def _wanted_buffers(job: _Job, steps: tuple[TileStep, ...]) -> list[Wanted]:
     source, out = (job.graph.tensors[name] for name in (job.layer.inputs[0], job.layer.output))
     slack = job.engine.input_slack_bytes(job.choice, job.layer)
     x_size = max(input_tile_bytes(job.choice, step, source, slack) for step in steps)
@@ -179,10 +182,10 @@ def _wanted_buffers(job: _Job, steps: tuple[TileStep, ...]) -> list[_Wanted]:
         if name not in job.in_l1
     ]
     return [
-        *(_Wanted(operand, x_slots, x_size) for operand in inputs),
-        _Wanted(Operand.PARAMS, params_slots, max(step.params_size for step in steps)),
-        _Wanted(Operand.Y, min(2, len(steps)), y_size),
-        _Wanted(Operand.SCRATCH, 1, max(_scratch(job, step) for step in steps)),
+        *(Wanted(operand, x_slots, x_size) for operand in inputs),
+        Wanted(Operand.PARAMS, params_slots, max(step.params_size for step in steps)),
+        Wanted(Operand.Y, min(2, len(steps)), y_size),
+        Wanted(Operand.SCRATCH, 1, max(_scratch(job, step) for step in steps)),
     ]
 
 
@@ -192,12 +195,12 @@ def _scratch(job: _Job, step: TileStep) -> int:
     return job.engine.scratch_bytes(job.choice, job.layer, padded_h, in_channels, job.cores)
 
 
-def _place(wanted: list[_Wanted]) -> tuple[L1Buffer, ...]:
+def place_one_by_one(wanted: list[Wanted]) -> tuple[L1Buffer, ...]:
     """One buffer after the other, none for what has no bytes."""
     buffers: list[L1Buffer] = []
     offset = 0
     for want in wanted:
         for slot in range(want.slots if want.size else 0):
-            buffers.append(L1Buffer(want.operand, slot, offset, want.size))
+            buffers.append(L1Buffer(want.operand, want.first_slot + slot, offset, want.size))
             offset += align(want.size)
     return tuple(buffers)

@@ -7,13 +7,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tvm_pulp.codegen.emit_stages import later_params, mid_columns
+
 LEAST_SAVED = 256
 """Bytes; below, one table is easier to read."""
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "place": ("x", "x2", "y", "x_h", "x_w", "y_h", "y_w", "pad_top", "pad_bottom", "pad_left", "pad_right"),
-    "range": ("params", "params_size", "x_c", "y_c", "y_c0"),
-    "slots": ("x_l1", "x2_l1", "x_data", "params_l1", "y_l1", "load_x", "load_params", "y_slot", "l3"),
+    "place": (
+        *("x", "x2", "y", "x_h", "x_w", "y_h", "y_w", "pad_top", "pad_bottom", "pad_left", "pad_right"),
+        *mid_columns(("h", "w", "top", "bottom", "left", "right")),
+    ),
+    "range": ("params", "params_size", "x_c", "y_c", "y_c0", *mid_columns(("c", "c0"))),
+    "slots": (
+        *("x_l1", "x2_l1", "x_data", "params_l1", "y_l1", "load_x", "load_params", "y_slot", "l3"),
+        *later_params(),
+    ),
 }
 """The columns of each group; the group's name is that of the step's member that counts its rows."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, product, zip_longest
+from typing import Protocol, TypeVar
 
 import numpy as np
 from tvm_pulp.codegen.align import align
@@ -69,22 +70,31 @@ def search_tiles(
     machine: Machine,
     *,
     most_rows: int | None = None,
+    params_once: bool = False,
     engine: Engine = CLUSTER,
     effort: Effort | None = None,
     in_l1: frozenset[str] = frozenset(),
 ) -> Search | NothingFits:
     """The best way to run a layer on an engine within the machine's L1, or how much it would take; with
     `most_rows` of those that finish a row of tiles, of at most so many rows of the map, before they begin the
-    next. Tensors `in_l1` take none of the machine's L1: they lie beside it."""
+    next; with `params_once` of those that load no parameters twice. Tensors `in_l1` take none of the machine's
+    L1: they lie beside it."""
     table = tile_tables(graph, layer, machine.cores, machine.l1_bytes, engine, in_l1=in_l1)
-    target = _Target(graph, layer, machine, most_rows, engine, in_l1)
+    orders = (LoopOrder.CHANNELS_OUTER,) if params_once else tuple(LoopOrder)
+    orders = orders if most_rows is None else (LoopOrder.SPACE_OUTER,)
+    target = _Target(graph, layer, machine, most_rows, orders, engine, in_l1)
     estimates = _estimates(target, table)
     if not estimates:
         return NothingFits(int(table.l1_bytes(late_choices(engine)[-1]).min()))
     finalists = [
-        _candidate(target, estimate) for estimate in _affordable(_finalists(estimates), effort or Effort())
+        _candidate(target, estimate) for estimate in affordable(_finalists(estimates), effort or Effort())
     ]
-    return Search(_best(finalists), _pareto_front(finalists))
+    return chosen(finalists)
+
+
+def chosen(candidates: Sequence[Candidate]) -> Search:
+    """What a search makes of the candidates that fit L1."""
+    return Search(_best(candidates), _pareto_front(candidates))
 
 
 def late_choices(engine: Engine) -> tuple[tuple[Operand, ...], ...]:
@@ -119,6 +129,7 @@ class _Target:
     layer: Layer
     machine: Machine
     most_rows: int | None
+    orders: tuple[LoopOrder, ...]
     engine: Engine
     in_l1: frozenset[str]
 
@@ -161,7 +172,7 @@ def _estimates(target: _Target, table: TileTables) -> list[_Estimate]:
             {name: column[rows] for name, column in table.space.items()},
             {name: column[columns] for name, column in table.channels.items()},
         )
-        for order in _orders(table, pairs) if target.most_rows is None else (LoopOrder.SPACE_OUTER,):
+        for order in _orders(target, pairs):
             loads = _loads(table, pairs, order, late)
             cycles, dma_cycles = _cycles(target, table, pairs, loads)
             found += _most_promising(table, pairs, (order, late), cycles, dma_cycles)
@@ -187,9 +198,9 @@ def _whole_lines(target: _Target, table: TileTables) -> BoolArray:
     return allowed
 
 
-def _orders(table: TileTables, pairs: _Pairs) -> tuple[LoopOrder, ...]:
+def _orders(target: _Target, pairs: _Pairs) -> tuple[LoopOrder, ...]:
     tiled_twice = bool(((pairs.tiles > 1) & (pairs.channel["ranges"] > 1)).any())
-    return tuple(LoopOrder) if tiled_twice else (LoopOrder.CHANNELS_OUTER,)
+    return target.orders if tiled_twice else target.orders[:1]
 
 
 @dataclass(frozen=True)
@@ -303,7 +314,17 @@ def _finalists(estimates: Sequence[_Estimate]) -> list[_Estimate]:
     return [one for one in dict.fromkeys(chain.from_iterable(turns)) if one is not None]
 
 
-def _affordable(finalists: Sequence[_Estimate], effort: Effort) -> list[_Estimate]:
+class HasSteps(Protocol):
+    """A way to run a layer, of which the number of steps is known."""
+
+    @property
+    def steps(self) -> int: ...
+
+
+E = TypeVar("E", bound=HasSteps)
+
+
+def affordable(finalists: Sequence[E], effort: Effort) -> list[E]:
     """As many of the first as may be scheduled in reasonable time, at least one."""
     steps = list(accumulate(finalist.steps for finalist in finalists))
     return [
@@ -325,6 +346,11 @@ def _candidate(target: _Target, estimate: _Estimate) -> Candidate:
         in_l1=target.in_l1,
         late=estimate.late,
     )
+    return candidate(graph, layer, machine, plan)
+
+
+def candidate(graph: LayerGraph, layer: Layer, machine: Machine, plan: LayerPlan) -> Candidate:
+    """A plan of a layer with its cost."""
     costs = step_costs(graph, layer, plan, machine)
     traffic = layer_traffic(graph, layer, plan)
     return Candidate(

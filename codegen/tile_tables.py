@@ -112,12 +112,12 @@ def tile_tables(
     axis the most even cut, and the same rounded up to what the engine likes; the whole axis and 1 are always
     among them, but where whole rows fit L1 few narrower tiles are tried, for they add halo and transfers."""
     out, steps = graph.tensors[layer.output], engine.tile_steps(layer)
-    heights = [spans(rows(graph, layer), size) for size in _cuts(out.height, steps.rows)]
-    widths = [spans(columns(graph, layer), size) for size in reversed(_cuts(out.width, steps.columns))]
-    cuts = _cuts(out.channels, steps.channels)
+    heights = [spans(rows(graph, layer), size) for size in cuts(out.height, steps.rows)]
+    widths = [spans(columns(graph, layer), size) for size in reversed(cuts(out.width, steps.columns))]
+    sizes = cuts(out.channels, steps.channels)
     if steps.only_whole_channels:
-        cuts = [c for c in cuts if c % steps.channels == 0 or c == out.channels]
-    channels = [_channel_row(engine, layer, out.channels, c) for c in cuts]
+        sizes = [c for c in sizes if c % steps.channels == 0 or c == out.channels]
+    channels = [_channel_row(engine, layer, out.channels, c) for c in sizes]
     few = _tables(graph, layer, cores, engine, (heights, widths[:MOST_WIDTHS], channels))
     few = _without(few, layer, in_l1)
     enough = min(out.channels, CHANNEL_GROUP) if few.in_channels is None else out.channels
@@ -171,7 +171,7 @@ def _aligned(size: IntArray) -> IntArray:
     return size + -size % ALIGNMENT
 
 
-def _cuts(size: int, step: int) -> list[int]:
+def cuts(size: int, step: int) -> list[int]:
     """Tile sizes of an axis of `size` elements, ascending."""
     even = {-(-size // count) for count in range(1, size + 1)}
     rounded = {min(size, cut + -cut % step) for cut in even}

@@ -12,6 +12,7 @@ from typing import TypeVar
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind
 from tvm_pulp.codegen.plan import Box, LoopOrder, Padding
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 PER_CHANNEL_KINDS = (
@@ -113,12 +114,16 @@ def enumerate_tiles(graph: LayerGraph, layer: Layer, tile: Box, order: LoopOrder
     row_spans, column_spans = spans(rows(graph, layer), tile.h), spans(columns(graph, layer), tile.w)
     space = [(row, column) for row in row_spans for column in column_spans]
     ranges = list(enumerate(channel_ranges(graph.tensors[layer.output].channels, tile.c)))
-    if order is LoopOrder.CHANNELS_OUTER:
-        visits = [(place, part) for turn, part in enumerate(ranges) for place in _snake(space, turn)]
-    else:
-        visits = [(place, part) for turn, place in enumerate(space) for part in _snake(ranges, turn)]
     in_channels = graph.tensors[layer.inputs[0]].channels
+    visits = in_turns(space, ranges, order)
     return [_tile(layer, in_channels, row, column, part) for (row, column), part in visits]
+
+
+def in_turns(space: Sequence[S], ranges: Sequence[T], order: LoopOrder) -> list[tuple[S, T]]:
+    """All combinations of places and ranges of channels, in the order in which they are visited."""
+    if order is LoopOrder.CHANNELS_OUTER:
+        return [(place, part) for turn, part in enumerate(ranges) for place in _snake(space, turn)]
+    return [(place, part) for turn, place in enumerate(space) for part in _snake(ranges, turn)]
 
 
 def _snake(items: Sequence[T], turn: int) -> Sequence[T]:

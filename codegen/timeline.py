@@ -15,6 +15,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from tvm_pulp.codegen.cost.layer import StepCosts, region_costs
+from tvm_pulp.codegen.fusion import as_planned
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.l3_schedule import Moment, replay
 from tvm_pulp.codegen.machine import Machine
@@ -118,7 +119,7 @@ class Timeline:
 
 def simulate(graph: LayerGraph, plan: Plan, machine: Machine) -> Timeline:
     """The timeline of a region; a layer's span is as long as its `LayerPlan.cycles` and its waits for L3."""
-    costs = region_costs(graph, plan.layers, machine)
+    costs = region_costs(as_planned(graph, plan), plan.layers, machine)
     marks = mark_times(costs)
     l3 = _replay_l3(plan, marks, machine)
     spans: list[LayerSpan] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .fusion import as_planned
 from .graph import Layer, LayerGraph
 from .plan import LayerPlan, Plan
 
@@ -44,6 +45,7 @@ def layer_traffic(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> Traffic:
 
 def region_traffic(graph: LayerGraph, plan: Plan) -> Traffic:
     """Return the bytes of all transfers of a region."""
+    graph = as_planned(graph, plan)
     layers = {layer.name: layer for layer in graph.layers}
     total = Traffic()
     for layer_plan in plan.layers:

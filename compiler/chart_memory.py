@@ -18,6 +18,7 @@ _NAMES = {
     Operand.PARAMS: "parameters",
     Operand.Y: "output",
     Operand.SCRATCH: "scratch of the kernel",
+    Operand.MID: "map between fused layers",
 }
 
 

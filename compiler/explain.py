@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import tvm
 from tvm_pulp.codegen.alternatives import Alternatives, layer_alternatives
-from tvm_pulp.codegen.graph import Layer, LayerGraph
+from tvm_pulp.codegen.fusion import as_planned
+from tvm_pulp.codegen.fusion_alternatives import group_alternatives
+from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.plan_json import plan_from_json
 
 from .errors import InputError
 from .options import PulpOptions
 from .package import LEGALIZED_FILE, Package, plan_file
 from .partition import region_graphs
+from .report import LayerReport
 from .soc import load_machine
 
 
-def explain_layer(package: Package, region: str, layer: str) -> Alternatives:
-    """The tiles that a layer of a package could have had, for the options that it was compiled with.
+def explain_layer(package: Package, region: str, layer: LayerReport) -> Alternatives:
+    """The tiles that a layer of a package could have had, and the groups that it could have been in, for the
+    options that it was compiled with.
 
     Raises InputError where the package holds no network or another one, TargetError where its SoC file is gone.
     """
     options = PulpOptions(**package.metadata["pulp"]["options"])
     machine = load_machine(options)
-    graph, found = _layer(package, region, layer)
+    graph = _graph(package, region)
     plan = plan_from_json(package.read(plan_file(region)).decode())
-    chosen = next(layer_plan for layer_plan in plan.layers if layer_plan.layer == layer)
-    return layer_alternatives(graph, found, machine, chosen)
+    planned = as_planned(graph, plan)
+    index = [layer_plan.layer for layer_plan in plan.layers].index(layer.name)
+    alternatives = layer_alternatives(planned, planned.layers[index], machine, plan.layers[index])
+    if not options.fuses:
+        return alternatives
+    groups = group_alternatives(graph, layer.fused or (layer.name,), machine, plan)
+    return replace(alternatives, groups=groups)
 
 
-def _layer(package: Package, region: str, layer: str) -> tuple[LayerGraph, Layer]:
+def _graph(package: Package, region: str) -> LayerGraph:
     legalized = tvm.ir.load_json(package.read(LEGALIZED_FILE).decode())
     for graph in region_graphs(legalized, package.name):
         if graph.name == region:
-            return graph, next(found for found in graph.layers if found.name == layer)
+            return graph
     raise InputError(
         f"its network has no region {region} in this version",
         where=str(package.path),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tvm_pulp.codegen.checker import check_plan
 from tvm_pulp.codegen.cost.layer import region_costs
+from tvm_pulp.codegen.fusion import as_planned
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Plan
@@ -70,7 +71,7 @@ def accept_plan(given: GivenPlan, graph: LayerGraph, machine: Machine) -> Plan:
         check_plan(graph, machine, plan)
     except PlanError as error:
         raise _in_file(error, given.file) from error
-    costs = region_costs(graph, plan.layers, machine)
+    costs = region_costs(as_planned(graph, plan), plan.layers, machine)
     layers = tuple(
         replace(layer_plan, cycles=cost.cycles) for layer_plan, cost in zip(plan.layers, costs, strict=True)
     )

@@ -81,8 +81,9 @@ def _layer_of(graphs: Iterable[LayerGraph]) -> Iterator[tuple[str, tuple[str, in
     """Each source operator with its layer; the layer's MACs are those of its first source."""
     for graph in graphs:
         for layer in graph.layers:
-            for index, source in enumerate(layer.sources):
-                yield source, (layer.name, macs(graph, layer) if index == 0 else 0)
+            for part in layer.parts or (layer,):
+                for index, source in enumerate(part.sources):
+                    yield source, (layer.name, macs(graph, part) if index == 0 else 0)
 
 
 def _macs(imported: tvm.IRModule) -> Mapping[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass, fields
 
@@ -9,6 +10,8 @@ from .errors import TargetError
 from .suggest import suggestion
 
 WHERE = "target pulp"
+AUTO, OFF = "auto", "off"
+_DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?(e-[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,9 @@ class PulpOptions:
     the cluster's L1 and of L2; `cores` is how many cluster cores work; `engines` are the names of the engines
     that may be used, with commas. `plan` is the path of a plan (JSON) to take instead of making one, or of a
     folder with a plan for each region; `plan_time` is how many seconds making one may take, as the solver
-    counts work.
+    counts work. `fusion` says whether layers are fused where that is faster (`auto`), or not (`off`).
+    `multiplier_error` is how many units of the last place the 32-bit multipliers of a convolution or linear
+    layer may be off; a layer of which they are more gets longer ones.
     """
 
     soc: str = "gap8"
@@ -29,6 +34,13 @@ class PulpOptions:
     engines: str | None = None
     plan: str | None = None
     plan_time: int | None = None
+    fusion: str | None = None
+    multiplier_error: float | None = None
+
+    @property
+    def fuses(self) -> bool:
+        """True if layers may be fused."""
+        return self.fusion != OFF
 
     @classmethod
     def parse(cls, text: str) -> PulpOptions:
@@ -51,6 +63,8 @@ class PulpOptions:
             engines=values.get("engines"),
             plan=values.get("plan"),
             plan_time=_positive(values, "plan-time", "seconds"),
+            fusion=_one_of(values, "fusion", (AUTO, OFF)),
+            multiplier_error=_fraction(values, "multiplier-error"),
         )
 
     def __str__(self) -> str:
@@ -91,6 +105,17 @@ def _option(word: str) -> tuple[str, str]:
     return name, value
 
 
+def _one_of(values: dict[str, str], name: str, words: tuple[str, ...]) -> str | None:
+    """Read an option that is one of some words; None when it is not given."""
+    if name in values and values[name] not in words:
+        raise TargetError(
+            f"option -{name} is not one of {', '.join(words)}: `{values[name]}`",
+            where=WHERE,
+            fix=f"write -{name}={words[0]}",
+        )
+    return values.get(name)
+
+
 def _positive(values: dict[str, str], name: str, unit: str) -> int | None:
     """Read an option that counts `unit`; None when it is not given."""
     if name not in values:
@@ -100,3 +125,14 @@ def _positive(values: dict[str, str], name: str, unit: str) -> int | None:
         fix = f"give a whole number of {unit} above 0, without a unit"
         raise TargetError(f"option -{name} is not a number of {unit}: `{text}`", where=WHERE, fix=fix)
     return int(text)
+
+
+def _fraction(values: dict[str, str], name: str) -> float | None:
+    """Read an option that is a number from 0 to 1/2; None when it is not given."""
+    if name not in values:
+        return None
+    text = values[name]
+    if _DECIMAL.fullmatch(text) is None or float(text) > 0.5:
+        fix = "give a number of units from 0 to 0.5"
+        raise TargetError(f"option -{name} is not a number of units: `{text}`", where=WHERE, fix=fix)
+    return float(text)

@@ -12,6 +12,7 @@ import tvm
 from tvm import relay
 from tvm_pulp.codegen.effort import DEFAULT_SECONDS, Effort
 from tvm_pulp.codegen.emit import emit_region
+from tvm_pulp.codegen.fusion import as_planned
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.l2_errors import beside
 from tvm_pulp.codegen.machine import Machine
@@ -60,14 +61,15 @@ def partition_for_pulp(
     whole = load_machine(options)
     given = read_given_plans(options.plan)
     imported = prepare(mod, params)
-    legalized = legalize(imported)
+    legalized = legalize(imported, options.multiplier_error)
     partitioned = _partitioned(legalized, mod_name)
     machine = _beside_tvm(whole, tvm_bytes(partitioned))
     graphs = _graphs(partitioned)
     check_regions(given, list(graphs.values()))
-    effort = Effort(options.plan_time or DEFAULT_SECONDS)
+    effort = Effort(options.plan_time or DEFAULT_SECONDS, options.fuses)
     plans = _plans(graphs, machine, given, effort)
     _check_total(plans, machine)
+    graphs = {var: as_planned(graph, plans[var]) for var, graph in graphs.items()}
     timelines = {var: simulate(graph, plans[var], machine) for var, graph in graphs.items()}
     for var, graph in graphs.items():
         function = _with_code(partitioned[var], graph, plans[var], machine)
@@ -108,9 +110,13 @@ def prepare(mod: tvm.IRModule, params: Mapping[str, Any] | None = None) -> tvm.I
     return InferType()(SimplifyInference()(mod))
 
 
-def legalize(mod: tvm.IRModule) -> tvm.IRModule:
-    """The module in the canonical integer form: from here on it is the meaning of the network."""
-    return PortableMath()(LowerLeftovers()(LegalizeQdq()(mod)))
+def legalize(mod: tvm.IRModule, multiplier_error: float | None = None) -> tvm.IRModule:
+    """The module in the canonical integer form: from here on it is the meaning of the network.
+
+    `multiplier_error`: see `PulpOptions`.
+    """
+    legalize_qdq = LegalizeQdq() if multiplier_error is None else LegalizeQdq(multiplier_error)
+    return PortableMath()(LowerLeftovers()(legalize_qdq(mod)))
 
 
 def region_graphs(legalized: tvm.IRModule, mod_name: str) -> list[LayerGraph]:

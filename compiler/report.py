@@ -9,6 +9,7 @@ from json import dumps
 
 from pydantic import TypeAdapter, ValidationError
 from tvm_pulp.codegen.cost.cluster import BLOCK_CHANNELS, WORD
+from tvm_pulp.codegen.fusion import as_planned
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor, macs
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import L1Buffer, L1Tensor, L2Buffer, LayerPlan, Plan
@@ -55,7 +56,7 @@ class LayerReport:
     are bytes between L2 and L1, `params_bytes` those of the packed parameters in L2, `l1_bytes` the sum of the
     layer's buffers. `l3_waits` are cycles beside `cycles` in which L3 is waited for, `l3_bytes` those that move
     between L3 and L2 for the layer. `wide` says that the requantization uses 64 bits; `shift` is None for a max
-    pool.
+    pool. `fused` are the layers that this one is made of, where it is a group of fused ones.
     """
 
     name: str
@@ -80,6 +81,7 @@ class LayerReport:
     buffers: tuple[L1Buffer, ...] = ()
     l3_waits: int = 0
     l3_bytes: int = 0
+    fused: tuple[str, ...] = ()
 
     @property
     def bound(self) -> Bound:
@@ -241,6 +243,7 @@ def peak_macs_per_cycle(machine: Machine) -> float:
 
 def region_report(graph: LayerGraph, plan: Plan, timeline: Timeline) -> RegionReport:
     """Return what there is to say of a planned region; `timeline` is that of the plan."""
+    graph = as_planned(graph, plan)
     layers = {layer.name: layer for layer in graph.layers}
     busy = timeline.busy_cycles()
     return RegionReport(
@@ -271,7 +274,7 @@ def _layer_report(graph: LayerGraph, layer: Layer, plan: LayerPlan, busy: Mappin
     traffic = layer_traffic(graph, layer, plan)
     return LayerReport(
         name=layer.name,
-        kind=layer.kind.value,
+        kind=" + ".join(part.kind.value for part in layer.parts or (layer,)),
         sources=layer.sources,
         inputs=tuple(_shape(graph.tensors[name]) for name in layer.inputs),
         output=_shape(graph.tensors[layer.output]),
@@ -290,6 +293,7 @@ def _layer_report(graph: LayerGraph, layer: Layer, plan: LayerPlan, busy: Mappin
         params_bytes=max(step.params_offset + step.params_size for step in plan.steps),
         buffers=plan.buffers,
         engine=plan.engine,
+        fused=tuple(part.name for part in layer.parts),
     )
 
 

@@ -54,7 +54,25 @@ def plan_tables(layer: LayerReport, plan: LayerPlan) -> RenderableType:
             f"{step.params_size:,}",
             f"{step.x_slot} {step.params_slot} {step.y_slot}",
         )
-    return Group(Text(_layer_summary(layer, plan)), buffers, steps)
+    return Group(Text(_layer_summary(layer, plan)), buffers, steps, *_stage_tables(plan))
+
+
+def _stage_tables(plan: LayerPlan) -> list[Table]:
+    """Return what each layer of a fused group computes in each step."""
+    tables = []
+    for stage in plan.stages:
+        table = new_table(
+            "step",
+            "output",
+            "padding t b l r",
+            "params bytes",
+            numbers=("step", "params bytes"),
+            title=stage.layer,
+        )
+        for index, step in enumerate(stage.steps):
+            table.add_row(str(index), _box(step.y), _padding(step.padding), f"{step.params_size:,}")
+        tables.append(table)
+    return tables
 
 
 def _loaded(plan: LayerPlan, operand: Operand) -> str:
@@ -81,7 +99,27 @@ def alternatives_tables(layer: LayerReport, alternatives: Alternatives, most: in
     for rank, one in enumerate(alternatives.tried, start=1):
         if rank <= most or one.chosen:
             table.add_row("chosen" if one.chosen else "", str(rank), *_alternative(one, alternatives.chosen))
-    return Group(Text(_alternatives_summary(layer, alternatives)), table)
+    groups = [_groups_table(alternatives)] if alternatives.groups else []
+    return Group(Text(_alternatives_summary(layer, alternatives)), table, *groups)
+
+
+def _groups_table(alternatives: Alternatives) -> Table:
+    """Return the groups that the layer could be in, with how their cycles compare with those of their layers
+    alone; what moving maps to L3 and back would cost is not among these."""
+    columns = ("", "fused layers", "cycles", "alone", "more", "bytes kept out of L2", "L1 bytes")
+    table = new_table(*columns, numbers=columns[2:])
+    for one in alternatives.groups:
+        more = None if one.cycles is None or not one.alone else 100 * (one.cycles - one.alone) / one.alone
+        table.add_row(
+            "chosen" if one.chosen else "",
+            " + ".join(one.layers),
+            "no tile fits" if one.cycles is None else f"{one.cycles:,}",
+            f"{one.alone:,}",
+            "" if more is None else f"{more:+.1f} %",
+            f"{one.inside:,}",
+            "" if one.l1_bytes is None else f"{one.l1_bytes:,}",
+        )
+    return table
 
 
 def _alternatives_summary(layer: LayerReport, alternatives: Alternatives) -> str:

@@ -27,12 +27,13 @@ from .legalize.read import activation_quantization, behind_item, operands_of
 from .legalize.requantize import legalize_requantize
 from .legalize.reshape import legalize_reshape
 from .legalize.resize import legalize_resize
+from .legalize.softmax import quantized_softmax
 from .legalize.spans import with_span
 from .legalize.table import legalize_table
 from .legalize.transpose import legalize_transpose
 from .legalize.values import Quantized, from_user_layout, in_user_form, in_user_layout
 from .legalize.weighted import WeightedLayer, peel_bias, real_sums
-from .numerics import Quantization, Range
+from .numerics import LARGEST_ERROR, Quantization, Range
 from .refusals import add_refusals
 from .relay_pass import RelayPass
 
@@ -84,7 +85,8 @@ class _Rewriter:
     them by what they are read as, `exprs` all the others.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, narrow_error: float) -> None:
+        self._narrow_error = narrow_error
         self.refusals: dict[str, str] = {}
         self._values: dict[relay.Expr, Quantized] = {}
         self._stores: dict[tuple[relay.Expr, Quantization], Quantized] = {}
@@ -129,11 +131,15 @@ class _Rewriter:
                 return None
             values = {main.args[0]: inner}.get
         operators = (main, *activations) if main.op.name != "qnn.dequantize" else activations
-        return self._legalized(rule, Island(core, out, bounds, shape_of(result), dtype, operators, values))
+        return self._legalized(
+            rule, Island(core, out, bounds, shape_of(result), dtype, operators, values, self._narrow_error)
+        )
 
     def _by_table(self, result: relay.Expr, out: Quantization, dtype: str) -> Quantized | None:
         """The value of a function of one tensor, element by element."""
-        island = Island(result, out, Range(), shape_of(result), dtype, (), self._dequantized_value)
+        island = Island(
+            result, out, Range(), shape_of(result), dtype, (), self._dequantized_value, self._narrow_error
+        )
         found = legalize_table(island)
         if found is None:
             return None
@@ -212,7 +218,16 @@ class _Rewriter:
         if call is None or source is None:
             return None
         known = {call.args[0]: source}
-        island = Island(call, source.quantization, Range(), shape_of(call), source.dtype, (call,), known.get)
+        island = Island(
+            call,
+            source.quantization,
+            Range(),
+            shape_of(call),
+            source.dtype,
+            (call,),
+            known.get,
+            self._narrow_error,
+        )
         return self._legalized(MOVES[call.op.name], island)
 
     def _moved_output(self, expr: relay.Expr) -> Quantized | None:
@@ -240,7 +255,12 @@ class _Rewriter:
             scale, zero_point = relay.const(meaning.scale, "float32"), relay.const(meaning.zero_point, "int32")
             expr_out = relay.qnn.op.dequantize(in_user_layout(value), scale, zero_point)
             return with_span(expr_out, (expr,), [value.expr])
-        return self._real_sums(expr) or self._with_rewritten_operands(expr)
+        return (
+            self._real_sums(expr)
+            or self._softmax(expr)
+            or self._argument(expr)
+            or self._with_rewritten_operands(expr)
+        )
 
     def _with_rewritten_operands(self, expr: relay.Expr) -> relay.Expr:
         if isinstance(expr, relay.Call):
@@ -264,18 +284,42 @@ class _Rewriter:
             return None
         return with_span(real, (core,), [layer.x.expr])
 
+    def _softmax(self, expr: relay.Expr) -> relay.Expr | None:
+        """A softmax of a quantized tensor; its result stays float."""
+        call = as_call(expr, "nn.softmax")
+        x = self._dequantized_value(call.args[0]) if call is not None else None
+        if call is None or x is None:
+            return None
+        real = quantized_softmax(call, x)
+        if isinstance(real, Refusal):
+            self.refusals.setdefault(operator_name(call), real.reason)
+            return None
+        return with_span(real, (call,), [x.expr])
+
+    def _argument(self, expr: relay.Expr) -> relay.Expr | None:
+        """Where a quantized tensor's largest or smallest element is: bytes are ordered as what they mean."""
+        call = as_call(expr, "argmax", "argmin")
+        x = self._dequantized_value(call.args[0]) if call is not None else None
+        if call is None or x is None:
+            return None
+        return with_span(relay.Call(call.op, [in_user_layout(x)], call.attrs), (call,), [x.expr])
+
 
 class LegalizeQdq(RelayPass):
     """Where an operator stands between dequantize and quantize, computes it in the canonical integer form.
 
     Expects a type-inferred module with inlined constants. What is not legalized stays in the importer's form,
-    and the reason is added to the module's refusals.
+    and the reason is added to the module's refusals. Multipliers of convolutions and linear layers have 32 bits
+    where that costs at most `narrow_error` units of the result, else more.
     """
 
     name = "legalize-qdq"
     description = "write quantized operators in the canonical integer form on NHWC bytes"
 
+    def __init__(self, narrow_error: float = LARGEST_ERROR) -> None:
+        self._narrow_error = narrow_error
+
     def __call__(self, mod: tvm.IRModule) -> tvm.IRModule:
-        rewriter = _Rewriter()
+        rewriter = _Rewriter(self._narrow_error)
         legalized = with_main(mod, rewriter.function(mod["main"]))
         return add_refusals(relay.transform.InferType()(legalized), rewriter.refusals)

@@ -32,6 +32,9 @@ MAX_BYTE = 255
 _ELEMENT_CYCLES = {"pulp_quantize": 29.0, "pulp_dequantize": 10.0, "pulp_transpose": 4.5}
 """Of one core, on PULP-open."""
 
+_TERM_CYCLES, _QUOTIENT_CYCLES, _LOOK_UP_CYCLES = 15.0, 400.0, 8.0
+"""Of a softmax, on PULP-open: of a byte that the sum is made of, a float division, an output."""
+
 
 def kernel_cycles(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> IntArray:
     """One call for each tile, explicit padding and clipping included."""
@@ -76,6 +79,13 @@ def _work(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> FloatArr
         return _direct(machine, layer, tiles)
     if layer.kind is LayerKind.LINEAR:
         return _linear(machine, layer, tiles)
+    return _elements(machine, layer, kernel, tiles)
+
+
+def _elements(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> FloatArray:
+    """Kernels without products of weights."""
+    if layer.kind is LayerKind.SOFTMAX:
+        return _softmax(machine, tiles)
     if kernel in _ELEMENT_CYCLES:
         return ceil_div(tiles.y_bytes, machine.cores) * _ELEMENT_CYCLES[kernel]
     elements = tiles.y_bytes * len(layer.inputs) * layer.window.kernel_h * layer.window.kernel_w
@@ -140,6 +150,20 @@ def _linear(machine: Machine, layer: Layer, tiles: Tiles) -> FloatArray:
     outputs = ceil_div(tiles.y_c, machine.cores)
     macs = _window_words(layer) * WORD / machine.cluster.linear_macs_per_cycle
     return outputs * (macs + _output_cycles(machine.cluster, layer))
+
+
+def _softmax(machine: Machine, tiles: Tiles) -> FloatArray:
+    """Each core adds up all exponentials of its pixels; a float is divided for each output or each byte."""
+    pixels, outputs = tiles.y_h * tiles.y_w, tiles.y_c
+    shared = (outputs >= MAX_BYTE + 1) & (tiles.x_c >= MAX_BYTE + 1)
+    own = np.where(shared, pixels, ceil_div(pixels, machine.cores))
+    quotients = np.where(shared, pixels * ceil_div(MAX_BYTE + 1 + 0 * outputs, machine.cores), 0)
+    quotients = np.where(shared, quotients, ceil_div(pixels * outputs, machine.cores))
+    looked_up = np.where(shared, pixels * ceil_div(outputs, machine.cores), 0)
+    work: FloatArray = (
+        own * tiles.x_c * _TERM_CYCLES + quotients * _QUOTIENT_CYCLES + looked_up * _LOOK_UP_CYCLES
+    )
+    return work
 
 
 def _busy(cores: int, tiles: Tiles) -> IntArray:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from tvm_pulp.codegen.ahead import first_step_alone
 from tvm_pulp.codegen.cost.arrays import IntArray, Tiles, tiles_of
 from tvm_pulp.codegen.cost.dma import (
     Boxes,
@@ -17,6 +18,7 @@ from tvm_pulp.codegen.cost.dma import (
     line_cycles,
 )
 from tvm_pulp.codegen.engines.registry import engine_named
+from tvm_pulp.codegen.fusion import stage_plans
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import LayerPlan, Operand
@@ -98,7 +100,7 @@ def step_costs(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machin
     if plan.x_ahead:
         load_x[0] = 0
     return StepCosts(
-        compute=engine_named(plan.engine, machine.engines).cycles(machine, layer, plan.kernel, tiles),
+        compute=_compute(layer, plan, machine),
         load_x=load_x,
         load_params=load_params,
         store=stored * y_cycles,
@@ -106,6 +108,17 @@ def step_costs(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machin
         store_commands=stored * y_commands,
         late=plan.late,
     )
+
+
+def _compute(layer: Layer, plan: LayerPlan, machine: Machine) -> IntArray:
+    """Cycles of each step's kernel calls: one, or one for each layer of a group."""
+    engine = engine_named(plan.engine, machine.engines)
+    if not layer.parts:
+        return engine.cycles(machine, layer, plan.kernel, tiles_of(plan))
+    total = np.zeros(len(plan.steps), np.int64)
+    for part, stage in zip(layer.parts, stage_plans(plan), strict=True):
+        total += engine.cycles(machine, part, stage.kernel, tiles_of(stage))
+    return total
 
 
 def layer_cycles(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machine) -> int:
@@ -118,8 +131,7 @@ def region_costs(graph: LayerGraph, plans: Sequence[LayerPlan], machine: Machine
     costs = [step_costs(graph, *one, machine) for one in zip(graph.layers, plans, strict=True)]
     for index, plan in enumerate(plans):
         if index and (plan.params_ahead or plan.x_ahead):
-            alone = replace(plan, params_ahead=False, x_ahead=False, steps=plan.steps[:1])
-            first = step_costs(graph, graph.layers[index], alone, machine)
+            first = step_costs(graph, graph.layers[index], first_step_alone(plan), machine)
             costs[index - 1] = replace(
                 costs[index - 1],
                 ahead_x=plan.x_ahead * int(first.load_x[0]),

@@ -114,7 +114,7 @@ def _print_alternatives(package: Package, report: CompilationReport, name: str) 
     from ..explain import explain_layer  # noqa: PLC0415 (TVM, which inspecting a package does without)
 
     region, layer = _find_layer(report, name, "--explain-plan")
-    alternatives = explain_layer(package, region.name, layer.name)
+    alternatives = explain_layer(package, region.name, layer)
     console().print(alternatives_tables(layer, alternatives, most=MOST_ALTERNATIVES))
 
 
@@ -122,7 +122,7 @@ def _find_layer(report: CompilationReport, name: str, option: str) -> tuple[Regi
     """Return the layer of this name, or the one that does the user's operator of this name."""
     layers = [(region, layer) for region in report.regions for layer in region.layers]
     for region, layer in layers:
-        if name == layer.name or name in layer.sources:
+        if name in (layer.name, *layer.fused, *layer.sources):
             return region, layer
     fix = suggestion(name, [layer.name for _, layer in layers], what="layers")
     raise InputError(f"no layer or offloaded operator is called `{name}`", where=option, fix=fix)

@@ -96,6 +96,17 @@ def dequantization(expr: relay.Expr, scale: float, zero_point: int) -> relay.Exp
     return relay.multiply(relay.cast(centred, "float32"), relay.const(scale, "float32"))
 
 
+def softmax(expr: relay.Expr, table: npt.NDArray[np.float32]) -> relay.Expr:
+    """float32 of bytes, along the last axis: `table[d]` for the distance d of each from the largest, divided by
+    the sum of them all, which is one of whole numbers."""
+    widened = relay.cast(expr, "int32")
+    distance = relay.subtract(relay.max(widened, axis=-1, keepdims=True), widened)
+    terms = relay.take(constant(np.rint(table), "int32"), distance, mode="clip")
+    total = relay.sum(relay.cast(terms, "int64"), axis=-1, keepdims=True)
+    exact = relay.take(constant(table, "float32"), distance, mode="clip")
+    return relay.divide(exact, relay.cast(total, "float32"))
+
+
 def clip_to_byte(expr: relay.Expr, shift: int, bounds: Range, dtype: str) -> relay.Expr:
     """`clip(expr >> shift, lo, hi)` as uint8."""
     shifted = relay.right_shift(expr, constant(shift, dtype))

@@ -26,6 +26,7 @@ class Exactness(Enum):
     TABLE = "each byte rounded once from float64"
     FLOAT = "the float32 arithmetic of the legalized module"
     SUMS = "exact"
+    SOFTMAX = "exponentials rounded to float32, one division"
     COPY = "bytes moved; where the scale changes, one rounding"
 
 

@@ -19,6 +19,7 @@ from .padding import border_pattern
 from .pool import AVERAGE_POOL, MAX_POOL
 from .quantize import DEQUANTIZE, FLIP, QUANTIZE
 from .requantize import REQUANTIZE
+from .softmax import SOFTMAX
 from .sums import SUMS
 
 OPERATORS: tuple[OperatorPattern, ...] = (
@@ -31,6 +32,7 @@ OPERATORS: tuple[OperatorPattern, ...] = (
     REQUANTIZE,
     SUMS,
     TABLE,
+    SOFTMAX,
     CONCATENATE,
     SLICE,
     RESIZE,

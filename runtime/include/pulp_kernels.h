@@ -103,6 +103,17 @@ void pulp_quantize(const int32_t *in, uint8_t *out, const int32_t *bounds, const
 /* out = the bits of table[in], 256 float32, element by element. */
 void pulp_dequantize(const uint8_t *in, int32_t *out, const int32_t *table, uint32_t elements);
 
+/* `pixels` of `channels` bytes each, of which outputs `first` to first + count - 1 are computed. */
+typedef struct {
+  uint32_t pixels, channels, first, count;
+} pulp_softmax_t;
+
+/* out = the bits of f / (float)(sum of all t of the pixel), where t = table[d], from 0 to 2^30, and f the
+ * float whose bits are table[256 + d], for d = largest byte - in. `quotients` has room for 256 words, or is
+ * NULL, which is slower where `count` is larger. */
+void pulp_softmax(const uint8_t *in, int32_t *out, const int32_t *table, int32_t *quotients,
+                  const pulp_softmax_t *softmax);
+
 /* out = clip_u8((k * sum over the window + lambda) >> shift). */
 void pulp_avgpool(const uint8_t *in, uint8_t *out, int32_t k, int32_t lambda, uint16_t shift,
                   const pulp_window_t *window);

@@ -45,6 +45,8 @@ def _layer(layer: Layer, operands: list[Map], zero_points: list[int], size: tupl
         return _maxpool(x, layer.window, size)
     if layer.kind in (LayerKind.COPY, LayerKind.TRANSPOSE):
         return x
+    if layer.kind is LayerKind.SOFTMAX and layer.table is not None:
+        return _softmax(x, layer.table)
     if layer.table is not None:
         return _quantized(x, layer.table) if layer.kind is LayerKind.QUANTIZE else layer.table[x]
     return _computed(layer, operands, zero_points, size)
@@ -61,6 +63,12 @@ def _computed(layer: Layer, operands: list[Map], zero_points: list[int], size: t
     if layer.kind in (LayerKind.ADD, LayerKind.MUL):
         return _finish(_two_inputs(layer, operands, zero_points, layer.requant), layer.requant)
     return _requantize(_sums(layer, x, zero_points[0], size), layer.requant)
+
+
+def _softmax(x: Map, table: Map) -> Map:
+    terms = table[x.max(axis=-1, keepdims=True).astype(np.int64) - x]
+    total = np.rint(terms).astype(np.int64).sum(axis=-1, keepdims=True)
+    return np.asarray(terms / total.astype(np.float32))
 
 
 def _quantized(x: Map, bounds: Map) -> Map:

@@ -11,7 +11,7 @@ from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind, Requant,
 
 INT32_LIMIT = 2**31 - 1
 TWO_INPUTS = (LayerKind.ADD, LayerKind.MUL)
-TABLES = (LayerKind.TABLE, LayerKind.QUANTIZE, LayerKind.DEQUANTIZE)
+TABLES = (LayerKind.TABLE, LayerKind.QUANTIZE, LayerKind.DEQUANTIZE, LayerKind.SOFTMAX)
 WITHOUT_WEIGHTS = (
     *TWO_INPUTS,
     LayerKind.AVGPOOL,
@@ -21,8 +21,10 @@ WITHOUT_WEIGHTS = (
     LayerKind.TRANSPOSE,
 )
 SUMMED = (LayerKind.CONV_DIRECT, LayerKind.LINEAR)
-ENDS = (LayerKind.QUANTIZE, LayerKind.DEQUANTIZE, LayerKind.TRANSPOSE)
-BETWEEN = tuple(kind for kind in LayerKind if kind not in ENDS)
+FLOATS = (LayerKind.DEQUANTIZE, LayerKind.SOFTMAX)
+ENDS = (LayerKind.QUANTIZE, *FLOATS, LayerKind.TRANSPOSE)
+SINGLE = tuple(kind for kind in LayerKind if kind is not LayerKind.FUSED)
+BETWEEN = tuple(kind for kind in SINGLE if kind not in ENDS)
 ORDERS = ((True, False), (False, True))
 
 
@@ -92,14 +94,17 @@ def _output(shape: Shape) -> Tensor:
     height = output_size(shape.height, window.extent_h, window.stride_h, window.pad_top, window.pad_bottom)
     width = output_size(shape.width, window.extent_w, window.stride_w, window.pad_left, window.pad_right)
     same = shape.kind in (LayerKind.DEPTHWISE, *WITHOUT_WEIGHTS)
-    dtype = Dtype.FLOAT32 if shape.kind is LayerKind.DEQUANTIZE else Dtype.UINT8
+    dtype = Dtype.FLOAT32 if shape.kind in FLOATS else Dtype.UINT8
     dtype = Dtype.INT32 if shape.sums else dtype
     channels = shape.channels if same else shape.out_channels
     return Tensor("y", height, width, channels, 0, "y", dtype=dtype, planar=shape.planar[1])
 
 
 def _table(kind: LayerKind, rng: np.random.Generator) -> npt.NDArray[np.uint8] | npt.NDArray[np.float32] | None:
-    """A permutation, any floats, or bounds: evenly spread, or so that the kernel has to search them."""
+    """A permutation, any floats, exponentials, or bounds: evenly spread, or so that the kernel has to search
+    them."""
+    if kind is LayerKind.SOFTMAX:
+        return np.asarray((np.exp(-rng.uniform(0.001, 0.5) * np.arange(256)) * 2**30).astype(np.float32))
     if kind is LayerKind.TABLE:
         return np.asarray(rng.permutation(256).astype(np.uint8))
     if kind is LayerKind.DEQUANTIZE:
@@ -207,8 +212,8 @@ def windows(draw: st.DrawFn, height: int, width: int) -> Window:
 
 
 @st.composite
-def shapes(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = tuple(LayerKind)) -> Shape:
-    """One layer of any kind with odd sizes, 1 to 40 channels."""
+def shapes(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = SINGLE) -> Shape:
+    """One layer of any kind with odd sizes, 1 to 40 channels, of a softmax also more than a byte counts."""
     kind = draw(st.sampled_from(kinds))
     height, width = draw(st.integers(1, 17)), draw(st.integers(1, 17))
     window = Window()
@@ -224,11 +229,12 @@ def shapes(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = tuple(LayerKind)) -> 
     forms: list[dict[str, bool]] = [{}, {}, {}, {"wide": True}, {"split": True}] if weighted else [{}]
     if kind in SUMMED:
         forms += [{"sums": True}, {"sums": True}]
+    most = 700 if kind is LayerKind.SOFTMAX and draw(st.booleans()) else 40
     return Shape(
         kind=kind,
         height=height,
         width=width,
-        channels=groups * draw(st.integers(1, 40 // groups)),
+        channels=groups * draw(st.integers(1, most // groups)),
         out_channels=groups * draw(st.integers(1, 40 // groups)),
         window=window,
         zero_point=draw(st.sampled_from([0, 0, 7, 128])),
@@ -261,7 +267,7 @@ def dilated(draw: st.DrawFn, window: Window, height: int, width: int) -> Window:
 
 
 @st.composite
-def layer_graphs(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = tuple(LayerKind)) -> LayerGraph:
+def layer_graphs(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = SINGLE) -> LayerGraph:
     """Graphs of one layer."""
     return single_layer(draw(shapes(kinds)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from tvm_pulp.codegen.fusion_schedule import schedule_group
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.kernels import KernelChoice, choose_kernel, input_slack_bytes, scratch_bytes
 from tvm_pulp.codegen.l2_tables import tables_bytes
@@ -52,6 +53,8 @@ def naive_plan(graph: LayerGraph, wishes: list[Wish], cores: int) -> Plan:
 def _layer_plan(graph: LayerGraph, layer: Layer, wish: Wish, cores: int) -> LayerPlan:
     out = graph.tensors[layer.output]
     tile = Box(0, min(wish.h, out.height), 0, min(wish.w, out.width), 0, min(wish.c, out.channels))
+    if layer.parts:
+        return schedule_group(graph, layer, tile, cores, wish.order)
     choice = choose_kernel(graph, layer, tile, cores)
     tiles = enumerate_tiles(graph, layer, tile, wish.order)
     sizes = [block_bytes(layer, channels) for _, channels in channel_ranges(out.channels, tile.c)]
@@ -137,6 +140,8 @@ def _l2_buffers(graph: LayerGraph) -> tuple[tuple[L2Buffer, ...], int]:
         if tensor.view is not None or tensor.name in outside:
             continue
         uses = [index for index, names in enumerate(touched) if tensor.name in names]
+        if not uses:
+            continue  # inside of a fused group
         buffers.append(L2Buffer(tensor.name, offset, tensor.size_bytes, uses[0], uses[-1]))
         offset += tensor.size_bytes + -tensor.size_bytes % 8
     return tuple(buffers), offset

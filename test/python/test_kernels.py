@@ -332,6 +332,30 @@ def test_conv_sums(
     np.testing.assert_array_equal(out, expected)
 
 
+@PROPERTY
+@given(
+    pixels=st.integers(1, 9), channels=st.one_of(st.integers(1, 20), st.integers(250, 600)), cores=CORES,
+    spread=st.integers(1, 256), scale=st.floats(1e-3, 1.0), with_room=st.booleans(), seed=SEEDS, data=st.data(),
+)  # fmt: skip
+def test_softmax(
+    *, runtime: RuntimeLibrary, pixels: int, channels: int, cores: int, spread: int, scale: float,
+    with_room: bool, seed: int, data: st.DataObject,
+) -> None:  # fmt: skip
+    rng = np.random.default_rng(seed)
+    x = rng.integers(0, spread, (pixels, channels)).astype(np.uint8)
+    exact = (np.exp(-scale * np.arange(256)) * 2**30).astype(np.float32)
+    table = np.concatenate([np.rint(exact).astype(np.int32), exact.view(np.int32)])
+    first = data.draw(st.integers(0, channels - 1))
+    count = data.draw(st.integers(1, channels - first))
+    distance = x.max(axis=1, keepdims=True).astype(np.int64) - x
+    total = table[distance].astype(np.int64).sum(axis=1, keepdims=True).astype(np.float32)
+    out = np.zeros((pixels, count), np.float32)
+    room = np.zeros(256, np.int32) if with_room else None
+    sizes = (ctypes.c_uint32 * 4)(pixels, channels, first, count)
+    runtime.run(cores, "pulp_softmax", x, out, table, room, ctypes.byref(sizes))
+    np.testing.assert_array_equal(out, (exact[distance] / total)[:, first : first + count])
+
+
 WIDE = {"wide": (random_wide_requant, requant_wide), "split": (random_split_requant, requant_split)}
 
 

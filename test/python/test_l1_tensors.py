@@ -18,6 +18,7 @@ from machines import machine, with_l3
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.checker import check_plan
 from tvm_pulp.codegen.cost.layer import region_costs
+from tvm_pulp.codegen.fusion import as_planned
 from tvm_pulp.codegen.graph import LayerGraph, LayerKind
 from tvm_pulp.codegen.plan import L1Buffer, L1Tensor, LayerPlan, Mark, Operand, Plan
 from tvm_pulp.codegen.plan_json import plan_from_json, plan_to_json
@@ -47,7 +48,7 @@ def assert_exact(runtime: HostRuntime, graph: LayerGraph, plan: Plan, cores: int
     """Every output byte, whenever transfers happen; and the traffic is the plan's."""
     inputs = random_inputs(graph, 1)
     model = run_model(graph, {name: data[0] for name, data in inputs.items()})
-    costs = region_costs(graph, plan.layers, machine(cores=cores))
+    costs = region_costs(as_planned(graph, plan), plan.layers, machine(cores=cores))
     traffic = region_traffic(graph, plan)
     with tempfile.TemporaryDirectory() as folder:
         program = compile_graph(runtime, graph, plan, Path(folder))

@@ -18,6 +18,8 @@ from layers import resnet8, wide_network
 from machines import machine, with_l3
 from tvm_pulp.codegen.checker import check_plan
 from tvm_pulp.codegen.cost.layer import step_costs
+from tvm_pulp.codegen.effort import Effort
+from tvm_pulp.codegen.fusion import as_planned
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.machine import L3Model
 from tvm_pulp.codegen.params import pack_size
@@ -40,7 +42,7 @@ def assert_exact(runtime: HostRuntime, graph: LayerGraph, plan: Plan, cores: int
     model = run_model(graph, {name: data[0] for name, data in inputs.items()})
     costs = [
         step_costs(graph, layer, one, machine(cores=cores))
-        for layer, one in zip(graph.layers, plan.layers, strict=True)
+        for layer, one in zip(as_planned(graph, plan).layers, plan.layers, strict=True)
     ]
     with tempfile.TemporaryDirectory() as folder:
         program = compile_graph(runtime, graph, plan, Path(folder))
@@ -58,14 +60,17 @@ def assert_exact(runtime: HostRuntime, graph: LayerGraph, plan: Plan, cores: int
 
 
 @needs_compiler
-@pytest.mark.parametrize("l2_bytes", [29_000, 23_500, 15_500])
-def test_large_network(runtime: HostRuntime, l2_bytes: int) -> None:
-    """Parameters from L3; with activations that overwrite each other; with activations in L3."""
+@pytest.mark.parametrize(
+    ("l2_bytes", "fuses"), [(29_000, False), (23_500, False), (15_500, False), (15_500, True)]
+)
+def test_large_network(runtime: HostRuntime, l2_bytes: int, fuses: bool) -> None:
+    """Parameters from L3; with activations that overwrite each other; with activations in L3, or in groups."""
     graph, target = wide_network(), with_l3(6_000, l2_bytes)
-    plan = plan_region(graph, target)
+    plan = plan_region(graph, target, Effort(fuses=fuses))
     check_plan(graph, target, plan)
     assert plan.l2_used <= l2_bytes
     assert bool(plan.l3_buffers) == (l2_bytes == 15_500)
+    assert any(layer.stages for layer in plan.layers) == fuses
     assert plan.prediction.bound <= plan.prediction.cycles
     assert_exact(runtime, graph, plan)
 
@@ -131,7 +136,7 @@ Change = Callable[[L3Transfer], L3Transfer]
 
 @pytest.fixture(scope="module")
 def right() -> Plan:
-    plan = plan_region(GRAPH, TARGET)
+    plan = plan_region(GRAPH, TARGET, Effort(fuses=False))
     check_plan(GRAPH, TARGET, plan)
     return plan
 

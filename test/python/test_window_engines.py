@@ -117,9 +117,9 @@ def planned(graph: LayerGraph, one: WindowEngine, l1_bytes: int) -> Plan:
             plan = plan_region(graph, machine)
         except PlanError:
             continue
-        check_plan(graph, machine, plan)
-        assert plan.layers[-1].engine == one.name
-        return plan
+        if plan.layers[-1].engine == one.name:  # whose tiles need more L1 than the cores'
+            check_plan(graph, machine, plan)
+            return plan
 
 
 @pytest.fixture(scope="module")

@@ -58,8 +58,7 @@ static void one_block(const pulp_block_t *b, place_t *at, int pixels, pulp_form_
   }
 }
 
-static void all_blocks(const pulp_block_t *b, int pixels, pulp_form_t form) {
-  place_t at = {b->x, b->w, b->out, 0};
+static void one_line(const pulp_block_t *b, place_t at, int pixels, pulp_form_t form) {
   for (uint32_t group = 0; group < b->groups; group++) {
     at.w = b->w;
     for (at.channel = 0; at.channel < BLOCK_CHANNELS * b->blocks; at.channel += BLOCK_CHANNELS) {
@@ -67,6 +66,13 @@ static void all_blocks(const pulp_block_t *b, int pixels, pulp_form_t form) {
     }
     at.x += pixels * b->x_stride;
     at.out += pixels * b->out_stride;
+  }
+}
+
+static void all_blocks(const pulp_block_t *b, int pixels, pulp_form_t form) {
+  for (int32_t line = 0; line < (int32_t)b->lines; line++) {
+    const place_t at = {b->x + line * b->x_line, b->w, b->out + line * b->out_line, 0};
+    one_line(b, at, pixels, form);
   }
 }
 

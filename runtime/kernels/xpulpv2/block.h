@@ -17,7 +17,7 @@ typedef struct {
   uint8_t *out;           /* the first pixel's first output */
   const void *k, *lambda; /* of the first channel: int32, wide: int64 */
   uint32_t blocks;        /* of 4 channels, at least 1 */
-  uint32_t groups;        /* of pixels, at least 1; only pulp_block_4 knows more than one */
+  uint32_t groups;        /* of pixels in a line, at least 1; only pulp_block_4 knows more than one */
   int32_t x_stride, w_stride;
   int32_t x_back, w_back; /* from the last pixel's (channel's) word to the first's next word */
   uint32_t words, rows;   /* at least 1 */
@@ -26,6 +26,9 @@ typedef struct {
   int32_t out_stride;     /* from a pixel's outputs to the next pixel's */
   uint32_t shift;         /* wide: beyond 32 */
   uint32_t low_bits;      /* split only */
+  uint32_t lines;         /* of groups, at least 1 */
+  int32_t x_line;         /* from a line's first window to the next line's */
+  int32_t out_line;       /* the same of outputs */
 } pulp_block_t;
 
 /* Groups of 1, 2, 3, 4 pixels. */
@@ -47,8 +50,8 @@ void pulp_block_wide_3(const pulp_block_t *block);
 void pulp_block_wide_4(const pulp_block_t *block);
 
 /* One group of pixels and one block of channels, not requantized: `out` is an array of int32, the
- * accumulators of the first pixel's 4 channels, then the next pixel's. `k`, `lambda`, `out_stride`,
- * `shift` and `low_bits` aren't used. */
+ * accumulators of the first pixel's 4 channels, then the next pixel's. `k`, `lambda`, `out_stride`, `shift`,
+ * `low_bits` and what leads to other lines aren't used. */
 void pulp_block_raw_1(const pulp_block_t *block);
 void pulp_block_raw_2(const pulp_block_t *block);
 void pulp_block_raw_3(const pulp_block_t *block);

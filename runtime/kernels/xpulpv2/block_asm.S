@@ -22,12 +22,18 @@
 #define OUT_STRIDE 64
 #define SHIFT 68
 #define LOW_BITS 72
+#define LINES 76
+#define X_LINE 80
+#define OUT_LINE 84
 
-/* Further places in the frame: the address of the pulp_block_t, the group's first output, saved registers. */
-#define BLOCK_AT 76
-#define OUT_FIRST 80
-#define SAVED 84
-#define FRAME_SIZE 144
+/* Further places in the frame: the address of the pulp_block_t, the group's first output, the line's first
+ * window and output, saved registers. */
+#define BLOCK_AT 88
+#define OUT_FIRST 92
+#define LINE_X 96
+#define LINE_OUT 100
+#define SAVED 104
+#define FRAME_SIZE 176
 
 #define x a4
 #define w a5
@@ -35,6 +41,7 @@
 #define w_stride a7
 #define x_back t6
 #define w_back ra
+#define word_count tp /* unless SPLIT */
 
 /* What becomes of the accumulators */
 #define NARROW 0
@@ -182,18 +189,25 @@
   lw s4, W_STRIDE(a0)
   lw s5, X_BACK(a0)
   lw s6, W_BACK(a0)
+  .if MODE == SPLIT
   lw s7, WORDS(a0)
+  .else
+  lw word_count, WORDS(a0)
+  .endif
   lw s8, ROWS(a0)
   lw s9, X_SKIP(a0)
   lw s10, W_SKIP(a0)
   lw s11, W_STEP(a0)
   lw t0, OUT_STRIDE(a0)
   lw t1, SHIFT(a0)
+  lw t2, LINES(a0)
   sw a0, BLOCK_AT(sp)
   sw s0, X(sp)
+  sw s0, LINE_X(sp)
   sw s1, OUT_FIRST(sp)
+  sw s1, LINE_OUT(sp)
   sw s2, GROUPS(sp)
-  sw s7, WORDS(sp)
+  sw t2, LINES(sp)
   sw s8, ROWS(sp)
   sw s9, X_SKIP(sp)
   sw s10, W_SKIP(sp)
@@ -201,6 +215,7 @@
   sw t0, OUT_STRIDE(sp)
   sw t1, SHIFT(sp)
   .if MODE == SPLIT
+  sw s7, WORDS(sp)
   lw t0, LOW_BITS(a0)
   li tp, 1
   sll tp, tp, t0
@@ -239,9 +254,14 @@
   .balign 4
   .option push
   .option norvc
+  .if MODE == SPLIT
   LOOP(1, t0, 6 + \length)
   lw t0, WORDS(sp)
   LOOP(0, t0, \length)
+  .else
+  LOOP(1, t0, 5 + \length)
+  LOOP(0, word_count, \length)
+  .endif
   .if \n == 1
   LW_INC(t4, x, x_back)
   WEIGHTS
@@ -389,6 +409,25 @@
   sw t1, OUT_FIRST(sp)
   sw t3, X(sp)
   bnez t0, 10b
+  lw t0, LINES(sp)
+  lw t1, BLOCK_AT(sp)
+  lw t2, LINE_X(sp)
+  lw t3, LINE_OUT(sp)
+  addi t0, t0, -1
+  beqz t0, 30f
+  sw t0, LINES(sp)
+  lw t4, X_LINE(t1)
+  lw t5, OUT_LINE(t1)
+  lw t0, GROUPS(t1)
+  add t2, t2, t4
+  add t3, t3, t5
+  sw t2, LINE_X(sp)
+  sw t2, X(sp)
+  sw t3, LINE_OUT(sp)
+  sw t3, OUT_FIRST(sp)
+  sw t0, GROUPS(sp)
+  j 10b
+30:
   SAVE lw, ra, tp, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
   addi sp, sp, FRAME_SIZE
   ret

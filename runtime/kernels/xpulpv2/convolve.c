@@ -41,9 +41,10 @@ static __attribute__((noinline)) void through_stack(const pulp_convolution_t *c,
 void pulp_convolve_without_buffer(pulp_convolution_t *c) {
   const pulp_window_t *const w = c->window;
   const uint32_t filter = (uint32_t)w->k_y * w->k_x * w->ch_in, length = (filter + 3) & ~3u;
-  const pulp_part_t part = pulp_my_part(pulp_out_pixels(w), w->ch_out, filter, 0);
+  const int direct = w->ch_in % 4 == 0 || (w->k_x == 1 && w->k_y == 1);
+  const pulp_part_t part = direct ? pulp_direct_part(w) : pulp_im2col_part(w);
   c->filters.channels = part.channels;
-  if (w->ch_in % 4 == 0 || (w->k_x == 1 && w->k_y == 1)) {
+  if (direct) {
     pulp_convolve_direct(c, part.pixels);
   } else if (4 * length <= STACK_BYTES) {
     through_stack(c, part.pixels, length);

@@ -4,6 +4,7 @@
 
 #include "multiply.h"
 #include "pulp_kernels.h"
+#include "team.h"
 
 typedef struct {
   const uint8_t *in;
@@ -12,6 +13,12 @@ typedef struct {
   const pulp_window_t *window;
   pulp_filters_t filters;
 } pulp_convolution_t;
+
+/* The calling core's part of pulp_convolve_direct's work. */
+pulp_part_t pulp_direct_part(const pulp_window_t *window);
+
+/* The same of pulp_convolve_im2col's. */
+pulp_part_t pulp_im2col_part(const pulp_window_t *window);
 
 /* Output pixels, counted row by row, of a convolution whose input channels are whole words or whose kernel is
  * 1x1; im2col isn't used. */

@@ -8,7 +8,7 @@
 
 typedef void block_function_t(const pulp_block_t *block);
 
-/* One group of pixels or, if they are 4, all. */
+/* Groups of so many pixels. */
 static void multiply_groups(const pulp_block_t *block, uint32_t pixels, pulp_form_t form) {
   static block_function_t *const functions[][BLOCK_PIXELS] = {
       {pulp_block_1, pulp_block_2, pulp_block_3, pulp_block_4},
@@ -18,44 +18,69 @@ static void multiply_groups(const pulp_block_t *block, uint32_t pixels, pulp_for
   functions[form][pixels - 1](block);
 }
 
+/* True if the blocks' output stage is what is asked for. */
+static int requantizes(const pulp_filters_t *f) {
+  if (f->form != PULP_NARROW) {
+    return f->form == PULP_SPLIT || f->output.shift >= 32;
+  }
+  return f->bias == NULL && f->output.relu && f->output.batch_norm;
+}
+
+int pulp_has_pairs(const pulp_filters_t *f) {
+  return f->form != PULP_WIDE && f->channels.end - f->channels.begin >= 2 && requantizes(f);
+}
+
+uint32_t pulp_begin_blocks(pulp_block_t *b, const pulp_filters_t *f, int32_t w_stride) {
+  const uint32_t channel = f->channels.begin, blocks = (f->channels.end - channel) / BLOCK_CHANNELS;
+  const int wide = f->form == PULP_WIDE;
+  if (blocks == 0 || !requantizes(f)) {
+    return 0;
+  }
+  b->k = wide ? (const void *)(f->wide_k + channel) : f->output.k + channel;
+  b->lambda = wide ? (const void *)(f->wide_lambda + channel) : f->output.lambda + channel;
+  b->blocks = blocks;
+  b->w_stride = w_stride;
+  b->w_back = 4 - (BLOCK_CHANNELS - 1) * w_stride;
+  b->shift = wide ? f->output.shift - 32 : f->output.shift;
+  b->low_bits = f->low_bits;
+  return blocks;
+}
+
+void pulp_run_blocks(pulp_block_t *b, pulp_form_t form, uint32_t pixels) {
+  const uint32_t left = pixels % BLOCK_PIXELS, done = pixels - left;
+  b->groups = pixels / BLOCK_PIXELS;
+  if (done > 0) {
+    b->x_back = 4 - (BLOCK_PIXELS - 1) * b->x_stride;
+    multiply_groups(b, BLOCK_PIXELS, form);
+  }
+  if (left > 0) {
+    b->x += (int32_t)done * b->x_stride;
+    b->out += (int32_t)done * b->out_stride;
+    b->x_back = 4 - ((int32_t)left - 1) * b->x_stride;
+    b->groups = 1;
+    multiply_groups(b, left, form);
+  }
+}
+
 /* All whole blocks of channels; returns the first channel that is left. */
 static uint32_t multiply_blocks(const pulp_filters_t *f, const pulp_segments_t *s, const uint8_t *x,
                                 const int8_t *w, uint8_t *out, uint32_t pixels) {
-  const uint32_t channel = f->channels.begin, blocks = (f->channels.end - channel) / BLOCK_CHANNELS;
-  const int wide = f->form == PULP_WIDE;
-  if (blocks == 0) {
-    return channel;
-  }
-  pulp_block_t block = {
-      .x = x,
-      .w = w + (int32_t)channel * s->w_stride,
-      .out = out + channel,
-      .k = wide ? (const void *)(f->wide_k + channel) : f->output.k + channel,
-      .lambda = wide ? (const void *)(f->wide_lambda + channel) : f->output.lambda + channel,
-      .blocks = blocks,
-      .groups = pixels / BLOCK_PIXELS,
-      .x_stride = s->x_stride,
-      .w_stride = s->w_stride,
-      .x_back = 4 - (BLOCK_PIXELS - 1) * s->x_stride,
-      .w_back = 4 - (BLOCK_CHANNELS - 1) * s->w_stride,
-      .words = s->words,
-      .rows = s->rows,
-      .x_skip = s->x_skip,
-      .w_skip = s->w_skip,
-      .w_step = BLOCK_CHANNELS * s->w_stride - (int32_t)s->rows * (4 * (int32_t)s->words + s->w_skip),
-      .out_stride = (int32_t)f->out_stride,
-      .shift = wide ? f->output.shift - 32 : f->output.shift,
-      .low_bits = f->low_bits};
-  if (block.groups > 0) {
-    multiply_groups(&block, BLOCK_PIXELS, f->form);
-  }
-  const uint32_t done = BLOCK_PIXELS * block.groups, left = pixels - done;
-  if (left > 0) {
-    block.x += (int32_t)done * s->x_stride;
-    block.out += done * f->out_stride;
-    block.x_back = 4 - ((int32_t)left - 1) * s->x_stride;
-    block.groups = 1;
-    multiply_groups(&block, left, f->form);
+  const uint32_t channel = f->channels.begin;
+  pulp_block_t block;
+  const uint32_t blocks = pulp_begin_blocks(&block, f, s->w_stride);
+  if (blocks > 0) {
+    block.x = x;
+    block.w = w + (int32_t)channel * s->w_stride;
+    block.out = out + channel;
+    block.x_stride = s->x_stride;
+    block.out_stride = (int32_t)f->out_stride;
+    block.words = s->words;
+    block.rows = s->rows;
+    block.x_skip = s->x_skip;
+    block.w_skip = s->w_skip;
+    block.w_step = BLOCK_CHANNELS * s->w_stride - (int32_t)s->rows * (4 * (int32_t)s->words + s->w_skip);
+    block.lines = 1;
+    pulp_run_blocks(&block, f->form, pixels);
   }
   return channel + BLOCK_CHANNELS * blocks;
 }
@@ -81,19 +106,21 @@ static void accumulate(const pulp_segments_t *s, const uint8_t *x, const int8_t 
     }
     return;
   }
-  const pulp_block_t block = {.x = x,
-                              .w = w,
-                              .out = (uint8_t *)acc,
-                              .blocks = 1,
-                              .groups = 1,
-                              .x_stride = s->x_stride,
-                              .w_stride = s->w_stride,
-                              .x_back = 4 - ((int32_t)pixels - 1) * s->x_stride,
-                              .w_back = 4 - (BLOCK_CHANNELS - 1) * s->w_stride,
-                              .words = s->words,
-                              .rows = s->rows,
-                              .x_skip = s->x_skip,
-                              .w_skip = s->w_skip};
+  pulp_block_t block; /* no initializer: it would fill all of it */
+  block.x = x;
+  block.w = w;
+  block.out = (uint8_t *)acc;
+  block.blocks = 1;
+  block.groups = 1;
+  block.lines = 1;
+  block.x_stride = s->x_stride;
+  block.w_stride = s->w_stride;
+  block.x_back = 4 - ((int32_t)pixels - 1) * s->x_stride;
+  block.w_back = 4 - (BLOCK_CHANNELS - 1) * s->w_stride;
+  block.words = s->words;
+  block.rows = s->rows;
+  block.x_skip = s->x_skip;
+  block.w_skip = s->w_skip;
   if (pixels == 4) {
     pulp_block_raw_4(&block);
   } else if (pixels == 3) {
@@ -172,18 +199,10 @@ static void multiply_channels(const pulp_filters_t *f, const pulp_segments_t *s,
   }
 }
 
-/* True if the blocks' output stage is what is asked for. */
-static int requantizes(const pulp_filters_t *f) {
-  if (f->form != PULP_NARROW) {
-    return f->form == PULP_SPLIT || f->output.shift >= 32;
-  }
-  return f->bias == NULL && f->output.relu && f->output.batch_norm;
-}
-
 void pulp_multiply(const pulp_filters_t *f, const pulp_segments_t *s, const uint8_t *x, const int8_t *w,
                    uint8_t *out, uint32_t pixels) {
   uint32_t channel = f->channels.begin;
-  if (requantizes(f) && s->tail == 0 && s->words > 0 && s->rows > 0) {
+  if (s->tail == 0 && s->words > 0 && s->rows > 0) {
     channel = multiply_blocks(f, s, x, w, out, pixels);
   }
   if (channel < f->channels.end) {
@@ -197,10 +216,7 @@ void pulp_multiply_padded(const pulp_filters_t *f, uint32_t length, const uint8_
   const int32_t padded = (int32_t)((length + 3) & ~3u);
   const pulp_segments_t blocks = {(uint32_t)padded / 4, 1, 0, padded, (int32_t)length, 0, 0};
   const pulp_segments_t exact = {length / 4, 1, length % 4, padded, (int32_t)length, 0, 0};
-  uint32_t channel = f->channels.begin;
-  if (requantizes(f)) {
-    channel = multiply_blocks(f, &blocks, x, w, out, pixels);
-  }
+  uint32_t channel = multiply_blocks(f, &blocks, x, w, out, pixels);
   if (channel < f->channels.end) {
     channel = multiply_any_blocks(f, &exact, x, w, out, pixels, channel);
     multiply_channels(f, &exact, x, w, out, pixels, channel);

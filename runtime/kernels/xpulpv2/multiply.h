@@ -6,6 +6,7 @@
 
 #include "../portable/requant.h"
 #include "../portable/share.h"
+#include "block.h"
 #include "form.h"
 
 /* A window is `rows` segments of `words` words and, if there is one segment, `tail` more bytes; see block.h.
@@ -25,10 +26,20 @@ typedef struct {
   uint32_t low_bits;                   /* PULP_SPLIT's */
 } pulp_filters_t;
 
+/* True if pairs.h has the output stage that is asked for, and there are two channels. */
+int pulp_has_pairs(const pulp_filters_t *filters);
+
 /* Outputs of some pixels: the windows at `x`, the weights of channel 0 at `w`, the first pixel's channel 0
  * at `out`. */
 void pulp_multiply(const pulp_filters_t *filters, const pulp_segments_t *segments, const uint8_t *x,
                    const int8_t *w, uint8_t *out, uint32_t pixels);
+
+/* The steps of that for whole blocks of channels, for a caller that has many pieces of work with the same
+ * filters. pulp_begin_blocks fills in what follows from the filters and returns the number of blocks: 0 if
+ * there are none, or not that output stage. pulp_run_blocks is for `pixels` pixels a line, the caller having
+ * filled in the rest but for `groups` and `x_back`. */
+uint32_t pulp_begin_blocks(pulp_block_t *block, const pulp_filters_t *filters, int32_t w_stride);
+void pulp_run_blocks(pulp_block_t *block, pulp_form_t form, uint32_t pixels);
 
 /* The same for windows of `length` bytes, one after the other from `x` on (word-aligned), each padded with
  * zeros to whole words. The weights are not padded: up to 3 bytes behind the last are read and have no

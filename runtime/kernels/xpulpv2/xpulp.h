@@ -21,6 +21,7 @@
 /* Text of instructions inside an asm block; the operands are strings. The increment of a load or store is a
  * register. */
 #define XP_LW(rd, base, inc) ".insn r 0x0b, 7, 0x10, " rd ", " base ", " inc "\n"
+#define XP_LHU(rd, base, inc) ".insn r 0x0b, 7, 0x28, " rd ", " base ", " inc "\n"
 #define XP_LWI(rd, base, inc) ".insn i 0x0b, 2, " rd ", " inc "(" base ")\n"
 #define XP_LBUI(rd, base, inc) ".insn i 0x0b, 4, " rd ", " inc "(" base ")\n"
 #define XP_MAC(rd, a, b) ".insn r 0x33, 0, 0x21, " rd ", " a ", " b "\n"

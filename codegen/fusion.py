@@ -1,0 +1,179 @@
+"""Groups of consecutive layers that run as one: tile by tile through all of them, depth first.
+
+What one layer of a group makes and the next one reads is in L1 only, and only as much of it as a tile needs;
+what two tiles need of it is computed twice. For everything beyond L1 a group is one layer with the input of its
+first and the output of its last: `fused_graph` makes a graph of it, and `as_planned` the one that a plan is
+for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind
+from tvm_pulp.codegen.plan import Box, L1Buffer, LayerPlan, Operand, Plan, TileStep
+from tvm_pulp.errors import PlanError
+
+FUSIBLE = (
+    LayerKind.CONV2D,
+    LayerKind.POINTWISE,
+    LayerKind.DEPTHWISE,
+    LayerKind.CONV_DIRECT,
+    LayerKind.AVGPOOL,
+    LayerKind.MAXPOOL,
+    LayerKind.TABLE,
+    LayerKind.QUANTIZE,
+    LayerKind.TRANSPOSE,
+)
+"""Kinds of layers that read one map, a window at a time."""
+
+MOST_STAGES = 5
+SEPARATOR = "_and_"
+
+
+def group_name(names: Sequence[str]) -> str:
+    """The name of a group of layers, a C identifier."""
+    return SEPARATOR.join(names)
+
+
+def fused(parts: Sequence[Layer]) -> Layer:
+    """The layers as one."""
+    return Layer(
+        name=group_name([part.name for part in parts]),
+        kind=LayerKind.FUSED,
+        inputs=parts[0].inputs,
+        output=parts[-1].output,
+        sources=tuple(source for part in parts for source in part.sources),
+        parts=tuple(parts),
+    )
+
+
+def may_fuse(graph: LayerGraph, parts: Sequence[Layer]) -> bool:
+    """True if consecutive layers can be a group: each reads a plain map that the one before makes and that is
+    needed nowhere else, or transposes what it quantizes."""
+    if not 2 <= len(parts) <= MOST_STAGES or any(part.kind not in FUSIBLE for part in parts):
+        return False
+    return all(
+        after.inputs == (before.output,)
+        and is_inner(graph, before.output)
+        and (not graph.tensors[before.output].planar or _is_planar_quantize(graph, before, after))
+        for before, after in pairwise(parts)
+    )
+
+
+def _is_planar_quantize(graph: LayerGraph, before: Layer, after: Layer) -> bool:
+    quantizes = before.kind is LayerKind.QUANTIZE and graph.tensors[before.inputs[0]].planar
+    return quantizes and after.kind is LayerKind.TRANSPOSE
+
+
+def is_inner(graph: LayerGraph, name: str) -> bool:
+    """True if a tensor is bytes that one layer reads and nobody sees."""
+    tensor = graph.tensors[name]
+    readers = sum(name in layer.inputs for layer in graph.layers)
+    viewed = any(other.view is not None and other.base == name for other in graph.tensors.values())
+    plain = tensor.view is None and not viewed and tensor.dtype is Dtype.UINT8
+    return readers == 1 and name not in graph.outputs and plain
+
+
+def fused_graph(graph: LayerGraph, groups: Sequence[range]) -> LayerGraph:
+    """The graph with groups of layers, ranges of their indices that don't overlap, each as one layer."""
+    if not groups:
+        return graph
+    starts = {group.start: group for group in groups}
+    inside = {index for group in groups for index in group}
+    layers: list[Layer] = []
+    for index, layer in enumerate(graph.layers):
+        if index in starts:
+            layers.append(fused([graph.layers[part] for part in starts[index]]))
+        elif index not in inside:
+            layers.append(layer)
+    return replace(graph, layers=tuple(layers))
+
+
+def as_planned(graph: LayerGraph, plan: Plan) -> LayerGraph:
+    """The graph with the groups of a plan. Raises PlanError if the plan's layers aren't the graph's, in their
+    order, or a group is none that can be fused."""
+    if [layer.layer for layer in plan.layers] == [layer.name for layer in graph.layers]:
+        return graph
+    groups: list[range] = []
+    at = 0
+    for layer_plan in plan.layers:
+        names = [stage.layer for stage in layer_plan.stages] or [layer_plan.layer]
+        parts = graph.layers[at : at + len(names)]
+        if [part.name for part in parts] != names:
+            raise PlanError("the layers aren't the graph's layers in their order", where="plan, header")
+        if layer_plan.stages:
+            _check_group(graph, layer_plan, parts)
+            groups.append(range(at, at + len(names)))
+        at += len(names)
+    if at != len(graph.layers):
+        raise PlanError("the layers aren't the graph's layers in their order", where="plan, header")
+    return fused_graph(graph, groups)
+
+
+def _check_group(graph: LayerGraph, layer_plan: LayerPlan, parts: Sequence[Layer]) -> None:
+    where = f"plan, layer {layer_plan.layer}"
+    if layer_plan.layer != group_name([part.name for part in parts]):
+        raise PlanError("a group is called as its layers are together", where=where)
+    if not may_fuse(graph, parts):
+        raise PlanError("these layers can't be fused", where=where)
+
+
+def stage_plans(plan: LayerPlan) -> tuple[LayerPlan, ...]:
+    """Each layer of a group as if it ran alone, on what lies in the group's buffers. Its blocks of parameters
+    count from the begin of the step's block."""
+    return tuple(_stage_plan(plan, index) for index in range(len(plan.stages)))
+
+
+def _stage_plan(plan: LayerPlan, index: int) -> LayerPlan:
+    stage = plan.stages[index]
+    steps = tuple(_stage_step(plan, index, number) for number in range(len(plan.steps)))
+    return LayerPlan(
+        layer=stage.layer,
+        kernel=stage.kernel,
+        tile=largest_box([step.y for step in steps]),
+        order=plan.order,
+        buffers=tuple(_stage_buffers(plan, index)),
+        steps=steps,
+        pad_in_l1=stage.pad_in_l1,
+        clip=stage.clip,
+        engine=plan.engine,
+    )
+
+
+def largest_box(boxes: Sequence[Box]) -> Box:
+    """At the origin, as large as the largest on every axis."""
+    return Box(0, max(box.h for box in boxes), 0, max(box.w for box in boxes), 0, max(box.c for box in boxes))
+
+
+def _stage_step(plan: LayerPlan, index: int, number: int) -> TileStep:
+    step, own = plan.steps[number], plan.stages[index].steps[number]
+    first, last = index == 0, index == len(plan.stages) - 1
+    return TileStep(
+        y=own.y,
+        x=step.x if first else plan.stages[index - 1].steps[number].y,
+        padding=own.padding,
+        x_slot=step.x_slot if first else 0,
+        params_slot=step.params_slot,
+        y_slot=step.y_slot if last else 0,
+        load_x=step.load_x if first else True,
+        load_params=step.load_params,
+        params_offset=own.params_offset,
+        params_size=own.params_size,
+    )
+
+
+def _stage_buffers(plan: LayerPlan, index: int) -> list[L1Buffer]:
+    """Its input and output among the group's buffers, and those that all stages use."""
+    source = (Operand.X, None) if index == 0 else (Operand.MID, index - 1)
+    target = (Operand.Y, None) if index == len(plan.stages) - 1 else (Operand.MID, index)
+    found: list[L1Buffer] = []
+    for buffer in plan.buffers:
+        if buffer.operand in (Operand.PARAMS, Operand.SCRATCH):
+            found.append(buffer)
+        for (operand, slot), role in ((source, Operand.X), (target, Operand.Y)):
+            if buffer.operand is operand and slot in (None, buffer.slot):
+                found.append(replace(buffer, operand=role, slot=buffer.slot if slot is None else 0))
+    return found

@@ -1,0 +1,105 @@
+"""Geometry of a fused group's tiles: a part of the last layer's output, and what of each map before it needs.
+
+As in `tiling`, rows and columns are independent. Windows overlap, so neighbouring tiles compute some of the
+maps in between twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tvm_pulp.codegen.align import align
+from tvm_pulp.codegen.graph import Layer, LayerGraph
+from tvm_pulp.codegen.params import block_bytes
+from tvm_pulp.codegen.plan import Box, Padding, StageStep
+from tvm_pulp.codegen.tiling import PER_CHANNEL_KINDS, Axis, Span, columns, rows, span
+
+Through = tuple[Span, ...]
+"""What each layer of a group computes and reads on one axis for a tile, the first layer first."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """A fused layer of a graph."""
+
+    graph: LayerGraph
+    layer: Layer
+
+    @property
+    def parts(self) -> tuple[Layer, ...]:
+        """The layers, first to last."""
+        return self.layer.parts
+
+    @property
+    def tiles_channels(self) -> bool:
+        """True if tiles of some of the output channels need only these of what the first layer makes: no other
+        layer mixes channels."""
+        return all(part.kind in PER_CHANNEL_KINDS for part in self.parts[1:])
+
+    def row_cut(self, tile: int) -> list[Through]:
+        """The rows cut into tiles of `tile` outputs."""
+        return _cut([rows(self.graph, part) for part in self.parts], tile)
+
+    def column_cut(self, tile: int) -> list[Through]:
+        """The columns cut into tiles of `tile` outputs."""
+        return _cut([columns(self.graph, part) for part in self.parts], tile)
+
+    def stage_channels(self, c0: int, c: int) -> tuple[tuple[int, int], ...]:
+        """(first channel, channels) that each layer computes for output channels `c0 .. c0 + c - 1`."""
+        found = [(c0, c)]
+        for part in reversed(self.parts[1:]):
+            own = part.kind in PER_CHANNEL_KINDS
+            found.append(found[-1] if own else (0, self.graph.tensors[part.inputs[0]].channels))
+        return tuple(reversed(found))
+
+    def input_channels(self, c0: int, c: int) -> tuple[int, int]:
+        """(first channel, channels) of the input that it takes."""
+        own = self.parts[0].kind in PER_CHANNEL_KINDS
+        channels = self.graph.tensors[self.layer.inputs[0]].channels
+        return self.stage_channels(c0, c)[0] if own else (0, channels)
+
+    def blocks(self, c0: int, c: int) -> list[tuple[int, int]]:
+        """(offset, size) of each layer's parameters in the block of these output channels."""
+        found = []
+        offset = 0
+        for part, (_, channels) in zip(self.parts, self.stage_channels(c0, c), strict=True):
+            size = block_bytes(part, channels)
+            found.append((offset, size))
+            offset += align(size)
+        return found
+
+    def block_bytes(self, c0: int, c: int) -> int:
+        """Size of the block of these output channels."""
+        return sum(align(size) for _, size in self.blocks(c0, c))
+
+    def input_box(self, row: Through, column: Through, part: tuple[int, int]) -> Box:
+        """What a tile reads of the group's input; `part` are its output channels."""
+        c0, c = self.input_channels(*part)
+        return Box(row[0].in_start, row[0].in_size, column[0].in_start, column[0].in_size, c0, c)
+
+    def stage_steps(self, row: Through, column: Through, part: tuple[int, int]) -> list[StageStep]:
+        """What each layer does for a tile."""
+        ways = zip(row, column, self.stage_channels(*part), self.blocks(*part), strict=True)
+        return [
+            StageStep(
+                y=Box(down.start, down.size, across.start, across.size, *channels),
+                padding=Padding(down.before, down.after, across.before, across.after),
+                params_offset=block[0],
+                params_size=block[1],
+            )
+            for down, across, channels, block in ways
+        ]
+
+
+def _cut(axes: Sequence[Axis], tile: int) -> list[Through]:
+    size = axes[-1].out_size
+    return [_through(axes, at, min(tile, size - at)) for at in range(0, size, tile)]
+
+
+def _through(axes: Sequence[Axis], start: int, size: int) -> Through:
+    found: list[Span] = []
+    for axis in reversed(axes):
+        found.append(span(axis, start, size))
+        start, size = found[-1].in_start, found[-1].in_size
+    return tuple(reversed(found))

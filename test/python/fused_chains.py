@@ -1,0 +1,73 @@
+"""Hypothesis strategies for chains of layers that run as one group."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import strategies as st
+from layers import ENDS, Shape, dilated, single_layer, windows
+from tvm_pulp.codegen.fusion import FUSIBLE, fused_graph
+from tvm_pulp.codegen.fusion_schedule import runs_fused
+from tvm_pulp.codegen.fusion_tiling import Group
+from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind, Tensor, Window
+
+_FORMS: tuple[dict[str, Any], ...] = ({}, {}, {"wide": True}, {"high": True})
+_CORES = 8
+
+
+@st.composite
+def chains(draw: st.DrawFn) -> LayerGraph:
+    """2 to 4 layers, each of which reads the one before it, that may be fused; maybe from floats in CHW order."""
+    height, width, channels = draw(st.integers(1, 17)), draw(st.integers(1, 17)), draw(st.integers(1, 20))
+    tensors = [Tensor("image", height, width, channels, draw(st.sampled_from([0, 0, 9])), "in")]
+    layers: list[Layer] = []
+    kinds: list[LayerKind | None] = [None] * draw(st.integers(2, 3))
+    if draw(st.integers(0, 3)) == 0:
+        tensors = [replace(tensors[0], zero_point=0, dtype=Dtype.FLOAT32, planar=True)]
+        kinds = [LayerKind.QUANTIZE, LayerKind.TRANSPOSE, *kinds[1:]]
+    for index, kind in enumerate(kinds):
+        part = single_layer(
+            _shape(draw, tensors[-1], first=index == 0) if kind is None else _start(tensors[-1], kind)
+        )
+        tensors.append(replace(part.tensors["y"], name=f"t{index}"))
+        made = replace(part.layers[0], name=f"layer_{index}", sources=(f"op_{index}",))
+        layers.append(replace(made, inputs=(tensors[-2].name,), output=tensors[-1].name))
+    graph = LayerGraph("net", {t.name: t for t in tensors}, ("image",), (tensors[-1].name,), tuple(layers))
+    return graph
+
+
+def _start(x: Tensor, kind: LayerKind) -> Shape:
+    """The layers that make an HWC map of planar floats."""
+    planar = (True, kind is LayerKind.QUANTIZE)
+    return Shape(kind, x.height, x.width, x.channels, planar=planar, seed=x.height)
+
+
+def _shape(draw: st.DrawFn, x: Tensor, *, first: bool) -> Shape:
+    kind = draw(st.sampled_from([kind for kind in FUSIBLE if kind not in ENDS]))
+    windowless = kind in (LayerKind.POINTWISE, LayerKind.TABLE)
+    window = Window() if windowless else draw(windows(x.height, x.width))
+    if kind is LayerKind.CONV2D and window == Window():
+        window = Window(stride_h=2)
+    if kind is LayerKind.CONV2D and not first and (window.kernel_h % 2 == 0 or window.kernel_w % 2 == 0):
+        window = replace(window, pad_top=0, pad_bottom=0, pad_left=0, pad_right=0)
+        window = replace(
+            window, kernel_h=min(window.kernel_h, x.height), kernel_w=min(window.kernel_w, x.width)
+        )
+    groups = 1
+    if kind is LayerKind.CONV_DIRECT:
+        groups = draw(st.sampled_from([n for n in range(1, x.channels + 1) if x.channels % n == 0]))
+        window = draw(dilated(window, x.height, x.width))
+    weighted = kind not in (LayerKind.TABLE, LayerKind.AVGPOOL, LayerKind.MAXPOOL)
+    out_channels = groups * draw(st.integers(1, max(1, 20 // groups)))
+    return Shape(
+        kind, x.height, x.width, x.channels, out_channels, window, x.zero_point,
+        lo=draw(st.sampled_from([0, 0, 5])), seed=draw(st.integers(0, 999)), groups=groups,
+        **draw(st.sampled_from(_FORMS)) if weighted else {},
+    )  # fmt: skip
+
+
+def runs_as_group(graph: LayerGraph) -> bool:
+    """True if the kernels of a chain allow it to be one group."""
+    whole = fused_graph(graph, [range(len(graph.layers))])
+    return runs_fused(Group(whole, whole.layers[0]), _CORES)
