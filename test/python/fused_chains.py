@@ -18,7 +18,8 @@ _CORES = 8
 
 @st.composite
 def chains(draw: st.DrawFn) -> LayerGraph:
-    """2 to 4 layers, each of which reads the one before it, that may be fused; maybe from floats in CHW order."""
+    """2 to 4 layers, each of which reads the one before it, that may be fused; maybe from floats in CHW
+    order."""
     height, width, channels = draw(st.integers(1, 17)), draw(st.integers(1, 17)), draw(st.integers(1, 20))
     tensors = [Tensor("image", height, width, channels, draw(st.sampled_from([0, 0, 9])), "in")]
     layers: list[Layer] = []
