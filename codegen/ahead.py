@@ -7,6 +7,7 @@ in use then, and output tiles, which may still be on their way to L2.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from tvm_pulp.codegen.graph import LayerGraph
@@ -31,6 +32,12 @@ def loadable_ahead(graph: LayerGraph, plans: Sequence[LayerPlan], index: int) ->
     if first.load_params and first.params_size:
         found.append(Operand.PARAMS)
     return tuple(found)
+
+
+def first_step_alone(plan: LayerPlan) -> LayerPlan:
+    """The plan of the first step only, which loads its operands itself."""
+    stages = tuple(replace(stage, steps=stage.steps[:1]) for stage in plan.stages)
+    return replace(plan, steps=plan.steps[:1], stages=stages, params_ahead=False, x_ahead=False)
 
 
 def _inputs_are_stored(graph: LayerGraph, plans: Sequence[LayerPlan], index: int) -> bool:

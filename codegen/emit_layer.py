@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from jinja2 import Environment
+from tvm_pulp.codegen.ahead import first_step_alone
 from tvm_pulp.codegen.emit_kernels import compute_tile
 from tvm_pulp.codegen.emit_l3 import layer_marks
 from tvm_pulp.codegen.emit_params import params_symbol
@@ -196,7 +197,7 @@ def _ahead(job: _Job) -> list[str]:
         size = plan.steps[0].params_size
         lines.append(f"  loads->params = pulp_dma_in({target}, {address(symbol, str(offset))}, {size});")
     if plan.x_ahead:
-        alone = replace(plan, steps=plan.steps[:1], x_ahead=False)
+        alone = first_step_alone(plan)
         homes = {one.tensor: one.offset for one in job.region.l1_tensors}
         lines += _load_x(job.graph, layer, alone, step_table(job.graph, layer, alone, homes=homes))
     return lines

@@ -149,8 +149,8 @@ class LayerPlan:
     in_l1: tuple[str, ...] = ()
     params_ahead: bool = False
     late: tuple[Operand, ...] = ()
-    stages: tuple[Stage, ...] = ()
     x_ahead: bool = False
+    stages: tuple[Stage, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Floats in CHW order that become bytes in HWC order: first quantized where they lie, then transposed.
 
-Relay quantizes a tensor of any shape, so that what the transposition reads is a planar view of the result. Here the
-result itself is planar: its tiles are those of the map, and the two layers can be fused.
+Relay quantizes a tensor of any shape, so that what the transposition reads is a planar view of the result. Here
+the result itself is planar: its tiles are those of the map, and the two layers can be fused.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ def _with_planar(graph: LayerGraph, layer: Layer, planar: Tensor) -> LayerGraph:
         view=View(source.name, 0, made.width * source.dtype.size, source.dtype.size),
         planar=True,
     )
-    tensors = {name: made if name == planar.name else one for name, one in graph.tensors.items() if one is not out}
+    tensors = {
+        name: made if name == planar.name else one for name, one in graph.tensors.items() if one is not out
+    }
     changed = replace(layer, inputs=(read.name,), output=made.name)
     layers = tuple(changed if one is layer else one for one in graph.layers)
     return replace(graph, tensors={**tensors, read.name: read}, layers=layers)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from tvm_pulp.codegen.ahead import first_step_alone
 from tvm_pulp.codegen.cost.arrays import IntArray, Tiles, tiles_of
 from tvm_pulp.codegen.cost.dma import (
     Boxes,
@@ -130,8 +131,7 @@ def region_costs(graph: LayerGraph, plans: Sequence[LayerPlan], machine: Machine
     costs = [step_costs(graph, *one, machine) for one in zip(graph.layers, plans, strict=True)]
     for index, plan in enumerate(plans):
         if index and (plan.params_ahead or plan.x_ahead):
-            alone = replace(plan, params_ahead=False, x_ahead=False, steps=plan.steps[:1])
-            first = step_costs(graph, graph.layers[index], alone, machine)
+            first = step_costs(graph, graph.layers[index], first_step_alone(plan), machine)
             costs[index - 1] = replace(
                 costs[index - 1],
                 ahead_x=plan.x_ahead * int(first.load_x[0]),

@@ -382,6 +382,6 @@ def test_a_layer_by_itself_has_no_map_in_between() -> None:
     first = plan.layers[0]
     extra = L1Buffer(Operand.MID, 0, 32_000, 8)
     first = replace(first, buffers=(*first.buffers, extra))
-    broken = replace(plan, layers=(first, *plan.layers[1:]))
+    broken = replace(plan, layers=(first, *plan.layers[1:]), l1_used=extra.offset + extra.size)
     with pytest.raises(PlanError, match="has a buffer between layers and is no group"):
         check_plan(graph, TARGET, broken)
