@@ -1,6 +1,6 @@
 """Compares compiled networks with other runtimes, in units of the output's last place.
 
-    PULP_MODELS=<folder> python benchmarks/accuracy.py [--inputs 100] [network …]
+    PULP_MODELS=<folder> python benchmarks/accuracy.py [--inputs 100] [--multiplier-error 0.01] [network …]
 
 For each network: what TVM's build of the legalized module computes (generated C computes the same bytes, which
 the tests show), against onnxruntime without optimizations, on random inputs that use every byte. Compared is
@@ -120,12 +120,12 @@ def random_inputs(model: onnx.ModelProto, count: int) -> Array:
     return real
 
 
-def our_outputs(model: onnx.ModelProto, inputs: Array) -> Array:
+def our_outputs(model: onnx.ModelProto, inputs: Array, multiplier_error: float | None = None) -> Array:
     """What the legalized module computes."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         onnx.save(model, path)
-        mod = legalize(prepare(*load_onnx(path)))
+        mod = legalize(prepare(*load_onnx(path)), multiplier_error)
     name = str(mod["main"].params[0].name_hint)
     return np.stack([outputs[0] for outputs in run_reference(mod, [{name: x} for x in inputs])])
 
@@ -138,11 +138,13 @@ def onnxruntime_outputs(model: onnx.ModelProto, inputs: Array) -> Array:
     return np.stack([np.asarray(session.run(None, {session.get_inputs()[0].name: x})[0]) for x in inputs])
 
 
-def measure(path: Path, count: int) -> Difference:
+def measure(path: Path, count: int, multiplier_error: float | None) -> Difference:
     """One network before its softmax against onnxruntime."""
     model = without_softmax(fixed_batch(onnx.load(path)))
     inputs = random_inputs(model, count)
-    return compare(our_outputs(model, inputs), onnxruntime_outputs(model, inputs), output_step(model))
+    return compare(
+        our_outputs(model, inputs, multiplier_error), onnxruntime_outputs(model, inputs), output_step(model)
+    )
 
 
 def networks(chosen: tuple[str, ...]) -> Iterator[Path]:
@@ -156,14 +158,15 @@ def networks(chosen: tuple[str, ...]) -> Iterator[Path]:
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--inputs", "count", default=100, show_default=True, help="Random inputs for each network.")
-def main(names: tuple[str, ...], count: int) -> None:
+@click.option("--multiplier-error", type=float, help="The option of the target.")
+def main(names: tuple[str, ...], count: int, multiplier_error: float | None) -> None:
     """Print how far compiled networks are from onnxruntime."""
     logging.disable(logging.ERROR)  # TVM's, about schedules
     table = new_table(
         "network", *COLUMNS, numbers=COLUMNS, title="Before the softmax, in units of the last place"
     )
     for path in networks(names):
-        found = measure(path, count)
+        found = measure(path, count, multiplier_error)
         shares = (f"{100 * share:.2f} %" for share in (found.equal, found.top1, found.clear_top1))
         table.add_row(path.stem, str(found.inputs), f"{found.largest:.0f}", f"{found.mean:.3f}", *shares)
     console().print(table)

@@ -180,7 +180,7 @@ def _scratch(layer: Layer, layer_plan: LayerPlan, step: TileStep, cores: int) ->
     if "_nn_conv_" in layer_plan.kernel:
         weights = kernel_h * kernel_w * step.x.c
         whole_words = (weights + 3) // 4 * 4
-        batch = 4 + 4 * (whole_words <= 64) + 24 * (whole_words <= 32)
+        batch = 4 + 4 * (whole_words <= 64) + 8 * (whole_words <= 32)
         return cores * max(2 * weights, batch * whole_words if step.x.c % 4 else 0)
     if layer_plan.kernel == "pulp_nn_depthwise_generic":
         return cores * column

@@ -73,7 +73,7 @@ def scratch_bytes(choice: KernelChoice, layer: Layer, in_h: int, in_channels: in
     if choice.name.startswith("pulp_nn_conv"):
         column = in_channels * kernel_h * kernel_w
         padded = column + _to_word(column)
-        batch = 32 if padded <= 32 else 8 if padded <= 64 else 4  # pixels
+        batch = 16 if padded <= 32 else 8 if padded <= 64 else 4  # pixels
         return cores * max(2 * column, batch * padded if _to_word(in_channels) else 0)
     if choice.name == "pulp_nn_depthwise_generic":
         return cores * (kernel_w * in_h + kernel_w)

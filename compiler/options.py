@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass, fields
 
@@ -10,6 +11,7 @@ from .suggest import suggestion
 
 WHERE = "target pulp"
 AUTO, OFF = "auto", "off"
+_DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?(e-[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class PulpOptions:
     that may be used, with commas. `plan` is the path of a plan (JSON) to take instead of making one, or of a
     folder with a plan for each region; `plan_time` is how many seconds making one may take, as the solver
     counts work. `fusion` says whether layers are fused where that is faster (`auto`), or not (`off`).
+    `multiplier_error` is how many units of the last place the 32-bit multipliers of a convolution or linear
+    layer may be off; a layer of which they are more gets longer ones.
     """
 
     soc: str = "gap8"
@@ -31,6 +35,7 @@ class PulpOptions:
     plan: str | None = None
     plan_time: int | None = None
     fusion: str | None = None
+    multiplier_error: float | None = None
 
     @property
     def fuses(self) -> bool:
@@ -59,6 +64,7 @@ class PulpOptions:
             plan=values.get("plan"),
             plan_time=_positive(values, "plan-time", "seconds"),
             fusion=_one_of(values, "fusion", (AUTO, OFF)),
+            multiplier_error=_fraction(values, "multiplier-error"),
         )
 
     def __str__(self) -> str:
@@ -119,3 +125,14 @@ def _positive(values: dict[str, str], name: str, unit: str) -> int | None:
         fix = f"give a whole number of {unit} above 0, without a unit"
         raise TargetError(f"option -{name} is not a number of {unit}: `{text}`", where=WHERE, fix=fix)
     return int(text)
+
+
+def _fraction(values: dict[str, str], name: str) -> float | None:
+    """Read an option that is a number from 0 to 1/2; None when it is not given."""
+    if name not in values:
+        return None
+    text = values[name]
+    if _DECIMAL.fullmatch(text) is None or float(text) > 0.5:
+        fix = "give a number of units from 0 to 0.5"
+        raise TargetError(f"option -{name} is not a number of units: `{text}`", where=WHERE, fix=fix)
+    return float(text)

@@ -61,7 +61,7 @@ def partition_for_pulp(
     whole = load_machine(options)
     given = read_given_plans(options.plan)
     imported = prepare(mod, params)
-    legalized = legalize(imported)
+    legalized = legalize(imported, options.multiplier_error)
     partitioned = _partitioned(legalized, mod_name)
     machine = _beside_tvm(whole, tvm_bytes(partitioned))
     graphs = _graphs(partitioned)
@@ -110,9 +110,13 @@ def prepare(mod: tvm.IRModule, params: Mapping[str, Any] | None = None) -> tvm.I
     return InferType()(SimplifyInference()(mod))
 
 
-def legalize(mod: tvm.IRModule) -> tvm.IRModule:
-    """The module in the canonical integer form: from here on it is the meaning of the network."""
-    return PortableMath()(LowerLeftovers()(LegalizeQdq()(mod)))
+def legalize(mod: tvm.IRModule, multiplier_error: float | None = None) -> tvm.IRModule:
+    """The module in the canonical integer form: from here on it is the meaning of the network.
+
+    `multiplier_error`: see `PulpOptions`.
+    """
+    legalize_qdq = LegalizeQdq() if multiplier_error is None else LegalizeQdq(multiplier_error)
+    return PortableMath()(LowerLeftovers()(legalize_qdq(mod)))
 
 
 def region_graphs(legalized: tvm.IRModule, mod_name: str) -> list[LayerGraph]:

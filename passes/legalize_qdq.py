@@ -33,7 +33,7 @@ from .legalize.table import legalize_table
 from .legalize.transpose import legalize_transpose
 from .legalize.values import Quantized, from_user_layout, in_user_form, in_user_layout
 from .legalize.weighted import WeightedLayer, peel_bias, real_sums
-from .numerics import Quantization, Range
+from .numerics import LARGEST_ERROR, Quantization, Range
 from .refusals import add_refusals
 from .relay_pass import RelayPass
 
@@ -85,7 +85,8 @@ class _Rewriter:
     them by what they are read as, `exprs` all the others.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, narrow_error: float) -> None:
+        self._narrow_error = narrow_error
         self.refusals: dict[str, str] = {}
         self._values: dict[relay.Expr, Quantized] = {}
         self._stores: dict[tuple[relay.Expr, Quantization], Quantized] = {}
@@ -130,11 +131,15 @@ class _Rewriter:
                 return None
             values = {main.args[0]: inner}.get
         operators = (main, *activations) if main.op.name != "qnn.dequantize" else activations
-        return self._legalized(rule, Island(core, out, bounds, shape_of(result), dtype, operators, values))
+        return self._legalized(
+            rule, Island(core, out, bounds, shape_of(result), dtype, operators, values, self._narrow_error)
+        )
 
     def _by_table(self, result: relay.Expr, out: Quantization, dtype: str) -> Quantized | None:
         """The value of a function of one tensor, element by element."""
-        island = Island(result, out, Range(), shape_of(result), dtype, (), self._dequantized_value)
+        island = Island(
+            result, out, Range(), shape_of(result), dtype, (), self._dequantized_value, self._narrow_error
+        )
         found = legalize_table(island)
         if found is None:
             return None
@@ -213,7 +218,16 @@ class _Rewriter:
         if call is None or source is None:
             return None
         known = {call.args[0]: source}
-        island = Island(call, source.quantization, Range(), shape_of(call), source.dtype, (call,), known.get)
+        island = Island(
+            call,
+            source.quantization,
+            Range(),
+            shape_of(call),
+            source.dtype,
+            (call,),
+            known.get,
+            self._narrow_error,
+        )
         return self._legalized(MOVES[call.op.name], island)
 
     def _moved_output(self, expr: relay.Expr) -> Quantized | None:
@@ -295,13 +309,17 @@ class LegalizeQdq(RelayPass):
     """Where an operator stands between dequantize and quantize, computes it in the canonical integer form.
 
     Expects a type-inferred module with inlined constants. What is not legalized stays in the importer's form,
-    and the reason is added to the module's refusals.
+    and the reason is added to the module's refusals. Multipliers of convolutions and linear layers have 32 bits
+    where that costs at most `narrow_error` units of the result, else more.
     """
 
     name = "legalize-qdq"
     description = "write quantized operators in the canonical integer form on NHWC bytes"
 
+    def __init__(self, narrow_error: float = LARGEST_ERROR) -> None:
+        self._narrow_error = narrow_error
+
     def __call__(self, mod: tvm.IRModule) -> tvm.IRModule:
-        rewriter = _Rewriter()
+        rewriter = _Rewriter(self._narrow_error)
         legalized = with_main(mod, rewriter.function(mod["main"]))
         return add_refusals(relay.transform.InferType()(legalized), rewriter.refusals)

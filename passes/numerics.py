@@ -23,7 +23,7 @@ MOST_LOW_BITS = 12
 """Of a multiplier in two parts: 3x3 depthwise kernels know no more, and no sum of theirs needs less."""
 
 MAX_BYTE = 255
-LARGEST_ERROR = 0.5  # of 32-bit multipliers, in units of the output
+LARGEST_ERROR = 0.5  # of multipliers, in units of the output
 MIN_OFFSET_BITS = 8  # behind the point of a unit of the output, of multipliers in two parts
 
 Ints = npt.NDArray[np.int64]
@@ -121,17 +121,19 @@ def _multipliers(k: Exact, offset: Exact, shift: int, *, wide: bool) -> Multipli
     return Multipliers(k.astype(np.int64), offset.astype(np.int64), shift, wide)
 
 
-def choose_multipliers(scale: Reals, acc: Accumulator, zero_point: int) -> Multipliers | None:
+def choose_multipliers(
+    scale: Reals, acc: Accumulator, zero_point: int, narrow_error: float = LARGEST_ERROR
+) -> Multipliers | None:
     """Multipliers for `real = scale * (acc + constant)` per channel and an output zero point.
 
-    Where 32-bit products would cost more than `LARGEST_ERROR`, multipliers have more bits. They come in two
-    parts, whose products fit 32 bits (see `low_bits_of`), or if that isn't enough either, take 64-bit
-    arithmetic. None: the scales are too large for that, too.
+    Where 32-bit products would cost more than `narrow_error` units, multipliers have more bits. They come in
+    two parts, whose products fit 32 bits (see `low_bits_of`), or if those cost more than `LARGEST_ERROR`, take
+    64-bit arithmetic. None: the scales are too large for that, too.
     """
     shift = _largest_shift(scale, acc, zero_point, MAX_SHIFT, INT32_MAX)
     if shift is not None:
         k, offset = _with_shift(scale, acc, zero_point, shift)
-        if _error(scale, k, shift, acc) <= LARGEST_ERROR:
+        if _error(scale, k, shift, acc) <= narrow_error:
             return _multipliers(k, offset, shift, wide=False)
         parts = _in_two_parts(scale, acc, zero_point, shift)
         if parts is not None:

@@ -192,7 +192,7 @@ static run_t *place(const bench_case_t *c) {
   uint8_t *const arena = pulp_l1_arena(L1_BYTES), *free = arena;
   run_t *const r = (run_t *)(void *)take(&free, sizeof(run_t));
   const uint32_t filter = filter_bytes(c), padded = (filter + 3) & ~3u;
-  const uint32_t batch = padded <= 32 ? 32 : padded <= 64 ? 8 : 4;
+  const uint32_t batch = padded <= 32 ? 16 : padded <= 64 ? 8 : 4;
   memset(r, 0, sizeof *r);
   r->what = *c;
   r->in_bytes = (uint32_t)w->in_x * w->in_y * w->ch_in;

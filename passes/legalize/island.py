@@ -30,7 +30,8 @@ class Island:
 
     `core` is the float operator, activations stripped into `bounds`; `out`, `shape` and `dtype` describe the
     quantized result in the user's form. `value` gives the quantized value behind a dequantized input, or None.
-    `operators` are the float operators of the island from the first on.
+    `operators` are the float operators of the island from the first on. `narrow_error`: how many units of the
+    result 32-bit multipliers of a weighted layer may be off.
     """
 
     core: relay.Call
@@ -40,6 +41,7 @@ class Island:
     dtype: str
     operators: tuple[relay.Call, ...]
     value: Values
+    narrow_error: float
 
 
 Rule = Callable[[Island], "Quantized | Refusal"]

@@ -112,15 +112,15 @@ class WeightedLayer:
         units = np.zeros(self.step.shape, np.int64) if self.bias is None else self.bias.in_units(self.step)
         return accumulator_of(self.weights.values, units, self.x.quantization.zero_point)
 
-    def multipliers(self, out: Quantization) -> Multipliers | Refusal:
-        """Multipliers from sums to bytes."""
-        found = choose_multipliers(self.step / out.scale, self.accumulator, out.zero_point)
+    def multipliers(self, out: Quantization, narrow_error: float) -> Multipliers | Refusal:
+        """Multipliers from sums to bytes, of 32 bits where these are off by at most `narrow_error` units."""
+        found = choose_multipliers(self.step / out.scale, self.accumulator, out.zero_point, narrow_error)
         return found or Refusal("its scales are too far apart for 64-bit requantization")
 
 
 def requantized(layer: WeightedLayer, island: Island) -> Quantized | Refusal:
     """The layer's sums as the bytes of its island."""
-    multipliers = layer.multipliers(island.out)
+    multipliers = layer.multipliers(island.out, island.narrow_error)
     if isinstance(multipliers, Refusal):
         return multipliers
     acc = layer.sums(build.sum_dtype(multipliers.wide))

@@ -24,7 +24,7 @@
       uint16_t stride_x, uint16_t stride_y, int8_t flag_relu, int8_t flag_bn
 
 /* im2col: 2 * cores * ch_in * k_x * k_y bytes (pointwise: unused, may be NULL). The XpulpV2 kernels use none
- * if ch_in is a multiple of 4. Else, with n = ceil4(ch_in * k_x * k_y), they need cores * n * (n <= 32 ? 32 :
+ * if ch_in is a multiple of 4. Else, with n = ceil4(ch_in * k_x * k_y), they need cores * n * (n <= 32 ? 16 :
  * n <= 64 ? 8 : 4) bytes, word-aligned, and read up to 3 bytes behind the weights. */
 void pulp_nn_conv_Ho_parallel(PULP_NN_CONV_ARGS);
 void pulp_nn_conv_HoWo_parallel(PULP_NN_CONV_ARGS);

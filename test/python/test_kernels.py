@@ -156,7 +156,7 @@ def requant_wide(acc: Array, k: Array, lam: Array, shift: int) -> Array:
 def conv_scratch_bytes(case: Case, cores: int) -> int:
     filter_bytes = case.ch_in * case.k_y * case.k_x
     padded = -(-filter_bytes // 4) * 4
-    batch = 32 if padded <= 32 else 8 if padded <= 64 else 4
+    batch = 16 if padded <= 32 else 8 if padded <= 64 else 4
     return max(2 * cores * filter_bytes, batch * cores * padded if case.ch_in % 4 else 0)
 
 

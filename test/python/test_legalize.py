@@ -55,6 +55,16 @@ def outputs_of(spec: QdqModel, mod, count: int = 2):
     return [outputs[0] for outputs in found], wanted
 
 
+def test_multipliers_of_more_bits_can_be_asked_for(folder):
+    """32 bits do for this layer unless they may not be off at all; the kernels take it all the same."""
+    spec = QdqModel((QdqLayer(Kind.GEMM, 4, name="fc"),), (40,))
+    mod = imported(spec.build(), folder)
+    assert 'out_dtype="int64"' not in str(legalize(mod))
+    exact = legalize(mod, multiplier_error=0.0)
+    assert 'out_dtype="int64"' in str(exact)
+    assert regions(partitioned(exact)) == 1
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(spec=qdq_models())
 def test_legalized_module_is_the_contract(spec, folder):

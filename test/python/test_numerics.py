@@ -102,6 +102,18 @@ def test_offsets_of_wide_multipliers_are_within_a_thousandth(acc, zero_point, da
             assert abs(k * constant + (zero_point << found.shift) + half - offset) * 2**9 <= 2**found.shift
 
 
+@given(acc=accumulators(), zero_point=st.integers(0, 255), data=st.data())
+def test_narrow_multipliers_are_as_precise_as_asked(acc, zero_point, data):
+    scale = data.draw(wide_scales(acc.low.size))
+    error = data.draw(st.sampled_from([0.5, 0.1, 0.01]))
+    found = choose_multipliers(scale, acc, zero_point, error)
+    assert found is not None
+    ends = np.maximum(np.abs(acc.low + acc.constant), np.abs(acc.high + acc.constant))
+    reach = np.minimum(ends, 255 / scale)
+    off = np.max(np.abs(np.ldexp(found.k.astype(float), -found.shift) - scale) * reach)
+    assert off <= (0.5 if found.wide else error) + 1e-9
+
+
 def test_known_multipliers_in_two_parts():
     """Sums of 10^5 at scale 1/2 leave a shift of 15, at which the other channel's multiplier is only 10."""
     acc = Accumulator(np.full(2, -(10**5)), np.full(2, 10**5), np.array([0, 7]))

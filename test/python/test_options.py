@@ -24,6 +24,9 @@ def test_two_dashes_and_quoted_paths() -> None:
         PulpOptions(),
         PulpOptions(soc="my chips/a.toml", l1=1, l2=2, cores=4, plan="my plans/a.json", plan_time=5),
         PulpOptions(fusion="off"),
+        PulpOptions(multiplier_error=0.01),
+        PulpOptions(multiplier_error=0.0),
+        PulpOptions(multiplier_error=1e-05),
     ],
 )
 def test_written_options_are_read_back(options: PulpOptions) -> None:
@@ -36,12 +39,12 @@ def test_written_options_are_read_back(options: PulpOptions) -> None:
         (
             "-core=8",
             "target pulp: unknown option -core; did you mean -cores? "
-            "(options: -soc, -l1, -l2, -cores, -engines, -plan, -plan-time, -fusion)",
+            "(options: -soc, -l1, -l2, -cores, -engines, -plan, -plan-time, -fusion, -multiplier-error)",
         ),
         (
             "-frequency=8",
             "target pulp: unknown option -frequency; "
-            "options: -soc, -l1, -l2, -cores, -engines, -plan, -plan-time, -fusion",
+            "options: -soc, -l1, -l2, -cores, -engines, -plan, -plan-time, -fusion, -multiplier-error",
         ),
         (
             "-l1=38k",
@@ -64,6 +67,16 @@ def test_written_options_are_read_back(options: PulpOptions) -> None:
             "give a whole number of seconds above 0, without a unit",
         ),
         ("-fusion=on", "target pulp: option -fusion is not one of auto, off: `on`; write -fusion=auto"),
+        (
+            "-multiplier-error=0.6",
+            "target pulp: option -multiplier-error is not a number of units: `0.6`; "
+            "give a number of units from 0 to 0.5",
+        ),
+        (
+            "-multiplier-error=nan",
+            "target pulp: option -multiplier-error is not a number of units: `nan`; "
+            "give a number of units from 0 to 0.5",
+        ),
         ("-soc", "target pulp: option -soc has no value; write -soc=<value>"),
         ("-l1= -l2=1", "target pulp: option -l1 has no value; write -l1=<value>"),
         ("-l1=1 -l1=2", "target pulp: option -l1 is given twice; give it once"),

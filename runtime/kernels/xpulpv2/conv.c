@@ -3,7 +3,7 @@
  * best.
  *
  * Otherwise a core copies the windows of some pixels to its part of the im2col buffer, each padded with zeros
- * to n = ceil4(ch_in * k_x * k_y) bytes: 32 if n <= 32, 8 if n <= 64, else 4. */
+ * to n = ceil4(ch_in * k_x * k_y) bytes: 16 if n <= 32, 8 if n <= 64, else 4. */
 #include <stddef.h>
 
 #include "../portable/window.h"
@@ -148,6 +148,13 @@ static void multiply(const pulp_convolution_t *c, uint32_t filter, const uint8_t
   }
 }
 
+/* Of the last `left` pixels of a core's part: how many windows have room at the end of where these pixels'
+ * outputs go, behind their own outputs. */
+static uint32_t fit_behind_outputs(const pulp_convolution_t *c, uint32_t left, uint32_t length) {
+  const uint32_t channels = c->window->ch_out, own = c->filters.channels.end - c->filters.channels.begin;
+  return own < channels || left * channels < 4 ? 0 : (left * channels - 3) / (channels + length);
+}
+
 void pulp_convolve_im2col(const pulp_convolution_t *c, pulp_share_t pixels, uint32_t batch,
                           uint8_t *columns) {
   const pulp_window_t *const w = c->window;
@@ -155,11 +162,19 @@ void pulp_convolve_im2col(const pulp_convolution_t *c, pulp_share_t pixels, uint
   const copies_t copies = {c, pulp_inner(w->in_x, w->k_x, w->stride_x, w->pad_left, w->out_x),
                            pulp_inner(w->in_y, w->k_y, w->stride_y, w->pad_top, w->out_y), length,
                            w->k_y == 3 && w->k_x == 3 && w->ch_in == 3};
-  uint32_t y = pixels.begin / w->out_x, x = pixels.begin - y * w->out_x;
-  for (uint32_t pixel = pixels.begin; pixel < pixels.end; pixel += batch) {
-    const uint32_t count = pixels.end - pixel < batch ? pixels.end - pixel : batch;
-    gather(&copies, &y, &x, columns, count);
-    multiply(c, filter, columns, c->out + pixel * w->ch_out, count);
+  uint32_t y = pixels.begin / w->out_x, x = pixels.begin - y * w->out_x, count;
+  for (uint32_t pixel = pixels.begin; pixel < pixels.end; pixel += count) {
+    const uint32_t left = pixels.end - pixel, roomy = fit_behind_outputs(c, left, length);
+    uint8_t *place = columns;
+    if (roomy > batch) {
+      count = roomy;
+      place = c->out + pixels.end * w->ch_out - count * length;
+      place -= (uintptr_t)place % 4;
+    } else {
+      count = left < batch ? left : batch;
+    }
+    gather(&copies, &y, &x, place, count);
+    multiply(c, filter, place, c->out + pixel * w->ch_out, count);
   }
 }
 
@@ -181,7 +196,7 @@ void pulp_nn_conv_Ho_parallel(PULP_NN_CONV_ARGS) {
   if (ch_in % 4 == 0) {
     pulp_convolve_direct(&c, part.pixels);
   } else {
-    const uint32_t length = ((uint32_t)k_x * k_y * ch_in + 3) & ~3u, batch = length <= 32   ? 32
+    const uint32_t length = ((uint32_t)k_x * k_y * ch_in + 3) & ~3u, batch = length <= 32   ? 16
                                                                              : length <= 64 ? 8
                                                                                             : 4;
     pulp_convolve_im2col(&c, part.pixels, batch, im2col + batch * pulp_core_id() * length);
