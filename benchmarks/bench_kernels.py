@@ -2,7 +2,7 @@
 
 Needs GVSoC (GVSOC_HOME or PATH) and riscv64-unknown-elf-gcc. Each result is compared with the portable
 kernel's on the simulator. A table is printed, with the cost model's error beside each measurement;
-`build/bench/kernels.json` (or --json) gets the numbers.
+`build/bench/kernels.json` (or --json) gets the numbers, and with --document a page the table.
 """
 
 from __future__ import annotations
@@ -33,10 +33,24 @@ from tvm_pulp.codegen.cost.xpulpv2 import (
     pool_cycles,
 )
 from tvm_pulp.codegen.graph import Window
-from tvm_pulp.toolchain import build_tool, find_gvsoc
+from tvm_pulp.errors import ToolError
+from tvm_pulp.toolchain import Platform, build_tool, check_tools, find_gvsoc
 
 HERE = Path(__file__).parent
 RESULT = Path("build/bench/kernels.json")
+DOCUMENT = Path("docs/kernels.md")
+_HEADER = """\
+# Cycles of the kernels
+
+Made by `make bench` (`benchmarks/bench_kernels.py`); don't edit. One call of each XpulpV2 kernel on GVSoC's
+`pulp-open`, data in L1, the best of three calls, barrier included. **Rate**: multiply-accumulates a cycle, of kernels
+without weights elements read. **Limit**: the share of what the instruction set allows these cores: a dot product of
+four a cycle, for fully connected layers also the load of its weights, for kernels without weights a load of four
+elements. **Model**: the error of the cycles that the planner predicts.
+
+| kernel | shape | cores | cycles | rate | limit | model |
+|---|---|--:|--:|--:|--:|--:|
+"""
 
 
 class Kernel(Enum):
@@ -139,9 +153,14 @@ CASES = [
     Case(Kernel.CONV, 16, 16, 32, 32, 3, 1, 1),
     Case(Kernel.CONV, 8, 8, 64, 32, 3, 1, 1),
     Case(Kernel.CONV, 18, 18, 16, 16, 3, 1, 0),
+    Case(Kernel.CONV, 32, 32, 16, 16, 3, 1, 1),
+    Case(Kernel.CONV, 10, 32, 16, 16, 3, 1, 0),
+    Case(Kernel.CONV, 8, 8, 64, 16, 3, 1, 1),
+    Case(Kernel.CONV, 17, 17, 32, 32, 3, 2, 0),
     Case(Kernel.CONV, 16, 16, 16, 32, 1, 2, 0),
     Case(Kernel.CONV, 32, 32, 3, 16, 3, 1, 1),
     Case(Kernel.CONV, 34, 34, 3, 32, 3, 2, 0),
+    Case(Kernel.CONV, 48, 48, 3, 32, 3, 2, 1),
     Case(Kernel.CONV, 49, 10, 1, 64, 4, 2, 1),
     Case(Kernel.DEPTHWISE, 32, 32, 16, 16, 3, 1, 1),
     Case(Kernel.DEPTHWISE, 16, 16, 32, 32, 3, 1, 1),
@@ -314,6 +333,16 @@ def table(measurements: Sequence[Measurement]) -> Table:
     return result
 
 
+def page(measurements: Sequence[Measurement]) -> str:
+    """The text of docs/kernels.md."""
+    rows = []
+    for m in measurements:
+        error = "" if m.error is None else f"{m.error:+.0%}"
+        cells = (f"`{m.kernel}`", m.shape, str(m.cores), f"{m.cycles:,}", f"{m.rate:.2f}", f"{m.share:.0%}", error)
+        rows.append(f"| {' | '.join(cells)} |\n")
+    return _HEADER + "".join(rows)
+
+
 def model_errors(measurements: Sequence[Measurement]) -> Table:
     """Mean and largest error of the cost model by kernel."""
     result = Table("kernel", "cases", "mean error of the model", "largest")
@@ -331,14 +360,22 @@ def model_errors(measurements: Sequence[Measurement]) -> Table:
     "--only", type=click.Choice([kernel.value for kernel in Kernel]), multiple=True, help="These kernels."
 )
 @click.option("--json", "result", type=click.Path(path_type=Path), default=RESULT, show_default=True)
-def main(kernels: str, only: tuple[str, ...], result: Path) -> None:
+@click.option("--document", type=click.Path(path_type=Path), help=f"Write the page, {DOCUMENT}, here.")
+def main(kernels: str, only: tuple[str, ...], result: Path, document: Path | None) -> None:
     """Measure the kernels on GVSoC."""
+    try:
+        check_tools(Platform.PULP_OPEN)
+    except ToolError as error:
+        Console().print(f"cycles of the kernels are skipped: {error}", soft_wrap=True)
+        return
     cases = [case for case in CASES if not only or case.kernel.value in only]
     with TemporaryDirectory() as folder:
         measurements = parse(simulate(Path(folder), cases, kernels), cases)
     Console().print(table(measurements), model_errors(measurements))
     result.parent.mkdir(parents=True, exist_ok=True)
     result.write_text(json.dumps([asdict(m) for m in measurements], indent=2) + "\n")
+    if document is not None:
+        document.write_text(page(measurements))
     if not all(m.equal for m in measurements):
         raise click.ClickException("a kernel's result differs from the portable kernel's")
 

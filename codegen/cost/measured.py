@@ -20,8 +20,10 @@ class MatrixCycles:
     `segment` for every row of its window but the first. `run` is a call for pixels that follow one another,
     `rest` the call for those that don't make a whole block, `border` one for a pixel at the end of a row.
     Windows that have to be copied cost `copy`, `copy_row` for each row and `copy_byte`; `batch` comes with each
-    batch of copies. `tail` is an output's last bytes where they are no word. `stall` is the share of the inner
-    loop that 8 cores lose to each other.
+    batch of copies. Those of 7 words go through `pairs_asm.S`: `pair` for two channels of a batch, `pair_pixel`
+    for two outputs, which takes `pair_split` more with multipliers in two parts, `pair_copy` for the copy.
+    `tail` is an output's last bytes where they are no word. `stall` is the share of the inner loop that 8 cores
+    lose to each other.
     """
 
     call: float
@@ -39,6 +41,10 @@ class MatrixCycles:
     copy_row: float = 15.0
     copy_byte: float = 1.0
     batch: float = 200.0
+    pair: float = 60.0
+    pair_pixel: float = 31.6
+    pair_split: float = 4.0
+    pair_copy: float = 30.0
     tail: float = 100.0
     stall: float = 0.05
 
@@ -109,23 +115,27 @@ class LinearCycles:
 
 
 MATRIX = MatrixCycles(
-    call=1218.0,
+    call=336.8,
     word_weights=4.0,
     word_pixel=5.0,
     block=0.0,
-    pixel=33.6,
+    pixel=33.3,
     segment=15.1,
-    split=19.0,
-    wide=71.2,
-    run=304.0,
-    rest=267.0,
-    border=134.0,
-    copy=34.8,
-    copy_row=12.2,
+    split=20.6,
+    wide=69.2,
+    run=1269.4,
+    rest=344.4,
+    border=300.0,
+    copy=5.0,
+    copy_row=27.8,
     copy_byte=0.0,
-    batch=799.0,
-    tail=88.3,
-    stall=0.031,
+    batch=192.9,
+    pair=80.0,
+    pair_pixel=31.0,
+    pair_split=6.0,
+    pair_copy=56.8,
+    tail=94.3,
+    stall=0.029,
 )
 DEPTHWISE = DepthwiseCycles(
     call=1160.0, pair=83.5, run=18.9, row=16.3, column=4.6, output=17.5, split=5.3, wide=23.7

@@ -21,6 +21,7 @@ from tvm_pulp.codegen.cost.measured import (
 from tvm_pulp.codegen.graph import Window
 
 BLOCK = 4  # output channels, and pixels, of a matrix product's register block
+PAIR, PAIR_WORDS = 2, 7  # channels, and words of a window, of the kernel that keeps weights in registers
 WORD = 4  # bytes
 _WEIGHT_WORDS = 64  # that depthwise_any.c has room for
 _STALLING_CORES = 8  # on which shares of stalls are measured
@@ -93,17 +94,18 @@ class _Product:
     def cycles(self, channel_ways: int) -> FloatArray:
         """With `channel_ways` cores that share the channels."""
         tiles, window = self.calls.tiles, self.calls.window
-        pixels = ceil_div(tiles.y_h * tiles.y_w, self.calls.cores // channel_ways)
+        sharers = self.calls.cores // channel_ways
+        pixels = ceil_div(tiles.y_h * tiles.y_w, sharers)
         blocks = ceil_div(ceil_div(tiles.y_c, BLOCK), channel_ways)
         if window.kernel_h * window.kernel_w == 1 and window.stride_h * window.stride_w == 1:
             words = tiles.x_c // WORD
             tails = np.where(tiles.x_c % WORD == 0, 0.0, blocks * BLOCK * pixels * self.t.tail)
             return self.t.call + self._run(pixels, blocks, words, 1) + tails
-        direct = self.t.call + self._rows(pixels, blocks)
+        direct = self.t.call + self._rows(pixels, blocks, sharers)
         copied = self.t.call + self._batches(pixels, blocks)
         return np.where(tiles.x_c % WORD == 0, direct, copied)
 
-    def _block(self, pixels: IntArray | int, words: IntArray, segments: IntArray | int) -> FloatArray:
+    def _block(self, pixels: IntArray | int, words: IntArray | FloatArray, segments: IntArray | int) -> FloatArray:
         """A block of channels and this many pixels, for windows of `segments` times `words` words."""
         t = self.t
         inner = (t.word_weights + t.word_pixel * pixels) * words * segments * self.calls.stalls(t.stall)
@@ -120,35 +122,52 @@ class _Product:
         result: FloatArray = blocks * work + calls
         return result
 
-    def _rows(self, pixels: IntArray, blocks: IntArray) -> FloatArray:
-        """Straight from the input, each output row's inner pixels at once and those at its ends one by one."""
-        window, tiles = self.calls.window, self.calls.tiles
+    def _rows(self, pixels: IntArray, blocks: IntArray, sharers: int) -> FloatArray:
+        """Straight from the input: groups of pixels of a row, those that are left over and those at the rows'
+        ends in groups below each other."""
+        window, tiles, t = self.calls.window, self.calls.tiles, self.t
         words = window.kernel_w * tiles.x_c // WORD
         width = np.minimum(tiles.y_w, pixels)
+        lines = np.maximum(pixels // np.maximum(width, 1), 1)
         ends = np.minimum(self.calls.padding_columns, width)
-        rows = pixels / width
-        partial = (pixels % tiles.y_w != 0) & (tiles.y_w % pixels != 0)
-        inner = self._run(width - ends, blocks, words, window.kernel_h)
-        end = blocks * self._block(1, words, window.kernel_h) + self.t.border
-        pieces = np.where(partial, self.t.run + self.t.rest, 0.0)
-        return rows * (inner + ends * end) * self._inside(rows) + pieces
+        groups, rest = (width - ends) // BLOCK, (width - ends) % BLOCK
+        beside = np.where(rest > 0, lines * self._block(rest, words, window.kernel_h), 0.0)
+        below = rest * self._below(lines, words)
+        end = ends * self._below(lines, words * (window.kernel_w - 1) / window.kernel_w)
+        inner = lines * groups * self._block(BLOCK, words, window.kernel_h)
+        work = inner + np.where(rest * ceil_div(lines, BLOCK) < lines, below, beside) + end
+        outside = self._rows_outside(sharers)
+        pieces = (np.minimum(groups, 1) + np.minimum(rest, 1) + ends) * (1 + outside)
+        inside = 1 - np.minimum(outside / lines, 1) / window.kernel_h
+        return blocks * work * inside * (pixels / (lines * width)) + pieces * t.run
 
-    def _inside(self, rows: FloatArray) -> FloatArray:
-        """The share of the windows' elements that lie in the map, where a core has nearly all rows."""
-        inside = self.calls.tiles.y_h - self.calls.padding_rows
-        return 1 - np.maximum(0, rows - inside) / np.maximum(rows, 1) / self.calls.window.kernel_h
+    def _below(self, lines: IntArray, words: IntArray | FloatArray) -> FloatArray:
+        """A column of pixels, one on each line."""
+        rest, segments = lines % BLOCK, self.calls.window.kernel_h
+        part = np.where(rest > 0, self._block(rest, words, segments), 0.0)
+        return lines // BLOCK * self._block(BLOCK, words, segments) + part
+
+    def _rows_outside(self, sharers: int) -> IntArray:
+        """Rows of windows that leave the map, in the part of the core that has fewest of them."""
+        return self.calls.padding_rows // sharers if sharers <= 2 else 0 * self.calls.padding_rows
 
     def _batches(self, pixels: IntArray, blocks: IntArray) -> FloatArray:
         """From copies of the windows."""
         t, window, tiles = self.t, self.calls.window, self.calls.tiles
         filter_bytes = window.kernel_h * window.kernel_w * tiles.x_c
         words = ceil_div(filter_bytes, WORD)
-        batch = np.where(words <= 8, 16, np.where(words <= 16, 8, 4))
-        whole, rest = pixels // batch, pixels % batch
-        runs = whole * self._run(batch, blocks, words, 1) + self._run(rest, blocks, words, 1)
-        copies = t.copy + t.copy_row * window.kernel_h + t.copy_byte * filter_bytes
+        behind = pixels * tiles.y_c // (tiles.y_c + WORD * words) // 2  # outputs; halves of what is left
+        batch = np.maximum(np.where(words <= 8, 16, np.where(words <= 16, 8, 4)), behind)
+        batches = pixels / batch
+        runs = batches * self._run(batch, blocks, words, 1)
         ends = np.minimum(self.calls.padding_columns / tiles.y_w, 1) * t.border
-        return runs + pixels * (copies + ends) + ceil_div(pixels, batch) * t.batch
+        copies = t.copy + t.copy_row * window.kernel_h + t.copy_byte * filter_bytes
+        general = runs + pixels * (copies + ends) + batches * t.batch
+        pairs = BLOCK // PAIR * blocks
+        pair = t.pair_pixel + (t.pair_split if self.calls.form.split else 0.0)
+        in_pairs = pixels * (pairs * pair + t.pair_copy + ends) + batches * (pairs * t.pair + t.batch)
+        use_pairs = (words == PAIR_WORDS) & (not self.calls.form.wide)
+        return np.where(use_pairs, in_pairs, general)
 
 
 # ---- Depthwise ---------------------------------------------------------------------------------------------
