@@ -1,7 +1,7 @@
 """Floats in CHW order that become bytes in HWC order: first quantized where they lie, then transposed.
 
-Relay quantizes a tensor of any shape, so that what the transposition reads is a planar view of the result. Here the
-result itself is planar: its tiles are those of the map, and the two layers can be fused.
+Relay quantizes a tensor of any shape, so that what the transposition reads is a planar view of the result. Here
+the result itself is planar: its tiles are those of the map, and the two layers can be fused.
 """
 
 from __future__ import annotations

@@ -12,13 +12,13 @@ from tvm_pulp.codegen.fusion_schedule import runs_fused
 from tvm_pulp.codegen.fusion_tiling import Group
 from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind, Tensor, Window
 
-_FORMS: tuple[dict[str, Any], ...] = ({}, {}, {"wide": True}, {"high": True})
+_FORMS: tuple[dict[str, Any], ...] = ({}, {}, {"wide": True}, {"split": True})
 _CORES = 8
 
 
 @st.composite
 def chains(draw: st.DrawFn) -> LayerGraph:
-    """2 to 4 layers, each of which reads the one before it, that may be fused; maybe from floats in CHW order."""
+    """2 to 4 layers, each reading the one before it, that may be fused; maybe from floats in CHW order."""
     height, width, channels = draw(st.integers(1, 17)), draw(st.integers(1, 17)), draw(st.integers(1, 20))
     tensors = [Tensor("image", height, width, channels, draw(st.sampled_from([0, 0, 9])), "in")]
     layers: list[Layer] = []
