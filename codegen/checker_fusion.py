@@ -20,11 +20,13 @@ _NOT_FUSED = (
     LayerKind.ADD,
     LayerKind.MUL,
     LayerKind.COPY,
+    LayerKind.TRANSPOSE,
+    LayerKind.QUANTIZE,
     LayerKind.DEQUANTIZE,
     LayerKind.SOFTMAX,
     LayerKind.FUSED,
 )
-_MOST = 5
+_MOST = 3
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def _group(graph: LayerGraph, plan: LayerPlan, parts: Sequence[Layer]) -> Layer:
     if plan.layer != "_and_".join(part.name for part in parts):
         raise _fail("isn't called as its layers are together", where)
     if not 2 <= len(parts) <= _MOST or plan.engine != CLUSTER_NAME:
-        raise _fail(f"a group is 2 to {_MOST} layers on the cores", where)
+        raise _fail(f"a group is 2 or {_MOST} layers on the cores", where)
     for part in parts:
         if part.kind in _NOT_FUSED:
             raise _fail(f"a {part.kind.value} layer can't be fused", where)
@@ -81,13 +83,8 @@ def _check_inner(graph: LayerGraph, before: Layer, after: Layer, where: str) -> 
     views = [one for one in graph.tensors.values() if one.view is not None]
     if tensor in views or any(one.view is not None and one.view.base == tensor.name for one in views):
         raise _fail(f"{tensor.name} is a view, or has views", where)
-    if tensor.dtype is not Dtype.UINT8:
-        raise _fail(f"{tensor.name} is no map of bytes", where)
-    if tensor.planar and not (
-        (before.kind, after.kind) == (LayerKind.QUANTIZE, LayerKind.TRANSPOSE)
-        and graph.tensors[before.inputs[0]].planar
-    ):
-        raise _fail(f"{tensor.name} isn't in HWC order", where)
+    if tensor.dtype is not Dtype.UINT8 or tensor.planar:
+        raise _fail(f"{tensor.name} is no map of bytes in HWC order", where)
 
 
 def stages_of(layer: Layer, plan: LayerPlan) -> Iterator[CheckedStage]:

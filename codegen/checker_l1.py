@@ -1,4 +1,4 @@
-"""The part of the independent check that is about L1 beyond one layer: tensors that stay there, and parameters
+"""The part of the independent check that is about L1 beyond one layer: tensors that stay there, and operands
 that are loaded during the layer before.
 """
 
@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from tvm_pulp.codegen.graph import Dtype, LayerGraph, LayerKind
-from tvm_pulp.codegen.plan import CLUSTER_NAME, Box, L1Buffer, L1Tensor, L3Kind, LayerPlan, Operand, Plan
+import numpy as np
+from tvm_pulp.codegen.graph import Dtype, LayerGraph, LayerKind, Tensor
+from tvm_pulp.codegen.plan import CLUSTER_NAME, Box, L1Buffer, L1Tensor, L3Kind, LayerPlan, Mark, Operand, Plan
 from tvm_pulp.errors import PlanError
 
 ALIGNMENT = 8
@@ -30,8 +31,8 @@ def check_l1(graph: LayerGraph, plan: Plan) -> None:
                 if _overlap(one, buffer):
                     name = f"{buffer.operand.value}[{buffer.slot}]"
                     raise _fail(f"buffer {name} shares bytes with {one.tensor}", f"layer {layer.layer}")
-        if layer.params_ahead:
-            _check_ahead(plan, index)
+        if layer.params_ahead or layer.x_ahead:
+            _check_ahead(graph, plan, index)
 
 
 def _fail(what: str, where: str) -> PlanError:
@@ -95,27 +96,87 @@ def _in_one_piece(graph: LayerGraph, name: str, box: Box) -> bool:
     return begin % WORD == 0 and end - begin == box.h * box.w * box.c
 
 
-def _check_ahead(plan: Plan, index: int) -> None:
+def _check_ahead(graph: LayerGraph, plan: Plan, index: int) -> None:
+    """What comes during the last step of the layer before goes where that step uses nothing, and is in L2 when
+    the step begins."""
     layer = plan.layers[index]
     where = f"layer {layer.layer}"
     if index == 0:
-        raise _fail("there is no layer before it to load its parameters ahead", where)
+        raise _fail("there is no layer before it to load its operands ahead", where)
     if not layer.engine == plan.layers[index - 1].engine == CLUSTER_NAME:
-        raise _fail("its parameters are loaded ahead, but not both layers run on the cores", where)
-    if not layer.steps[0].load_params:
+        raise _fail("its operands are loaded ahead, but not both layers run on the cores", where)
+    first = layer.steps[0]
+    if layer.params_ahead:
+        _check_params_ahead(plan, index, where)
+        _check_target(plan, index, (Operand.PARAMS, first.params_slot))
+    if layer.x_ahead:
+        _check_input_ahead(graph, plan, index, where)
+        for operand, name in zip((Operand.X, Operand.X2), graph.layers[index].inputs, strict=False):
+            if name not in layer.in_l1:
+                _check_target(plan, index, (operand, first.x_slot))
+
+
+def _check_params_ahead(plan: Plan, index: int, where: str) -> None:
+    first = plan.layers[index].steps[0]
+    if not first.load_params:
         raise _fail("has no parameters to load ahead", where)
-    if any(one.kind is L3Kind.PARAMS and one.layer == index for one in plan.transfers):
-        raise _fail("its parameters come from L3 and can't be loaded ahead", where)
-    target = next(iter(_slot(layer, Operand.PARAMS, layer.steps[0].params_slot)), None)
+    last = Mark(index - 1, len(plan.layers[index - 1].steps) - 1)
+    for one in plan.transfers:
+        serves = one.l3_offset <= first.params_offset < one.l3_offset + one.size
+        if (one.kind, one.layer) == (L3Kind.PARAMS, index) and serves and one.wait > last:
+            raise _fail("its parameters are loaded ahead before they have come from L3", where)
+
+
+def _check_input_ahead(graph: LayerGraph, plan: Plan, index: int, where: str) -> None:
+    layer, node = plan.layers[index], graph.layers[index]
+    loaded = [name for name in node.inputs if name not in layer.in_l1]
+    if not (layer.steps[0].load_x and loaded):
+        raise _fail("has no input to load ahead", where)
+    if layer.pad_in_l1:
+        raise _fail("its input is loaded ahead, but padded in L1", where)
+    in_l3 = {buffer.tensor for buffer in plan.l3_buffers}
+    made = graph.tensors[graph.layers[index - 1].output]
+    for name in loaded:
+        if name in in_l3:
+            raise _fail(f"{name} comes from L3 and can't be loaded ahead", where)
+        if graph.tensors[name].base != made.base:
+            continue
+        same_box = graph.tensors[name] == graph.tensors[node.inputs[0]]
+        if name != made.name or not same_box or not _is_stored(plan, index, made):
+            raise _fail(f"{name} is loaded ahead before it is stored", where)
+
+
+def _is_stored(plan: Plan, index: int, made: Tensor) -> bool:
+    """True if each element that the first step of a layer reads was stored by a step of the layer before whose
+    buffer another step, at the latest the last, writes again: which waits for the store."""
+    steps, x = plan.layers[index - 1].steps, plan.layers[index].steps[0].x
+    missing = np.zeros((made.height, made.width, made.channels), np.bool_)
+    missing[x.h0 : x.h0 + x.h, x.w0 : x.w0 + x.w, x.c0 : x.c0 + x.c] = True
+    for number, step in enumerate(steps):
+        if any(later.y_slot == step.y_slot for later in steps[number + 1 :]):
+            y = step.y
+            missing[y.h0 : y.h0 + y.h, y.w0 : y.w0 + y.w, y.c0 : y.c0 + y.c] = False
+    return not missing.any()
+
+
+def _check_target(plan: Plan, index: int, slot: tuple[Operand, int]) -> None:
+    layer, before = plan.layers[index], plan.layers[index - 1]
+    where, what = f"layer {layer.layer}", slot[0].value
+    target = next(iter(_slot(layer, *slot)), None)
     if target is None:
-        raise _fail("has no buffer for the parameters that are loaded ahead", where)
-    for buffer in plan.layers[index - 1].buffers:
+        raise _fail(f"has no buffer for the {what} that is loaded ahead", where)
+    last = before.steps[-1]
+    reads = {(Operand.X, last.x_slot), (Operand.X2, last.x_slot), (Operand.PARAMS, last.params_slot)}
+    for buffer in before.buffers:
+        read_only = buffer.operand in (Operand.X, Operand.X2, Operand.PARAMS)
+        if read_only and (buffer.operand, buffer.slot) not in reads:
+            continue
         if _overlap(target, buffer):
-            what = f"{buffer.operand.value}[{buffer.slot}]"
-            raise _fail(f"its parameters are loaded ahead over {what} of the layer before", where)
+            over = f"{buffer.operand.value}[{buffer.slot}]"
+            raise _fail(f"its {what} is loaded ahead over {over} of the layer before", where)
     for one in _alive(plan, index - 1):
         if _overlap(target, one):
-            raise _fail(f"its parameters are loaded ahead over {one.tensor}", where)
+            raise _fail(f"its {what} is loaded ahead over {one.tensor}", where)
 
 
 def _slot(layer: LayerPlan, operand: Operand, slot: int) -> Iterator[L1Buffer]:

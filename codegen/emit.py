@@ -54,8 +54,8 @@ def _source(templates: Environment, graph: LayerGraph, plan: Plan, engines: tupl
     layers = [layer_text(templates, graph, index, plan, engines) for index in range(len(plan.layers))]
     places = _tensor_places(graph) | {buffer.tensor: "l2_arena" for buffer in plan.l3_buffers}
     calls = [
-        call(layer.function, ["l1", *(places[name] for name in in_l2(node, layer_plan))])
-        for layer, node, layer_plan in zip(layers, graph.layers, plan.layers, strict=True)
+        call(layer.function, ["l1", *(places[name] for name in in_l2(graph, plan, index))])
+        for index, layer in enumerate(layers)
     ]
     return templates.get_template("region.c.j2").render(
         name=graph.name,
@@ -125,8 +125,8 @@ def _comment(graph: LayerGraph, plan: Plan) -> list[str]:
         " * run_<layer> for one layer after another. run_<layer> goes through the steps of its tile loop:",
         " * compute_<layer> is all cores' work and ends with a barrier; core 0 also calls load_<layer> and",
         " * store_<layer>, which start transfers. While a step computes, the loads of the next step and the",
-        " * store of the one before are under way. load_ahead_<layer> fetches the next layer's first",
-        " * parameters; a map that is neither stored nor loaded stays in L1 from layer to layer.",
+        " * store of the one before are under way. load_ahead_<layer> fetches what the next layer needs",
+        " * first; a map that is neither stored nor loaded stays in L1 from layer to layer.",
         " *",
         " * x and y are a layer's input and output, x2 an addition's second input. Maps lie in HWC order.",
         " * In the kernels' sizes (in_x, in_y, ch_in) x counts columns, y rows and ch channels. */",

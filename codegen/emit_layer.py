@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jinja2 import Environment
+from tvm_pulp.codegen.ahead import first_step_alone
 from tvm_pulp.codegen.emit_kernels import compute_tile
 from tvm_pulp.codegen.emit_l3 import layer_marks
 from tvm_pulp.codegen.emit_params import params_symbol
@@ -147,10 +148,12 @@ def _functions(job: _Job, engine: Engine) -> _Functions:
     graph, layer, plan, table = job.graph, job.layer, job.plan, job.table
     name, inputs = layer.name, _loaded_names(layer, plan)
     late_inputs = inputs if Operand.X in plan.late else ()
+    early_inputs = () if late_inputs or not table.any("load_x") else inputs
+    next_inputs = _next_inputs(job)
     beside = None if engine.name == CLUSTER_NAME else engine.job(graph, layer, plan, table)
     stages = tuple(_stage(job, index) for index in range(len(layer.parts)))
     return _Functions(
-        load=_load_function(f"load_{name}", () if late_inputs else inputs, _load(job, late=False)),
+        load=_load_function(f"load_{name}", early_inputs, _load(job, late=False)),
         late=_load_function(f"load_late_{name}", late_inputs, _load(job, late=True)),
         compute=_compute(job, stages) if beside is None else _start(name, beside),
         store=_Function(
@@ -161,7 +164,11 @@ def _functions(job: _Job, engine: Engine) -> _Functions:
             _store(graph, layer, table) if layer.output not in plan.in_l1 else [],
         ),
         ahead=_Function(
-            "void ", f"load_ahead_{name}", ("uint8_t *l1", "loads_t *loads"), ("l1", "&loads"), _ahead(job)
+            "void ",
+            f"load_ahead_{name}",
+            (*_pointers(next_inputs), "uint8_t *l1", "loads_t *loads"),
+            (*(f"next_{one}" for one in next_inputs), "l1", "&loads"),
+            _ahead(job),
         ),
         job=beside,
         setup=None if beside is None else _setup(name, beside),
@@ -176,20 +183,44 @@ def _load_function(name: str, inputs: tuple[str, ...], body: list[str]) -> _Func
 
 
 def _ahead(job: _Job) -> list[str]:
-    """Loads the first parameters of the next layer."""
-    following = job.index + 1
-    if following == len(job.region.layers) or not job.region.layers[following].params_ahead:
+    """Loads what the first step of the next layer finds loaded."""
+    number = job.index + 1
+    if number == len(job.region.layers):
         return []
-    plan, first = job.region.layers[following], job.region.layers[following].steps[0]
-    target = address("l1", str(_params_buffer(plan).offset))
-    source = address(params_symbol(job.graph, job.graph.layers[following]), str(first.params_offset))
-    return [f"  loads->params = pulp_dma_in({target}, {source}, {first.params_size});"]
+    layer, plan = job.graph.layers[number], job.region.layers[number]
+    lines = []
+    if plan.params_ahead:
+        places = step_places(job.graph, job.region, number).params
+        symbol = params_symbol(job.graph, layer) if places is None else "l2_arena"
+        offset = plan.steps[0].params_offset if places is None else places[0]
+        target = address("l1", str(_first_buffer(plan, Operand.PARAMS, plan.steps[0].params_slot).offset))
+        size = plan.steps[0].params_size
+        lines.append(f"  loads->params = pulp_dma_in({target}, {address(symbol, str(offset))}, {size});")
+    if plan.x_ahead:
+        alone = first_step_alone(plan)
+        homes = {one.tensor: one.offset for one in job.region.l1_tensors}
+        lines += _load_x(job.graph, layer, alone, step_table(job.graph, layer, alone, homes=homes))
+    return lines
 
 
-def _params_buffer(plan: LayerPlan) -> L1Buffer:
-    """The buffer of the first step's parameters."""
-    slot = (Operand.PARAMS, plan.steps[0].params_slot)
-    return next(buffer for buffer in plan.buffers if (buffer.operand, buffer.slot) == slot)
+def _next_inputs(job: _Job) -> tuple[str, ...]:
+    """C names of the next layer's inputs that are loaded ahead."""
+    following = job.index + 1
+    if following == len(job.region.layers) or not job.region.layers[following].x_ahead:
+        return ()
+    return _loaded_names(job.graph.layers[following], job.region.layers[following])
+
+
+def _first_buffer(plan: LayerPlan, operand: Operand, slot: int) -> L1Buffer:
+    return next(one for one in plan.buffers if (one.operand, one.slot) == (operand, slot))
+
+
+def _buffers_ahead(plan: LayerPlan) -> list[L1Buffer]:
+    """The buffers of a layer into which the layer before loads."""
+    first = plan.steps[0]
+    slots = [(Operand.PARAMS, first.params_slot)] * plan.params_ahead
+    slots += [(Operand.X, first.x_slot), (Operand.X2, first.x_slot)] * plan.x_ahead
+    return [one for one in plan.buffers if (one.operand, one.slot) in slots]
 
 
 def _compute(job: _Job, stages: tuple[_Function, ...]) -> _Function:
@@ -247,6 +278,7 @@ def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
         load_first=functions.load.call("&next") if functions.load.body else "",
         load_next=functions.load.call("&next") if functions.load.body else "",
         loaded=_loaded_operands(job),
+        loaded_ahead=_loaded_ahead(job),
         load_late=functions.late.call("step") if functions.late.body else "",
         load_ahead=functions.ahead.call("step") if functions.ahead.body else "",
         has_steps=bool(table.columns()),
@@ -254,6 +286,7 @@ def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
         store_call=functions.store.call("step") if stores else "",
     )
     pointers = [*_pointers(inputs), *(["uint8_t *out"] if stores else [])]
+    pointers += _pointers(tuple(f"next_{one}" for one in _next_inputs(job)))
     return signature("void ", f"run_{name}", ["uint8_t *l1", *pointers]) + f"\n{body}}}"
 
 
@@ -278,6 +311,13 @@ def _loaded_operands(job: _Job) -> list[str]:
     return loaded + ["params"] * (has_params(job.layer) and job.table.any("load_params"))
 
 
+def _loaded_ahead(job: _Job) -> list[str]:
+    """The members of `loads_t` that loads for the next layer use."""
+    following = job.index + 1
+    params = following < len(job.region.layers) and job.region.layers[following].params_ahead
+    return [{"in": "x", "in2": "x2"}[one] for one in _next_inputs(job)] + ["params"] * params
+
+
 def _pointers(inputs: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"const uint8_t *{name}" for name in inputs)
 
@@ -288,10 +328,15 @@ def _loaded_names(layer: Layer, plan: LayerPlan) -> tuple[str, ...]:
     return tuple(name for tensor, name in names if tensor not in plan.in_l1)
 
 
-def in_l2(layer: Layer, plan: LayerPlan) -> tuple[str, ...]:
-    """The inputs and the output that a layer finds, or puts, in L2, in the order of `run_<layer>`'s
-    arguments."""
-    return tuple(name for name in (*layer.inputs, layer.output) if name not in plan.in_l1)
+def in_l2(graph: LayerGraph, plan: Plan, index: int) -> tuple[str, ...]:
+    """The inputs and the output that a layer finds, or puts, in L2, and the next layer's inputs that it loads,
+    in the order of `run_<layer>`'s arguments."""
+    layer, mine, following = graph.layers[index], plan.layers[index], index + 1
+    names = [name for name in (*layer.inputs, layer.output) if name not in mine.in_l1]
+    if following < len(plan.layers) and plan.layers[following].x_ahead:
+        later = plan.layers[following].in_l1
+        names += [name for name in graph.layers[following].inputs if name not in later]
+    return tuple(names)
 
 
 def _comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores: int) -> list[str]:
@@ -463,7 +508,7 @@ def _l1_ranges(job: _Job) -> dict[str, str]:
     """The layer's ranges of L1, and the data about the layer that name them."""
     ranges = [_l1_range(buffer) for buffer in job.plan.buffers]
     if _ahead(job):
-        ranges.append(_l1_range(_params_buffer(job.region.layers[job.index + 1]), "next "))
+        ranges += [_l1_range(one, "next ") for one in _buffers_ahead(job.region.layers[job.index + 1])]
     array = f"l1_{job.layer.name}" if ranges else "NULL"
     fields = (("name", f'"{job.layer.name}"'), ("l1", array), ("n_l1", str(len(ranges))))
     info = designated(f"static const pulp_layer_info_t info_{job.layer.name}", fields, indent=0)
@@ -491,10 +536,26 @@ def _l2_ranges(job: _Job) -> list[str]:
         ranges += _arena_ranges("parameters", transfers_of(job.region, job.index, L3Kind.PARAMS))
     elif has_params(layer):
         ranges.append(("parameters", params_symbol(graph, layer), str(pack_size(job.plan))))
-    if _ahead(job):
-        following, plan = graph.layers[job.index + 1], job.region.layers[job.index + 1]
-        ranges.append(("next parameters", params_symbol(graph, following), str(pack_size(plan))))
+    ranges += _l2_ranges_ahead(job)
     return [fill("      {", [f'"{name}"', base, size], "},") for name, base, size in ranges]
+
+
+def _l2_ranges_ahead(job: _Job) -> list[tuple[str, str, str]]:
+    """Name, address and size of what is loaded for the next layer."""
+    number = job.index + 1
+    if number == len(job.region.layers):
+        return []
+    layer, plan = job.graph.layers[number], job.region.layers[number]
+    inputs = [name for name in layer.inputs if name not in plan.in_l1]
+    ranges = [
+        (f"next {tensor}", f"next_{name}", str(job.graph.tensors[tensor].span_bytes))
+        for tensor, name in zip(inputs, _next_inputs(job), strict=False)
+    ]
+    if plan.params_ahead and streams_params(job.region, number):
+        ranges += _arena_ranges("next parameters", transfers_of(job.region, number, L3Kind.PARAMS))
+    elif plan.params_ahead:
+        ranges.append(("next parameters", params_symbol(job.graph, layer), str(pack_size(plan))))
+    return ranges
 
 
 def _arena_ranges(name: str, transfers: tuple[L3Transfer, ...]) -> list[tuple[str, str, str]]:
@@ -522,7 +583,7 @@ def _load(job: _Job, *, late: bool) -> list[str]:
 def _load_x(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) -> list[str]:
     tensor = graph.tensors[layer.inputs[0]]
     first, second = (name not in plan.in_l1 for name in (layer.inputs[0], layer.inputs[-1]))
-    if not (first or second):
+    if not (first or second) or not table.any("load_x"):
         return []
     box = _box(tensor, table, "x")
     box.append(("l1_row", table.expression("x_row")))

@@ -154,6 +154,8 @@ def step_table(
     rows = [_row(_L1Places(plan, homes or {}), step, *tensors) for step in plan.steps]
     if plan.params_ahead:
         rows[0]["load_params"] = 0
+    if plan.x_ahead:
+        rows[0]["load_x"] = 0
     in_arena = {} if places is None else _in_arena(places)
     for column, offsets in in_arena.items():
         for row, offset in zip(rows, offsets, strict=True):

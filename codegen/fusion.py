@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind
+from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind, Tensor
 from tvm_pulp.codegen.plan import Box, L1Buffer, LayerPlan, Operand, Plan, TileStep
 from tvm_pulp.errors import PlanError
 
@@ -24,12 +24,10 @@ FUSIBLE = (
     LayerKind.AVGPOOL,
     LayerKind.MAXPOOL,
     LayerKind.TABLE,
-    LayerKind.QUANTIZE,
-    LayerKind.TRANSPOSE,
 )
 """Kinds of layers that read one map, a window at a time."""
 
-MOST_STAGES = 5
+MOST_STAGES = 3
 SEPARATOR = "_and_"
 
 
@@ -52,29 +50,24 @@ def fused(parts: Sequence[Layer]) -> Layer:
 
 def may_fuse(graph: LayerGraph, parts: Sequence[Layer]) -> bool:
     """True if consecutive layers can be a group: each reads a plain map that the one before makes and that is
-    needed nowhere else, or transposes what it quantizes."""
+    needed nowhere else."""
     if not 2 <= len(parts) <= MOST_STAGES or any(part.kind not in FUSIBLE for part in parts):
         return False
     return all(
-        after.inputs == (before.output,)
-        and is_inner(graph, before.output)
-        and (not graph.tensors[before.output].planar or _is_planar_quantize(graph, before, after))
-        for before, after in pairwise(parts)
+        after.inputs == (before.output,) and is_inner(graph, before.output) for before, after in pairwise(parts)
     )
 
 
-def _is_planar_quantize(graph: LayerGraph, before: Layer, after: Layer) -> bool:
-    quantizes = before.kind is LayerKind.QUANTIZE and graph.tensors[before.inputs[0]].planar
-    return quantizes and after.kind is LayerKind.TRANSPOSE
-
-
 def is_inner(graph: LayerGraph, name: str) -> bool:
-    """True if a tensor is bytes that one layer reads and nobody sees."""
+    """True if a tensor is a plain map of bytes that one layer reads and nobody sees."""
     tensor = graph.tensors[name]
     readers = sum(name in layer.inputs for layer in graph.layers)
     viewed = any(other.view is not None and other.base == name for other in graph.tensors.values())
-    plain = tensor.view is None and not viewed and tensor.dtype is Dtype.UINT8
-    return readers == 1 and name not in graph.outputs and plain
+    return readers == 1 and name not in graph.outputs and not viewed and _is_plain(tensor)
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    return tensor.view is None and tensor.dtype is Dtype.UINT8 and not tensor.planar
 
 
 def fused_graph(graph: LayerGraph, groups: Sequence[range]) -> LayerGraph:

@@ -7,19 +7,23 @@ as the layers concerned don't become slower.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from tvm_pulp.codegen.ahead import in_use_at_last, loadable_ahead
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.graph import Dtype, LayerGraph
 from tvm_pulp.codegen.l2_space import Rect, find_room
-from tvm_pulp.codegen.plan import CLUSTER_NAME, L1Buffer, L1Tensor, LayerPlan, Operand
+from tvm_pulp.codegen.plan import L1Buffer, L1Tensor, LayerPlan, Operand
 from tvm_pulp.codegen.spill import Life, has_views, same_shape
 
 Search = Callable[[int, int, frozenset[str]], LayerPlan | None]
 """The best plan of the layer with this index in so many bytes of L1, beside which these of its operands lie."""
 
 DESTROYS_INPUT = "pulp_nn_maxpool"
+
+COMPACT_STEP = 64
+"""How finely the least L1 is looked for, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,30 @@ def keep_in_l1(
         if found is not None:
             plans, layout = changed, found
             kept.append(life)
+    return _compact(layout, lambda limit: place_l1(graph, plans, kept, limit), l1_bytes) if kept else layout
+
+
+def _compact(layout: L1Layout, place: Callable[[int], L1Layout | None], l1_bytes: int) -> L1Layout:
+    """The same in as little of L1 as can be found, with the same loads ahead: tensors lie at the end, and would
+    make the region take all of it."""
+    ahead = [(plan.params_ahead, plan.x_ahead) for plan in layout.layers]
+    low, high = _least_bytes(layout), l1_bytes
+    while high - low > COMPACT_STEP:
+        middle = (low + high) // 2
+        found = place(middle)
+        if found is not None and [(one.params_ahead, one.x_ahead) for one in found.layers] == ahead:
+            layout, high = found, middle
+        else:
+            low = middle
     return layout
+
+
+def _least_bytes(layout: L1Layout) -> int:
+    """Bytes that some layer's buffers and the tensors then take together."""
+    return max(
+        _buffer_bytes(plan) + sum(align(one.size) for one in layout.tensors if one.first <= index <= one.last)
+        for index, plan in enumerate(layout.layers)
+    )
 
 
 def _may_stay(graph: LayerGraph, life: Life, l1_bytes: int) -> bool:
@@ -109,17 +136,31 @@ def place_l1(
     tensors = _place_tensors(graph, kept, limit)
     if tensors is None:
         return None
+    layers = place_layers(graph, plans, tensors, limit)
+    return None if layers is None else L1Layout(layers, tensors)
+
+
+def place_layers(
+    graph: LayerGraph,
+    plans: Sequence[LayerPlan],
+    tensors: Sequence[L1Tensor],
+    limit: int,
+    forbidden: Collection[tuple[int, Operand]] = (),
+) -> tuple[LayerPlan, ...] | None:
+    """The layers with places for their buffers beside tensors in L1; None if one has none. `forbidden` are
+    layers (indices) and operands that are not loaded ahead."""
     layers: list[LayerPlan] = []
     for index, plan in enumerate(plans):
         obstacles = _alive(tensors, index)
-        before = [] if index == 0 else [*_alive(tensors, index - 1), *_buffer_rects(layers[-1])]
-        on_cores = index > 0 and plan.engine == layers[-1].engine == CLUSTER_NAME
-        placed = _place_ahead(plan, obstacles, before, limit) if on_cores else None
-        placed = placed or _place_buffers(plan, obstacles, {}, limit)
+        before = [] if index == 0 else [*_alive(tensors, index - 1), *_rects(in_use_at_last(layers[-1]))]
+        loadable = [
+            one for one in loadable_ahead(graph, [*layers, plan], index) if (index, one) not in forbidden
+        ]
+        placed = _place_ahead(plan, loadable, (obstacles, before), limit)
         if placed is None:
             return None
         layers.append(placed)
-    return L1Layout(tuple(layers), tensors)
+    return tuple(layers)
 
 
 def _place_tensors(graph: LayerGraph, kept: Sequence[Life], limit: int) -> tuple[L1Tensor, ...] | None:
@@ -137,22 +178,52 @@ def _alive(tensors: Sequence[L1Tensor], index: int) -> list[Rect]:
     return [Rect(one.tensor, 0, 1, one.offset, one.size) for one in tensors if one.first <= index <= one.last]
 
 
-def _buffer_rects(plan: LayerPlan) -> list[Rect]:
-    return [Rect(one.operand.value, 0, 1, one.offset, one.size) for one in plan.buffers]
+def _rects(buffers: Sequence[L1Buffer]) -> list[Rect]:
+    return [Rect(one.operand.value, 0, 1, one.offset, one.size) for one in buffers]
 
 
 _Slot = tuple[Operand, int]
 
 
 def _place_ahead(
-    plan: LayerPlan, obstacles: Sequence[Rect], before: Sequence[Rect], limit: int
+    plan: LayerPlan,
+    loadable: Sequence[Operand],
+    taken: tuple[Sequence[Rect], Sequence[Rect]],
+    limit: int,
 ) -> LayerPlan | None:
-    """The plan with its first parameters at a place that the layer before doesn't use, to be loaded ahead."""
-    slot = (Operand.PARAMS, plan.steps[0].params_slot)
-    size = next((one.size for one in plan.buffers if (one.operand, one.slot) == slot), 0)
-    at = find_room([*obstacles, *before], 0, 1, size, limit) if size else None
-    placed = None if at is None else _place_buffers(plan, obstacles, {slot: at}, limit)
-    return None if placed is None else replace(placed, params_ahead=True)
+    """The plan with as much of its first step's operands as possible at places that the layer before doesn't
+    use, to be loaded ahead; None if it has no place at all. `taken` is by tensors, and by the layer before."""
+    obstacles, before = taken
+    for chosen in _choices(plan, loadable):
+        fixed: dict[_Slot, int] = {}
+        used = [*obstacles, *before]
+        for one in _first_buffers(plan, chosen):
+            at = find_room(used, 0, 1, one.size, limit)
+            if at is None:
+                break
+            fixed[_slot(one)] = at
+            used.append(Rect("", 0, 1, at, one.size))
+        else:
+            placed = _place_buffers(plan, obstacles, fixed, limit)
+            if placed is not None:
+                params, x = (operand in chosen for operand in (Operand.PARAMS, Operand.X))
+                return replace(placed, params_ahead=params, x_ahead=x)
+    return None
+
+
+def _choices(plan: LayerPlan, loadable: Sequence[Operand]) -> list[tuple[Operand, ...]]:
+    """What to load ahead: all of it, the operand of more bytes, the other, nothing."""
+    sizes = {one: sum(buffer.size for buffer in _first_buffers(plan, (one,))) for one in loadable}
+    alone = sorted(loadable, key=lambda one: -sizes[one])
+    return [*([tuple(loadable)] if len(loadable) > 1 else []), *((one,) for one in alone), ()]
+
+
+def _first_buffers(plan: LayerPlan, operands: Sequence[Operand]) -> list[L1Buffer]:
+    """The buffers of these operands of the first step."""
+    first = plan.steps[0]
+    slots = {Operand.X: first.x_slot, Operand.X2: first.x_slot, Operand.PARAMS: first.params_slot}
+    wanted = {*operands, *([Operand.X2] if Operand.X in operands else [])}
+    return [one for one in plan.buffers if one.operand in wanted and slots[one.operand] == one.slot]
 
 
 def _place_buffers(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tvm_pulp.codegen.graph import LayerGraph
@@ -39,7 +40,12 @@ def transfers_of(plan: Plan, layer: int, kind: L3Kind, tensor: str = "") -> tupl
 
 def streams_params(plan: Plan, layer: int) -> bool:
     """True if the layer's packed parameters lie in L3."""
-    return bool(transfers_of(plan, layer, L3Kind.PARAMS))
+    return streams_params_of(plan.transfers, layer)
+
+
+def streams_params_of(transfers: Sequence[L3Transfer], layer: int) -> bool:
+    """The same of a plan with these transfers."""
+    return any((one.kind, one.layer) == (L3Kind.PARAMS, layer) for one in transfers)
 
 
 def _params(plan: Plan, layer: int) -> tuple[int, ...] | None:

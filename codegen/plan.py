@@ -125,10 +125,11 @@ class LayerPlan:
     buffer, filled with the input's zero point, and the kernel is called without padding; otherwise the kernel
     pads with 0. `clip` says that a clipping pass follows the kernel, because the bounds are not 0..255. `in_l1`
     names the inputs and the output that lie whole in L1 (`L1Tensor`): they have no buffers of the layer, its
-    tiles read and write them in place. `params_ahead` says that the parameters of the first step are loaded
-    during the last step of the layer before. `late` names operands (X stands for X2 too) that a step itself
-    loads, when the step before has computed: one buffer is enough for them, but nothing is computed meanwhile.
-    All others are loaded while the step before computes. `cycles` is the cost model's prediction for the layer.
+    tiles read and write them in place. `params_ahead` and `x_ahead` say that the parameters and the inputs of
+    the first step are loaded during the last step of the layer before. `late` names operands (X stands for
+    X2 too) that a step itself loads, when the step before has computed: one buffer is enough for them, but
+    nothing is computed meanwhile. All others are loaded while the step before computes. `cycles` is the cost
+    model's prediction for the layer.
 
     A group has `stages`, its layers in order: each step computes the last one's `y` from the first one's `x`,
     and what is in between is in L1 only. `layer` and `kernel` name them all, `pad_in_l1` is that of the first.
@@ -148,6 +149,7 @@ class LayerPlan:
     in_l1: tuple[str, ...] = ()
     params_ahead: bool = False
     late: tuple[Operand, ...] = ()
+    x_ahead: bool = False
     stages: tuple[Stage, ...] = ()
 
 

@@ -28,6 +28,7 @@ from tvm_pulp.codegen.l1_tensors import L1Layout, keep_in_l1
 from tvm_pulp.codegen.l2_errors import L2ShortageError
 from tvm_pulp.codegen.l2_plan import L2Task, plan_l2
 from tvm_pulp.codegen.l2_tables import step_tables_bytes, tables_bytes
+from tvm_pulp.codegen.l3_ahead import with_loads_ahead
 from tvm_pulp.codegen.machine import L3Model, Machine
 from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L1Tensor, LayerPlan, Plan
@@ -173,7 +174,7 @@ def _streaming(task: L2Task, layout: L1Layout) -> list[Plan]:
     one."""
     if not layout.tensors or task.machine.l3 is None:
         return []
-    layers = tuple(replace(plan, params_ahead=False) for plan in layout.layers)
+    layers = tuple(replace(plan, params_ahead=False, x_ahead=False) for plan in layout.layers)
     try:
         return [_fitting_plan(replace(task, best=layers, may_spill=False), layout.tensors)]
     except PlanError:
@@ -221,7 +222,7 @@ def _any_plan(task: L2Task) -> Plan | None:
 def _plan(task: L2Task, in_l1: tuple[L1Tensor, ...]) -> Plan:
     """The region's plan; its tables may turn out larger than what the task leaves for them."""
     graph, machine = task.graph, task.machine
-    l2 = plan_l2(task)
+    l2 = with_loads_ahead(task, plan_l2(task), in_l1)
     costs = task.costs(l2.layers)
     layers = tuple(replace(one, cycles=cost.cycles) for one, cost in zip(l2.layers, costs, strict=True))
     top = max((_l1_top(layer) for layer in layers), default=0)

@@ -138,6 +138,7 @@ def simulate(graph: LayerGraph, plan: Plan, machine: Machine) -> Timeline:
         events.append(Event(Work.WAIT_L3, last, len(spans[last].steps) - 1, start, l3.waits[end]))
         waited = spans[last].l3_waits + l3.waits[end]
         spans[last] = replace(spans[last], cycles=spans[last].cycles + l3.waits[end], l3_waits=waited)
+    events.sort(key=lambda event: event.layer)  # loads for the next layer are found with this one's
     return Timeline(plan.region, tuple(spans), tuple(events))
 
 
@@ -199,9 +200,9 @@ def _events(layer: int, waits: _Waits, span: LayerSpan) -> Iterator[Event]:
         store, loads = _store(costs, step - 1), _loads(costs, step + 1, late=False)
         yield from _in_turn(layer, begin, [*store, *loads])
     last = costs.compute.size - 1
-    if costs.ahead:
-        begin = span.steps[last] + sum(cycles for _, _, cycles in _store(costs, last - 1))
-        yield Event(Work.LOAD_PARAMS, layer + 1, 0, begin, costs.ahead)
+    begin = span.steps[last] + sum(cycles for _, _, cycles in _store(costs, last - 1))
+    ahead = [(Work.LOAD_X, 0, costs.ahead_x), (Work.LOAD_PARAMS, 0, costs.ahead_params)]
+    yield from _in_turn(layer + 1, begin, ahead)
     yield from _in_turn(layer, span.start + span.cycles - int(costs.store[last]), _store(costs, last))
 
 

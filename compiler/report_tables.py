@@ -212,7 +212,8 @@ def _layer_summary(layer: LayerReport, plan: LayerPlan) -> str:
     notes += ["padding in L1"] if plan.pad_in_l1 else []
     notes += ["clipping pass"] if plan.clip else []
     notes += [f"{name} stays in L1" for name in plan.in_l1]
-    notes += ["first parameters loaded during the layer before"] if plan.params_ahead else []
+    ahead = ["parameters"] * plan.params_ahead + ["input"] * plan.x_ahead
+    notes += [f"first {' and '.join(ahead)} loaded during the layer before"] if ahead else []
     return ", ".join(notes)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from tvm_pulp.codegen.ahead import first_step_alone
 from tvm_pulp.codegen.cost.arrays import IntArray, Tiles, tiles_of
 from tvm_pulp.codegen.cost.dma import (
     Boxes,
@@ -27,8 +28,8 @@ from tvm_pulp.codegen.plan import LayerPlan, Operand
 class StepCosts:
     """Cycles of each step: its kernel call, the loads of its inputs and of its parameters (0 where there are
     none), its store; and the DMA commands of loads and store. `late` are the operands that a step loads before
-    it computes, the others come while the step before does. `ahead` are cycles of loads for the next layer
-    beside the last step."""
+    it computes, the others come while the step before does. `ahead_x` and `ahead_params` are cycles of loads
+    for the next layer beside the last step."""
 
     compute: IntArray
     load_x: IntArray
@@ -36,7 +37,8 @@ class StepCosts:
     store: IntArray
     load_commands: IntArray
     store_commands: IntArray
-    ahead: int = 0
+    ahead_x: int = 0
+    ahead_params: int = 0
     late: tuple[Operand, ...] = ()
 
     @property
@@ -66,7 +68,7 @@ class StepCosts:
         beside = np.zeros_like(self.compute)
         beside[:-1] += (self.load - self.load_late)[1:]
         beside[1:] += self.store[:-1]
-        beside[-1] += self.ahead
+        beside[-1] += self.ahead_x + self.ahead_params
         return beside
 
     @property
@@ -92,11 +94,14 @@ def step_costs(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machin
     y_cycles, y_commands = y_costs(graph, layer, machine, tiles)
     stored = int(layer.output not in plan.in_l1)
     load_params = line_cycles(machine.dma, params)
+    load_x = loads_x * x_cycles
     if plan.params_ahead:
         load_params[0] = 0
+    if plan.x_ahead:
+        load_x[0] = 0
     return StepCosts(
         compute=_compute(layer, plan, machine),
-        load_x=loads_x * x_cycles,
+        load_x=load_x,
         load_params=load_params,
         store=stored * y_cycles,
         load_commands=loads_x * x_commands + line_commands(params),
@@ -125,9 +130,13 @@ def region_costs(graph: LayerGraph, plans: Sequence[LayerPlan], machine: Machine
     """What each step of each layer costs, loads for the next layer included."""
     costs = [step_costs(graph, *one, machine) for one in zip(graph.layers, plans, strict=True)]
     for index, plan in enumerate(plans):
-        if index and plan.params_ahead:
-            size = np.array([plan.steps[0].params_size], np.int64)
-            costs[index - 1] = replace(costs[index - 1], ahead=int(line_cycles(machine.dma, size)[0]))
+        if index and (plan.params_ahead or plan.x_ahead):
+            first = step_costs(graph, graph.layers[index], first_step_alone(plan), machine)
+            costs[index - 1] = replace(
+                costs[index - 1],
+                ahead_x=plan.x_ahead * int(first.load_x[0]),
+                ahead_params=plan.params_ahead * int(first.load_params[0]),
+            )
     return costs
 
 

@@ -13,13 +13,14 @@ from harness import Dma, HostRuntime, build_runtime, c_compiler, compile_graph, 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from layer_model import run_model
-from layers import resnet8, wide_network
+from layers import NetworkBuilder, resnet8, wide_network
 from machines import machine, with_l3
+from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.checker import check_plan
 from tvm_pulp.codegen.cost.layer import region_costs
 from tvm_pulp.codegen.fusion import as_planned
-from tvm_pulp.codegen.graph import LayerGraph
-from tvm_pulp.codegen.plan import L1Tensor, LayerPlan, Operand, Plan
+from tvm_pulp.codegen.graph import LayerGraph, LayerKind
+from tvm_pulp.codegen.plan import L1Buffer, L1Tensor, LayerPlan, Mark, Operand, Plan
 from tvm_pulp.codegen.plan_json import plan_from_json, plan_to_json
 from tvm_pulp.codegen.planner import plan_region
 from tvm_pulp.codegen.timeline import Work, simulate
@@ -69,12 +70,23 @@ def test_a_network_that_fits_l1_moves_its_input_parameters_and_output_only(right
     assert all(layer.params_ahead for layer in right.layers[1:] if layer.steps[0].params_size)
 
 
+def test_l1_in_use_is_what_some_layer_needs(right: Plan) -> None:
+    """Tensors lie at the end of what is used, not of the memory."""
+    needed = [
+        sum(align(one.size) for one in layer.buffers)
+        + sum(align(one.size) for one in right.l1_tensors if one.first <= index <= one.last)
+        for index, layer in enumerate(right.layers)
+    ]
+    assert max(needed) <= right.l1_used < TARGET.l1_bytes
+    assert right.l1_used == max(one.offset + align(one.size) for one in right.l1_tensors)
+
+
 def test_nothing_gets_slower() -> None:
     """Against plans of the same layers without any tensor in L1."""
     for l1_bytes in (6_000, 12_000, 38_000):
         kept = plan_region(GRAPH, machine(l1_bytes))
         costs = region_costs(
-            GRAPH, [replace(one, params_ahead=False) for one in kept.layers], machine(l1_bytes)
+            GRAPH, [replace(one, params_ahead=False, x_ahead=False) for one in kept.layers], machine(l1_bytes)
         )
         assert kept.prediction.layers <= sum(cost.cycles for cost in costs)
 
@@ -115,7 +127,6 @@ def test_with_parameters_from_l3(runtime: HostRuntime) -> None:
     check_plan(GRAPH, target, plan)
     assert plan.transfers
     assert plan.l1_tensors
-    assert not any(layer.params_ahead for layer in plan.layers)
     assert_exact(runtime, GRAPH, plan)
 
 
@@ -174,7 +185,7 @@ DEFECTS: list[tuple[Callable[[Plan], Plan], str]] = [
     (lambda p: _layer(p, 2, _params_at(p.l1_tensors[1].offset)), "shares bytes with t1"),
     (lambda p: _layer(p, 0, lambda one: replace(one, params_ahead=True)), "there is no layer before it"),
     (lambda p: _layer(p, 3, lambda one: replace(one, params_ahead=True)), "no parameters to load ahead"),
-    (lambda p: _layer(p, 2, _params_at(p.layers[1].buffers[0].offset)), "loaded ahead over|overlap"),
+    (lambda p: _layer(p, 2, _params_at(p.layers[1].buffers[0].offset)), "shares bytes with|overlap"),
 ]  # fmt: skip
 
 
@@ -185,12 +196,119 @@ def test_broken_plan(right: Plan, change: Callable[[Plan], Plan], message: str) 
 
 
 def test_ahead_of_parameters_from_l3() -> None:
+    """What is loaded ahead must have come from L3 before the layer before begins its last step."""
     target = with_l3(38_000, 4_000)
     plan = plan_region(GRAPH, target)
-    streamed = next(one.layer for one in plan.transfers if one.layer)
-    broken = _layer(plan, streamed, lambda one: replace(one, params_ahead=True))
-    with pytest.raises(PlanError, match=r"come from L3 and can't be loaded ahead|loaded ahead over"):
-        check_plan(GRAPH, target, broken)
+    number, one = next(
+        (number, one)
+        for number, one in enumerate(plan.transfers)
+        if plan.layers[one.layer].params_ahead and one.l3_offset == 0
+    )
+    assert one.wait <= Mark(one.layer - 1, len(plan.layers[one.layer - 1].steps) - 1)
+    transfers = [*plan.transfers]
+    transfers[number:] = [
+        replace(later, wait=max(later.wait, Mark(one.layer, -1))) for later in transfers[number:]
+    ]
+    with pytest.raises(PlanError, match="loaded ahead before they have come from L3"):
+        check_plan(GRAPH, target, replace(plan, transfers=tuple(transfers)))
+
+
+CHAIN_TARGET = machine(9_000)
+
+
+def chain() -> tuple[LayerGraph, Plan]:
+    """Two pointwise layers whose maps lie in L2; while the first computes its last tile, the first tile of the
+    second comes."""
+    builder = NetworkBuilder(16, 16, 32)
+    builder.add(LayerKind.POINTWISE, 32)
+    builder.add(LayerKind.POINTWISE, 32)
+    graph = builder.graph()
+    plan = plan_region(graph, CHAIN_TARGET)
+    check_plan(graph, CHAIN_TARGET, plan)
+    return graph, plan
+
+
+def test_an_input_that_is_loaded_ahead() -> None:
+    graph, plan = chain()
+    first, second = plan.layers
+    assert second.x_ahead
+    assert second.params_ahead
+    timeline = simulate(graph, plan, CHAIN_TARGET)
+    assert timeline.layers[1].steps[0] == timeline.layers[1].start
+    (load,) = [e for e in timeline.events if (e.layer, e.work, e.step) == (1, Work.LOAD_X, 0)]
+    assert timeline.layers[0].steps[-1] <= load.start < load.start + load.cycles <= timeline.layers[1].start
+    later = [replace(one, x_ahead=False, params_ahead=False) for one in (first, second)]
+    assert plan.prediction.layers < sum(one.cycles for one in region_costs(graph, later, CHAIN_TARGET))
+
+
+@needs_compiler
+def test_an_input_that_is_loaded_ahead_is_exact(runtime: HostRuntime) -> None:
+    assert_exact(runtime, *chain())
+
+
+@needs_compiler
+def test_an_input_that_is_only_loaded_ahead(runtime: HostRuntime) -> None:
+    """The region's input, read again by the second layer in one step: its own loads are of parameters only."""
+    builder = NetworkBuilder(8, 8, 16)
+    builder.add(LayerKind.POINTWISE, 16)
+    builder.add(LayerKind.POINTWISE, 16, inputs=("x",))
+    graph = builder.graph("t0")
+    plan = plan_region(graph, CHAIN_TARGET)
+    check_plan(graph, CHAIN_TARGET, plan)
+    assert plan.layers[1].x_ahead
+    assert not any(step.load_x for step in plan.layers[1].steps[1:])
+    assert_exact(runtime, graph, plan)
+
+
+def _first_at(operand: Operand, before: L1Buffer) -> Callable[[LayerPlan], LayerPlan]:
+    """Puts an operand of the first step where the layer before has a buffer."""
+
+    def change(one: LayerPlan) -> LayerPlan:
+        slot = one.steps[0].x_slot if operand is Operand.X else one.steps[0].params_slot
+        buffers = tuple(
+            replace(b, offset=before.offset if (b.operand, b.slot) == (operand, slot) else b.offset + 16_000)
+            for b in one.buffers
+        )
+        return replace(one, buffers=buffers)
+
+    return change
+
+
+def _used(plan: LayerPlan, operand: Operand) -> L1Buffer:
+    """The buffer that the last step uses."""
+    last = plan.steps[-1]
+    slots = {Operand.X: last.x_slot, Operand.PARAMS: last.params_slot, Operand.Y: last.y_slot}
+    return next(one for one in plan.buffers if (one.operand, one.slot) == (operand, slots[operand]))
+
+
+CHAIN_DEFECTS: list[tuple[Callable[[Plan], Plan], str]] = [
+    (lambda p: _layer(p, 0, lambda one: replace(one, x_ahead=True)), "there is no layer before it"),
+    (
+        lambda p: _layer(p, 1, lambda one: replace(one, steps=one.steps[::-1])),
+        "t0 is loaded ahead before it is stored",
+    ),
+    (
+        lambda p: _layer(p, 1, _first_at(Operand.X, _used(p.layers[0], Operand.X))),
+        r"its x is loaded ahead over x\[[01]\] of the layer before",
+    ),
+    (
+        lambda p: _layer(p, 1, _first_at(Operand.PARAMS, _used(p.layers[0], Operand.Y))),
+        r"its params is loaded ahead over y\[[01]\] of the layer before",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), CHAIN_DEFECTS)
+def test_broken_input_ahead(change: Callable[[Plan], Plan], message: str) -> None:
+    graph, plan = chain()
+    broken = replace(change(plan), l1_used=40_000)
+    steps = tuple(
+        replace(step, load_x=True, x_slot=number % 2, load_params=number == 0, params_slot=0, y_slot=number % 2)
+        for number, step in enumerate(broken.layers[1].steps)
+    )
+    broken = _layer(broken, 1, lambda one: replace(one, steps=steps))
+    with pytest.raises(PlanError, match=message):
+        check_plan(graph, machine(40_000), broken)
 
 
 def test_tiles_that_are_not_in_one_piece() -> None:
