@@ -43,10 +43,10 @@ _HEADER = """\
 # Cycles of the kernels
 
 Made by `make bench` (`benchmarks/bench_kernels.py`); don't edit. One call of each XpulpV2 kernel on GVSoC's
-`pulp-open`, data in L1, the best of three calls, barrier included. **Rate**: multiply-accumulates a cycle, of kernels
-without weights elements read. **Limit**: the share of what the instruction set allows these cores: a dot product of
-four a cycle, for fully connected layers also the load of its weights, for kernels without weights a load of four
-elements. **Model**: the error of the cycles that the planner predicts.
+`pulp-open`, data in L1, the best of three calls, barrier included. **Rate**: multiply-accumulates a cycle, of
+kernels without weights elements read. **Limit**: the share of what the instruction set allows these cores: a
+dot product of four a cycle, for fully connected layers also the load of its weights, for kernels without weights
+a load of four elements. **Model**: the error of the cycles that the planner predicts.
 
 | kernel | shape | cores | cycles | rate | limit | model |
 |---|---|--:|--:|--:|--:|--:|
@@ -338,16 +338,8 @@ def page(measurements: Sequence[Measurement]) -> str:
     rows = []
     for m in measurements:
         error = "" if m.error is None else f"{m.error:+.0%}"
-        cells = (
-            f"`{m.kernel}`",
-            m.shape,
-            str(m.cores),
-            f"{m.cycles:,}",
-            f"{m.rate:.2f}",
-            f"{m.share:.0%}",
-            error,
-        )
-        rows.append(f"| {' | '.join(cells)} |\n")
+        numbers = (str(m.cores), f"{m.cycles:,}", f"{m.rate:.2f}", f"{m.share:.0%}", error)
+        rows.append(f"| `{m.kernel}` | {m.shape} | {' | '.join(numbers)} |\n")
     return _HEADER + "".join(rows)
 
 

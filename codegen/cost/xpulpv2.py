@@ -141,13 +141,15 @@ class _Product:
         outside = self._rows_outside(sharers)
         pieces = (np.minimum(groups, 1) + np.minimum(rest, 1) + ends) * (1 + outside)
         inside = 1 - np.minimum(outside / lines, 1) / window.kernel_h
-        return blocks * work * inside * (pixels / (lines * width)) + pieces * t.run
+        cycles: FloatArray = blocks * work * inside * (pixels / (lines * width)) + pieces * t.run
+        return cycles
 
     def _below(self, lines: IntArray, words: IntArray | FloatArray) -> FloatArray:
         """A column of pixels, one on each line."""
         rest, segments = lines % BLOCK, self.calls.window.kernel_h
         part = np.where(rest > 0, self._block(rest, words, segments), 0.0)
-        return lines // BLOCK * self._block(BLOCK, words, segments) + part
+        cycles: FloatArray = lines // BLOCK * self._block(BLOCK, words, segments) + part
+        return cycles
 
     def _rows_outside(self, sharers: int) -> IntArray:
         """Rows of windows that leave the map, in the part of the core that has fewest of them."""
@@ -169,7 +171,8 @@ class _Product:
         pair = t.pair_pixel + (t.pair_split if self.calls.form.split else 0.0)
         in_pairs = pixels * (pairs * pair + t.pair_copy + ends) + batches * (pairs * t.pair + t.batch)
         use_pairs = (words == PAIR_WORDS) & (not self.calls.form.wide)
-        return np.where(use_pairs, in_pairs, general)
+        cycles: FloatArray = np.where(use_pairs, in_pairs, general)
+        return cycles
 
 
 # ---- Depthwise ---------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from runtime_library import EXTRA_FLAGS, WINDOW_FIELDS, Border, Groups, RuntimeLibrary, Window
 
@@ -168,6 +168,9 @@ def with_slack(weight: Array) -> Array:
 @pytest.mark.parametrize("split", ["Ho", "HoWo", "Co"])
 @PROPERTY
 @given(case=cases(), cores=CORES, relu=st.booleans(), bn=st.booleans(), with_bias=st.booleans())
+@example(  # a first layer
+    case=Case(9, 12, 3, 7, 3, 3, 1, 1, 1, 1, 1, 1, 7), cores=2, relu=True, bn=True, with_bias=False
+)
 def test_nn_conv(
     *, runtime: RuntimeLibrary, split: str, case: Case, cores: int, relu: bool, bn: bool, with_bias: bool
 ) -> None:

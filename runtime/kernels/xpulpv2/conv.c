@@ -82,17 +82,17 @@ static void gather_run(const copies_t *copies, uint32_t y, uint32_t x, uint8_t *
   const pulp_window_t *const w = copies->c->window;
   const uint32_t step = (uint32_t)w->stride_x * w->ch_in;
   const int32_t top = (int32_t)(y * w->stride_y) - w->pad_top;
-  const uint8_t *from = pulp_in_pixel(w, copies->c->in, top, (int32_t)(x * w->stride_x) - w->pad_left);
+  const int32_t left = (int32_t)(x * w->stride_x) - w->pad_left;
   if (!copies->is_3x9) {
-    gather_inner(w, from, step, column, copies->length, count);
+    gather_inner(w, pulp_in_pixel(w, copies->c->in, top, left), step, column, copies->length, count);
     return;
   }
   static const uint8_t zeros[12] __attribute__((aligned(4))) = {0};
   const uint8_t *rows[3];
   uint32_t steps[3];
-  for (int32_t i = 0; i < 3; i++, from += w->in_x * w->ch_in) {
+  for (int32_t i = 0; i < 3; i++) {
     const int inside = (uint32_t)(top + i) < w->in_y;
-    rows[i] = inside ? from : zeros;
+    rows[i] = inside ? pulp_in_pixel(w, copies->c->in, top + i, left) : zeros;
     steps[i] = inside ? step : 0;
   }
   gather_3x9(rows, steps, column, count);
