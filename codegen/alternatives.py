@@ -11,8 +11,9 @@ from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.engines.registry import engine_named
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder
+from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder, Operand
 from tvm_pulp.codegen.schedule import schedule_layer
+from tvm_pulp.codegen.tile_search import late_choices
 from tvm_pulp.codegen.tile_tables import tile_tables
 from tvm_pulp.codegen.traffic import layer_traffic
 
@@ -55,12 +56,12 @@ def layer_alternatives(graph: LayerGraph, layer: Layer, machine: Machine, chosen
     ways = list(_fitting_tiles(graph, layer, machine, engine))
     tried = {_key(chosen): _alternative(graph, layer, chosen, machine, chosen=True)}
     steps = 0
-    for count, box in ways:
+    for count, box, late in ways:
         steps += count
         if steps > MOST_STEPS and len(tried) > 1:
             break
         for order in LoopOrder:
-            plan = schedule_layer(graph, layer, box, machine.cores, order, engine=engine)
+            plan = schedule_layer(graph, layer, box, machine.cores, order, engine=engine, late=late)
             if _key(plan) not in tried:
                 tried[_key(plan)] = _alternative(graph, layer, plan, machine)
     ordered = sorted(tried.values(), key=lambda one: (one.cycles, not one.chosen, one.l1_bytes))
@@ -74,14 +75,18 @@ def _key(plan: LayerPlan) -> tuple[Box, str, tuple[Box, ...]]:
 
 def _fitting_tiles(
     graph: LayerGraph, layer: Layer, machine: Machine, engine: Engine
-) -> Iterator[tuple[int, Box]]:
-    """Number of steps and tile, fewest steps first."""
+) -> Iterator[tuple[int, Box, tuple[Operand, ...]]]:
+    """Number of steps, tile and what has to be late for it to fit, fewest steps first."""
     found = []
     table = tile_tables(graph, layer, machine.cores, machine.l1_bytes, engine)
-    for row, column in zip(*np.nonzero(table.l1_bytes() <= machine.l1_bytes), strict=True):
-        h, w, nh, nw = (int(table.space[name][row]) for name in ("h", "w", "nh", "nw"))
-        c, ranges = (int(table.channels[name][column]) for name in ("c", "ranges"))
-        found.append((nh * nw * ranges, Box(0, h, 0, w, 0, c)))
+    left = np.ones_like(table.l1_bytes(), np.bool_)
+    for late in late_choices(engine):
+        fits = left & (table.l1_bytes(late) <= machine.l1_bytes)
+        left &= ~fits
+        for row, column in zip(*np.nonzero(fits), strict=True):
+            h, w, nh, nw = (int(table.space[name][row]) for name in ("h", "w", "nh", "nw"))
+            c, ranges = (int(table.channels[name][column]) for name in ("c", "ranges"))
+            found.append((nh * nw * ranges, Box(0, h, 0, w, 0, c), late))
     yield from sorted(found, key=lambda item: (item[0], -item[1].c, -item[1].h))
 
 

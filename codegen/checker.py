@@ -294,19 +294,27 @@ def _block_size(layer: Layer, channels: int, engine: Engine) -> int:
 
 
 def _replay_slots(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engine) -> None:
-    """Every step finds its operands; no load goes to the slot that the step before still reads, and no result
-    to the slot that is still being stored."""
+    """Every step finds its operands; no load goes to the slot that the step before still reads, unless it is
+    late, and no result to the slot that is still being stored."""
+    if layer_plan.late and engine.name != CLUSTER_NAME:
+        raise _fail(f"engine {engine.name} can't load operands late", where)
+    if not set(layer_plan.late) <= {Operand.X, Operand.PARAMS}:
+        raise _fail("only x and params can be late", where)
+    for operand in layer_plan.late:
+        if not any(_loads(step, operand) for step in layer_plan.steps[1:]):
+            raise _fail(f"{operand.value} is late, but no step after the first loads it", where)
     x = [
         (step.x_slot, step.load_x, (step.x, step.padding if layer_plan.pad_in_l1 else None))
         for step in layer_plan.steps
     ]
     if not set(layer.inputs) <= set(layer_plan.in_l1):
-        _replay(x, "x", where, destroyed=layer_plan.kernel == "pulp_nn_maxpool")
+        destroyed = layer_plan.kernel == "pulp_nn_maxpool"
+        _replay(x, Operand.X, layer_plan, where, destroyed=destroyed)
     elif any(step.load_x for step in layer_plan.steps):
         raise _fail("loads an input that lies in L1", where)
     if _block_size(layer, 1, engine):
         params = [(s.params_slot, s.load_params, (s.params_offset, s.params_size)) for s in layer_plan.steps]
-        _replay(params, "params", where)
+        _replay(params, Operand.PARAMS, layer_plan, where)
     elif any(step.load_params for step in layer_plan.steps):
         raise _fail("loads parameters that the layer doesn't have", where)
     for index, (before, step) in enumerate(zip(layer_plan.steps, layer_plan.steps[1:], strict=False), start=1):
@@ -314,17 +322,26 @@ def _replay_slots(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engin
             raise _fail("writes the output slot that is still being stored", f"{where}, step {index}")
 
 
+def _loads(step: TileStep, operand: Operand) -> bool:
+    return step.load_x if operand is Operand.X else step.load_params
+
+
 def _replay(
-    uses: Sequence[tuple[int, bool, object]], operand: str, where: str, destroyed: bool = False
+    uses: Sequence[tuple[int, bool, object]],
+    operand: Operand,
+    layer_plan: LayerPlan,
+    where: str,
+    destroyed: bool = False,
 ) -> None:
+    late = operand in layer_plan.late
     held: dict[int, object] = {}
     for index, (slot, load, wanted) in enumerate(uses):
         here = f"{where}, step {index}"
-        if load and index > 0 and uses[index - 1][0] == slot:
-            raise _fail(f"loads {operand} into the slot that step {index - 1} reads", here)
+        if load and index > 0 and uses[index - 1][0] == slot and not late:
+            raise _fail(f"loads {operand.value} into the slot that step {index - 1} reads", here)
         if load:
             held[slot] = wanted
         elif held.get(slot) != wanted:
-            raise _fail(f"slot {slot} doesn't hold the {operand} of this step, and it isn't loaded", here)
+            raise _fail(f"slot {slot} doesn't hold the {operand.value} of this step, and it isn't loaded", here)
         if destroyed:
             del held[slot]

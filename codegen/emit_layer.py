@@ -79,10 +79,12 @@ class _Function:
 
 @dataclass(frozen=True)
 class _Functions:
-    """What a layer does with each tile; `ahead` loads for the next layer. A body is empty where nothing is to
-    be moved. On an engine beside the cores `compute` starts a `job`."""
+    """What a layer does with each tile; `late` loads what the step before has no buffer beside, `ahead` for the
+    next layer. A body is empty where nothing is to be moved. On an engine beside the cores `compute` starts a
+    `job`."""
 
     load: _Function
+    late: _Function
     compute: _Function
     store: _Function
     ahead: _Function
@@ -101,7 +103,7 @@ def layer_text(
     functions = _functions(job, engine_named(plan.engine, engines))
     run = _run(templates, job, functions)
     step_type = f"step_{layer.name}_t"
-    moving = (functions.load, functions.ahead, functions.store)
+    moving = (functions.load, functions.late, functions.ahead, functions.store)
     definitions = templates.get_template("layer.c.j2").render(
         name=layer.name,
         comment="\n".join(_comment(graph, index, layer, plan, cores)),
@@ -141,15 +143,11 @@ class _Job:
 def _functions(job: _Job, engine: Engine) -> _Functions:
     graph, layer, plan, table = job.graph, job.layer, job.plan, job.table
     name, inputs = layer.name, _loaded_names(layer, plan)
+    late_inputs = inputs if Operand.X in plan.late else ()
     beside = None if engine.name == CLUSTER_NAME else engine.job(graph, layer, plan, table)
     return _Functions(
-        load=_Function(
-            "void ",
-            f"load_{name}",
-            (*_pointers(inputs), "uint8_t *l1", "loads_t *loads"),
-            (*inputs, "l1", "&loads"),
-            _load(job),
-        ),
+        load=_load_function(f"load_{name}", () if late_inputs else inputs, _load(job, late=False)),
+        late=_load_function(f"load_late_{name}", late_inputs, _load(job, late=True)),
         compute=_compute(job) if beside is None else _start(name, beside),
         store=_Function(
             "pulp_dma_job_t ",
@@ -164,6 +162,12 @@ def _functions(job: _Job, engine: Engine) -> _Functions:
         job=beside,
         setup=None if beside is None else _setup(name, beside),
     )
+
+
+def _load_function(name: str, inputs: tuple[str, ...], body: list[str]) -> _Function:
+    """A function that loads inputs, or parameters only."""
+    parameters = (*_pointers(inputs), "uint8_t *l1", "loads_t *loads")
+    return _Function("void ", name, parameters, (*inputs, "l1", "&loads"), body)
 
 
 def _ahead(job: _Job) -> list[str]:
@@ -227,6 +231,7 @@ def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
         y_slot=y_slot,
         load_first=functions.load.call(f"&steps_{name}[0]") if functions.load.body else "",
         load_next=functions.load.call("step + 1") if functions.load.body else "",
+        load_late=functions.late.call("step") if functions.late.body else "",
         load_ahead=functions.ahead.call("step") if functions.ahead.body else "",
         has_steps=bool(table.columns()),
         compute_call=functions.compute.call("step"),
@@ -439,9 +444,12 @@ def _arena_ranges(name: str, transfers: tuple[L3Transfer, ...]) -> list[tuple[st
     return [(name, address("l2_arena", str(begin)), str(end - begin)) for begin, end in parts]
 
 
-def _load(job: _Job) -> list[str]:
-    lines = _load_x(job.graph, job.layer, job.plan, job.table)
-    if has_params(job.layer):
+def _load(job: _Job, *, late: bool) -> list[str]:
+    """Loads the operands that are late, or those that aren't."""
+    lines = []
+    if (Operand.X in job.plan.late) == late:
+        lines += _load_x(job.graph, job.layer, job.plan, job.table)
+    if (Operand.PARAMS in job.plan.late) == late and has_params(job.layer):
         lines += _load_params(job)
     return lines
 

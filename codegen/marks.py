@@ -45,7 +45,7 @@ def mark_times(costs: Sequence[StepCosts]) -> MarkTimes:
     cycles: list[int] = []
     now = 0
     for cost in costs:
-        steps = np.maximum(cost.compute, cost.beside)
+        steps = cost.intervals
         first = now + int(cost.load[0])
         cycles += [now, *(first + int(before) for before in np.cumsum(steps) - steps)]
         now += cost.cycles

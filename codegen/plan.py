@@ -101,7 +101,9 @@ class LayerPlan:
     pads with 0. `clip` says that a clipping pass follows the kernel, because the bounds are not 0..255. `in_l1`
     names the inputs and the output that lie whole in L1 (`L1Tensor`): they have no buffers of the layer, its
     tiles read and write them in place. `params_ahead` says that the parameters of the first step are loaded
-    during the last step of the layer before. `cycles` is the cost model's prediction for the layer.
+    during the last step of the layer before. `late` names operands (X stands for X2 too) that a step itself
+    loads, when the step before has computed: one buffer is enough for them, but nothing is computed meanwhile.
+    All others are loaded while the step before computes. `cycles` is the cost model's prediction for the layer.
     """
 
     layer: str
@@ -117,6 +119,7 @@ class LayerPlan:
     engine: str = CLUSTER_NAME
     in_l1: tuple[str, ...] = ()
     params_ahead: bool = False
+    late: tuple[Operand, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -185,8 +185,8 @@ def _plan_layer(
     graph: LayerGraph, layer: Layer, machine: Machine, searches: _Searches, most_rows: int | None = None
 ) -> LayerPlan:
     engine, search = searches.of(graph, layer, most_rows)
-    tile, order = search.best.plan.tile, search.best.plan.order
-    plan = schedule_layer(graph, layer, tile, machine.cores, order, engine=engine)
+    best = search.best.plan
+    plan = schedule_layer(graph, layer, best.tile, machine.cores, best.order, engine=engine, late=best.late)
     return replace(plan, cycles=search.best.cycles)
 
 
@@ -246,8 +246,8 @@ class _Searches:
             found = self._within[key]
             if isinstance(found, NothingFits):
                 return None
-            tile, order = found.best.plan.tile, found.best.plan.order
-            plan = schedule_layer(graph, layer, tile, self._machine.cores, order, in_l1=in_l1)
+            best, cores = found.best.plan, self._machine.cores
+            plan = schedule_layer(graph, layer, best.tile, cores, best.order, in_l1=in_l1, late=best.late)
             return replace(plan, cycles=found.best.cycles)
 
         return search

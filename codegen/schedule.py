@@ -1,7 +1,8 @@
 """The steps of a layer's tile loop: slots, loads and L1 addresses.
 
 While a step computes, the next step's loads run, so a load never goes to the slot that the step before it
-uses. What is already in a slot isn't loaded again.
+uses. Operands that are loaded late, when that step is done, have but one slot. What is already in a slot isn't
+loaded again.
 """
 
 from __future__ import annotations
@@ -28,18 +29,18 @@ class SlotUse:
     load: bool
 
 
-def assign_slots(contents: Sequence[Hashable], reusable: bool = True) -> list[SlotUse]:
-    """Slots for a sequence of contents; two alternating ones unless there is but one load.
+def assign_slots(contents: Sequence[Hashable], reusable: bool = True, slots: int = 2) -> list[SlotUse]:
+    """Slots for a sequence of contents; two alternating ones unless there is but one load, or one.
 
     With `reusable` false every use destroys the content.
     """
-    held: list[Hashable] = [None, None]
+    held: list[Hashable] = [None] * slots
     uses: list[SlotUse] = []
     for content in contents:
         if reusable and content in held:
             uses.append(SlotUse(held.index(content), load=False))
             continue
-        slot = 1 - uses[-1].slot if uses else 0
+        slot = (uses[-1].slot + 1) % slots if uses else 0
         held[slot] = content
         uses.append(SlotUse(slot, load=True))
     return uses
@@ -54,11 +55,12 @@ def schedule_layer(
     *,
     engine: Engine = CLUSTER,
     in_l1: Collection[str] = (),
+    late: Collection[Operand] = (),
 ) -> LayerPlan:
     """The plan of a layer cut into `tile`s, its cycles left 0; without an `order` the one that loads less.
-    Inputs and output `in_l1` are read and written where they lie."""
+    Inputs and output `in_l1` are read and written where they lie; operands `late` have one buffer."""
     choice = engine.choose_kernel(graph, layer, tile, cores)
-    job = _Job(graph, layer, tile, cores, engine, choice, frozenset(in_l1))
+    job = _Job(graph, layer, tile, cores, engine, choice, frozenset(in_l1), frozenset(late))
     orders = (LoopOrder.CHANNELS_OUTER, LoopOrder.SPACE_OUTER) if order is None else (order,)
     return min(
         (_in_order(job, one) for one in orders), key=lambda plan: layer_traffic(graph, layer, plan).bytes_in
@@ -74,6 +76,11 @@ class _Job:
     engine: Engine
     choice: KernelChoice
     in_l1: frozenset[str]
+    late: frozenset[Operand]
+
+    def slots(self, operand: Operand) -> int:
+        """Buffers that an operand may have."""
+        return 1 if operand in self.late else 2
 
     @property
     def loads(self) -> bool:
@@ -100,7 +107,16 @@ def _in_order(job: _Job, order: LoopOrder) -> LayerPlan:
         clip=job.choice.clip,
         in_l1=tuple(sorted({*job.layer.inputs, job.layer.output} & job.in_l1)),
         engine=job.engine.name,
+        late=tuple(operand for operand, loads in _reloads(steps).items() if loads and operand in job.late),
     )
+
+
+def _reloads(steps: tuple[TileStep, ...]) -> dict[Operand, bool]:
+    """The operands that may be late, and whether steps after the first load them."""
+    return {
+        Operand.X: any(step.load_x for step in steps[1:]),
+        Operand.PARAMS: any(step.load_params for step in steps[1:]),
+    }
 
 
 def _steps(job: _Job, order: LoopOrder) -> tuple[TileStep, ...]:
@@ -111,10 +127,11 @@ def _steps(job: _Job, order: LoopOrder) -> tuple[TileStep, ...]:
     has_params = sizes[0] > 0
     # Explicit padding is part of what the slot holds.
     held = [(part.x, part.padding if job.choice.pad_in_l1 else None) for part in tiles]
-    x_uses = assign_slots(held, reusable=not job.choice.destroys_input)
+    x_uses = assign_slots(held, not job.choice.destroys_input, job.slots(Operand.X))
     if not job.loads:
         x_uses = [SlotUse(0, load=False)] * len(tiles)
-    params_uses = assign_slots([part.channel_range if has_params else 0 for part in tiles])
+    blocks = [part.channel_range if has_params else 0 for part in tiles]
+    params_uses = assign_slots(blocks, slots=job.slots(Operand.PARAMS))
     return tuple(
         TileStep(
             y=part.y,

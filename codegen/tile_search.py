@@ -21,7 +21,7 @@ from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder
+from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder, Operand
 from tvm_pulp.codegen.schedule import schedule_layer
 from tvm_pulp.codegen.tile_tables import TileTables, tile_tables
 from tvm_pulp.codegen.traffic import layer_traffic
@@ -29,6 +29,9 @@ from tvm_pulp.codegen.traffic import layer_traffic
 TOLERANCE = 0.01
 FINALISTS = 4
 WORD = 4
+
+LATE_CHOICES = ((), (Operand.X,), (Operand.PARAMS,), (Operand.X, Operand.PARAMS))
+"""Operands with one buffer; the fewest first, for what fits with two is faster with two."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +80,16 @@ def search_tiles(
     target = _Target(graph, layer, machine, most_rows, engine, in_l1)
     estimates = _estimates(target, table)
     if not estimates:
-        return NothingFits(int(table.l1_bytes().min()))
+        return NothingFits(int(table.l1_bytes(late_choices(engine)[-1]).min()))
     finalists = [
         _candidate(target, estimate) for estimate in _affordable(_finalists(estimates), effort or Effort())
     ]
     return Search(_best(finalists), _pareto_front(finalists))
+
+
+def late_choices(engine: Engine) -> tuple[tuple[Operand, ...], ...]:
+    """What may be loaded late on an engine."""
+    return LATE_CHOICES if engine is CLUSTER else LATE_CHOICES[:1]
 
 
 def _best(candidates: Sequence[Candidate]) -> Candidate:
@@ -119,6 +127,7 @@ class _Target:
 class _Estimate:
     tile: Box
     order: LoopOrder
+    late: tuple[Operand, ...]
     cycles: float
     dma_cycles: float
     steps: int
@@ -137,23 +146,25 @@ class _Pairs:
 
 
 def _estimates(target: _Target, table: TileTables) -> list[_Estimate]:
-    """The most promising tile sizes of a table, in each loop order."""
-    fits = table.l1_bytes() <= target.machine.l1_bytes
+    """The most promising tile sizes of a table, with each choice of what is late, in each loop order."""
+    allowed = _whole_lines(target, table)
     if target.most_rows is not None:
-        fits &= table.space["h"][:, None] <= target.most_rows
-    fits &= _whole_lines(target, table)
-    rows, columns = np.nonzero(fits)
-    if rows.size == 0:
-        return []
-    pairs = _Pairs(
-        {name: column[rows] for name, column in table.space.items()},
-        {name: column[columns] for name, column in table.channels.items()},
-    )
+        allowed &= table.space["h"][:, None] <= target.most_rows
     found: list[_Estimate] = []
-    for order in _orders(table, pairs) if target.most_rows is None else (LoopOrder.SPACE_OUTER,):
-        loads = _loads(table, pairs, order)
-        cycles, dma_cycles = _cycles(target, table, pairs, loads)
-        found += _most_promising(table, pairs, order, cycles, dma_cycles)
+    for late in late_choices(target.engine):
+        fits = allowed & (table.l1_bytes(late) <= target.machine.l1_bytes)
+        allowed &= ~fits
+        rows, columns = np.nonzero(fits)
+        if rows.size == 0:
+            continue
+        pairs = _Pairs(
+            {name: column[rows] for name, column in table.space.items()},
+            {name: column[columns] for name, column in table.channels.items()},
+        )
+        for order in _orders(table, pairs) if target.most_rows is None else (LoopOrder.SPACE_OUTER,):
+            loads = _loads(table, pairs, order, late)
+            cycles, dma_cycles = _cycles(target, table, pairs, loads)
+            found += _most_promising(table, pairs, (order, late), cycles, dma_cycles)
     return found
 
 
@@ -184,24 +195,27 @@ def _orders(table: TileTables, pairs: _Pairs) -> tuple[LoopOrder, ...]:
 @dataclass(frozen=True)
 class _Loads:
     """How often operands are loaded, as shares of the steps. One of them comes with a new pass of the inner
-    loop only: `x_bursts` says that it is x."""
+    loop only: `x_bursts` says that it is x. Those that are `late` have one buffer."""
 
     x_share: FloatArray
     params_share: FloatArray
     x_bursts: bool
+    late: tuple[Operand, ...]
 
 
-def _loads(table: TileTables, pairs: _Pairs, order: LoopOrder) -> _Loads:
+def _loads(table: TileTables, pairs: _Pairs, order: LoopOrder, late: tuple[Operand, ...]) -> _Loads:
     tiles, ranges = pairs.tiles, pairs.channel["ranges"]
+    x_kept, params_kept = (1 if operand in late else 2 for operand in (Operand.X, Operand.PARAMS))
     steps = tiles * ranges
     own = table.in_channels is None
     if order is LoopOrder.CHANNELS_OUTER:
-        x_loads = steps if own else tiles + (ranges - 1) * np.maximum(0, tiles - 2)
+        x_loads = steps if own else tiles + (ranges - 1) * np.maximum(0, tiles - x_kept)
         params_loads = ranges
     else:
         x_loads = steps if own else tiles
-        params_loads = ranges + (tiles - 1) * np.maximum(0, ranges - 2)
-    return _Loads(x_loads / steps, params_loads / steps, order is LoopOrder.SPACE_OUTER and not own)
+        params_loads = ranges + (tiles - 1) * np.maximum(0, ranges - params_kept)
+    x_bursts = order is LoopOrder.SPACE_OUTER and not own
+    return _Loads(x_loads / steps, params_loads / steps, x_bursts, late)
 
 
 def _cycles(target: _Target, table: TileTables, pairs: _Pairs, loads: _Loads) -> tuple[FloatArray, FloatArray]:
@@ -224,10 +238,19 @@ def _cycles(target: _Target, table: TileTables, pairs: _Pairs, loads: _Loads) ->
         y = y_costs(graph, layer, machine, tiles)[0] * table.stored
         params = line_cycles(machine.dma, pairs.channel["last_block" if last[2] else "block"])
         x_each, params_each = loads.x_share * x, loads.params_share * params
-        passing = y + (params_each if loads.x_bursts else x_each)
-        burst, share = (x, loads.x_share) if loads.x_bursts else (params, loads.params_share)
+        between = sum(
+            each
+            for operand, each in ((Operand.X, x_each), (Operand.PARAMS, params_each))
+            if operand in loads.late
+        )
+        steady_load, steady_each = (Operand.PARAMS, params_each) if loads.x_bursts else (Operand.X, x_each)
+        burst_load, burst, share = (
+            (Operand.X, x, loads.x_share) if loads.x_bursts else (Operand.PARAMS, params, loads.params_share)
+        )
+        passing = y + steady_each * (steady_load not in loads.late)
         steady = np.maximum(compute, passing)
-        total += count * (steady + share * np.maximum(0, burst - (steady - passing)))
+        beyond = np.maximum(0, burst - (steady - passing)) * (burst_load not in loads.late)
+        total += count * (steady + share * beyond + between)
         total += np.where(first, x + params, 0) + (y if all(last) else 0)
         busy += count * (x_each + params_each + y)
     return total, busy
@@ -248,7 +271,11 @@ def _tiles(table: TileTables, pairs: _Pairs, last_h: bool, last_w: bool, last_c:
 
 
 def _most_promising(
-    table: TileTables, pairs: _Pairs, order: LoopOrder, cycles: FloatArray, dma_cycles: FloatArray
+    table: TileTables,
+    pairs: _Pairs,
+    way: tuple[LoopOrder, tuple[Operand, ...]],
+    cycles: FloatArray,
+    dma_cycles: FloatArray,
 ) -> list[_Estimate]:
     """The fastest, and of those that are nearly as fast the ones with the shortest transfers."""
     near = np.flatnonzero(cycles <= cycles.min() * (1 + TOLERANCE))
@@ -258,7 +285,8 @@ def _most_promising(
     return [
         _Estimate(
             tile=Box(0, int(pairs.space["h"][i]), 0, int(pairs.space["w"][i]), 0, int(pairs.channel["c"][i])),
-            order=order,
+            order=way[0],
+            late=way[1],
             cycles=float(cycles[i]),
             dma_cycles=float(dma_cycles[i]),
             steps=int(steps[i]),
@@ -288,7 +316,14 @@ def _affordable(finalists: Sequence[_Estimate], effort: Effort) -> list[_Estimat
 def _candidate(target: _Target, estimate: _Estimate) -> Candidate:
     graph, layer, machine = target.graph, target.layer, target.machine
     plan = schedule_layer(
-        graph, layer, estimate.tile, machine.cores, estimate.order, engine=target.engine, in_l1=target.in_l1
+        graph,
+        layer,
+        estimate.tile,
+        machine.cores,
+        estimate.order,
+        engine=target.engine,
+        in_l1=target.in_l1,
+        late=estimate.late,
     )
     costs = step_costs(graph, layer, plan, machine)
     traffic = layer_traffic(graph, layer, plan)

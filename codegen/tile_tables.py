@@ -16,7 +16,7 @@ from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.kernels import KernelChoice
-from tvm_pulp.codegen.plan import Box
+from tvm_pulp.codegen.plan import Box, Operand
 from tvm_pulp.codegen.tiling import PER_CHANNEL_KINDS, Span, channel_ranges, columns, rows, spans
 
 MOST_WIDTHS = 3
@@ -79,20 +79,20 @@ class TileTables:
     y_bytes: int
     stored: bool = True
 
-    def l1_bytes(self) -> IntArray:
+    def l1_bytes(self, late: Collection[Operand] = ()) -> IntArray:
         """L1 bytes by space and channel row: every buffer aligned, twice for what is transferred more than
-        once."""
+        once unless it is late."""
         space = {name: column[:, None] for name, column in self.space.items()}
         channel = {name: column[None, :] for name, column in self.channels.items()}
         tiles = space["nh"] * space["nw"]
         many = np.where(tiles * channel["ranges"] > 1, 2, 1)
         own = self.in_channels is None
         in_channels = channel["c"] if self.in_channels is None else np.array(self.in_channels)
+        x_slots = 1 if Operand.X in late else many if own else np.where(tiles > 1, 2, 1)
+        params_slots = 1 if Operand.PARAMS in late else np.where(channel["ranges"] > 1, 2, 1)
         size: IntArray = (
-            self.inputs
-            * (many if own else np.where(tiles > 1, 2, 1))
-            * _aligned(space["x_area"] * in_channels * self.x_bytes + space["slack"])
-            + np.where(channel["ranges"] > 1, 2, 1) * _aligned(channel["block"])
+            self.inputs * x_slots * _aligned(space["x_area"] * in_channels * self.x_bytes + space["slack"])
+            + params_slots * _aligned(channel["block"])
             + self.stored * many * _aligned(space["h"] * space["w"] * channel["c"] * self.y_bytes)
             + _aligned(space["scratch"])
         ).astype(np.int64)

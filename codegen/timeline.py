@@ -19,7 +19,7 @@ from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.l3_schedule import Moment, replay
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.marks import MarkTimes, mark_times
-from tvm_pulp.codegen.plan import L3Kind, Plan
+from tvm_pulp.codegen.plan import L3Kind, Operand, Plan
 
 
 class Lane(Enum):
@@ -191,8 +191,11 @@ def _events(layer: int, waits: _Waits, span: LayerSpan) -> Iterator[Event]:
     for step, begin in enumerate(span.steps):
         if waits.at(step):
             yield Event(Work.WAIT_L3, layer, step, begin - waits.at(step), waits.at(step))
+        if step:
+            late = begin - waits.at(step) - int(costs.load_late[step])
+            yield from _in_turn(layer, late, _loads(costs, step, late=True))
         yield Event(Work.COMPUTE, layer, step, begin, int(costs.compute[step]))
-        store, loads = _store(costs, step - 1), _loads(costs, step + 1)
+        store, loads = _store(costs, step - 1), _loads(costs, step + 1, late=False)
         yield from _in_turn(layer, begin, [*store, *loads])
     last = costs.compute.size - 1
     if costs.ahead:
@@ -210,13 +213,15 @@ def _l3_events(plan: Plan, l3: _L3, layer: int) -> Iterator[Event]:
 _Transfer = tuple[Work, int, int]  # what, step, cycles
 
 
-def _loads(costs: StepCosts, step: int) -> list[_Transfer]:
+def _loads(costs: StepCosts, step: int, *, late: bool | None = None) -> list[_Transfer]:
+    """The loads of a step; only those that are late, or aren't, if `late` is given."""
     if step >= costs.compute.size:
         return []
-    return [
-        (Work.LOAD_X, step, int(costs.load_x[step])),
-        (Work.LOAD_PARAMS, step, int(costs.load_params[step])),
+    loads = [
+        (Operand.X, (Work.LOAD_X, step, int(costs.load_x[step]))),
+        (Operand.PARAMS, (Work.LOAD_PARAMS, step, int(costs.load_params[step]))),
     ]
+    return [load for operand, load in loads if late is None or (operand in costs.late) == late]
 
 
 def _store(costs: StepCosts, step: int) -> list[_Transfer]:

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 from tvm_pulp.codegen.alternatives import Alternative, Alternatives
-from tvm_pulp.codegen.plan import Box, LayerPlan, Padding
+from tvm_pulp.codegen.plan import Box, LayerPlan, Operand, Padding
 
 from .console import new_table
 from .report import CompilationReport, LayerReport, RegionReport, Shape
@@ -45,12 +45,21 @@ def plan_tables(layer: LayerReport, plan: LayerPlan) -> RenderableType:
             _box(step.y),
             _box(step.x),
             _padding(step.padding),
-            "yes" if step.load_x else "kept",
-            "yes" if step.load_params and step.params_size else "kept" if step.params_size else "none",
+            _loaded(plan, Operand.X) if step.load_x else "kept",
+            _loaded(plan, Operand.PARAMS)
+            if step.load_params and step.params_size
+            else "kept"
+            if step.params_size
+            else "none",
             f"{step.params_size:,}",
             f"{step.x_slot} {step.params_slot} {step.y_slot}",
         )
     return Group(Text(_layer_summary(layer, plan)), buffers, steps)
+
+
+def _loaded(plan: LayerPlan, operand: Operand) -> str:
+    """When an operand is loaded: while the step before computes, or after it."""
+    return "late" if operand in plan.late else "yes"
 
 
 def alternatives_tables(layer: LayerReport, alternatives: Alternatives, most: int) -> RenderableType:

@@ -19,13 +19,14 @@ from tvm_pulp.codegen.cost.dma import (
 from tvm_pulp.codegen.engines.registry import engine_named
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.plan import LayerPlan
+from tvm_pulp.codegen.plan import LayerPlan, Operand
 
 
 @dataclass(frozen=True)
 class StepCosts:
     """Cycles of each step: its kernel call, the loads of its inputs and of its parameters (0 where there are
-    none), its store; and the DMA commands of loads and store. `ahead` are cycles of loads for the next layer
+    none), its store; and the DMA commands of loads and store. `late` are the operands that a step loads before
+    it computes, the others come while the step before does. `ahead` are cycles of loads for the next layer
     beside the last step."""
 
     compute: IntArray
@@ -35,24 +36,34 @@ class StepCosts:
     load_commands: IntArray
     store_commands: IntArray
     ahead: int = 0
+    late: tuple[Operand, ...] = ()
 
     @property
     def load(self) -> IntArray:
-        """Cycles of all loads that a step waits for."""
+        """Cycles of all loads of a step."""
         return self.load_x + self.load_params
+
+    @property
+    def load_late(self) -> IntArray:
+        """Cycles of those between the step before and the step."""
+        late = np.zeros_like(self.load_x)
+        for operand, cycles in ((Operand.X, self.load_x), (Operand.PARAMS, self.load_params)):
+            late = late + cycles * (operand in self.late)
+        return late
 
     @property
     def intervals(self) -> IntArray:
         """Cycles from each step's begin to the next one's."""
         longer: IntArray = np.maximum(self.compute, self.beside)
+        longer[:-1] += self.load_late[1:]
         return longer
 
     @property
     def beside(self) -> IntArray:
-        """Cycles of the transfers that run while each step computes: the next step's loads, the store of the
-        step before."""
+        """Cycles of the transfers that run while each step computes: the next step's loads that aren't late,
+        the store of the step before."""
         beside = np.zeros_like(self.compute)
-        beside[:-1] += self.load[1:]
+        beside[:-1] += (self.load - self.load_late)[1:]
         beside[1:] += self.store[:-1]
         beside[-1] += self.ahead
         return beside
@@ -60,7 +71,7 @@ class StepCosts:
     @property
     def cycles(self) -> int:
         """Cycles of the layer: the first loads, for every step the longer of its computation and of the
-        transfers beside it, the last store."""
+        transfers beside it, and late loads, the last store."""
         return int(self.load[0] + self.intervals.sum() + self.store[-1])
 
     @property
@@ -89,6 +100,7 @@ def step_costs(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machin
         store=stored * y_cycles,
         load_commands=loads_x * x_commands + line_commands(params),
         store_commands=stored * y_commands,
+        late=plan.late,
     )
 
 

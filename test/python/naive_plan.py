@@ -24,12 +24,13 @@ from tvm_pulp.codegen.tiling import Tile, channel_ranges, enumerate_tiles
 
 @dataclass(frozen=True)
 class Wish:
-    """How to cut one layer: output tile (clamped to the output's size) and loop order."""
+    """How to cut one layer: output tile (clamped to the output's size), loop order, what is loaded late."""
 
     h: int
     w: int
     c: int
     order: LoopOrder = LoopOrder.CHANNELS_OUTER
+    late: tuple[Operand, ...] = ()
 
 
 def naive_plan(graph: LayerGraph, wishes: list[Wish], cores: int) -> Plan:
@@ -54,23 +55,32 @@ def _layer_plan(graph: LayerGraph, layer: Layer, wish: Wish, cores: int) -> Laye
     choice = choose_kernel(graph, layer, tile, cores)
     tiles = enumerate_tiles(graph, layer, tile, wish.order)
     sizes = [block_bytes(layer, channels) for _, channels in channel_ranges(out.channels, tile.c)]
-    steps = _steps(layer, sizes, tiles, choice)
+    steps = _steps(layer, sizes, (tiles, wish.late), choice)
     tensors = (graph.tensors[layer.inputs[0]], out)
     buffers = _buffers(layer, tensors, choice, steps, cores)
     return LayerPlan(
         layer.name, choice.name, tile, wish.order, buffers, steps,
         choice.channels_first, choice.pad_in_l1, choice.clip,
+        late=tuple(one for one in wish.late if any(_loads(step, one) for step in steps[1:])),
     )  # fmt: skip
 
 
-def _steps(layer: Layer, sizes: list[int], tiles: list[Tile], choice: KernelChoice) -> tuple[TileStep, ...]:
+def _loads(step: TileStep, operand: Operand) -> bool:
+    return step.load_x if operand is Operand.X else step.load_params
+
+
+def _steps(
+    layer: Layer, sizes: list[int], cut: tuple[list[Tile], tuple[Operand, ...]], choice: KernelChoice
+) -> tuple[TileStep, ...]:
     steps: list[TileStep] = []
+    tiles, late = cut
+    x_slots, params_slots = (1 if operand in late else 2 for operand in (Operand.X, Operand.PARAMS))
     for index, part in enumerate(tiles):
         before = steps[-1] if steps else None
         load_x = before is None or (before.x, before.padding) != (part.x, part.padding) or choice.destroys_input
         load_params = before is None or tiles[index - 1].channel_range != part.channel_range
-        x_slot = 0 if before is None else (before.x_slot + load_x) % 2
-        params_slot = 0 if before is None else (before.params_slot + load_params) % 2
+        x_slot = 0 if before is None else (before.x_slot + load_x) % x_slots
+        params_slot = 0 if before is None else (before.params_slot + load_params) % params_slots
         steps.append(
             TileStep(
                 part.y,

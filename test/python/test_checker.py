@@ -146,6 +146,42 @@ def test_parameter_blocks_must_lie_one_after_the_other() -> None:
     )
 
 
+def late_conv() -> tuple[LayerGraph, Plan]:
+    """The same steps with one buffer for both operands."""
+    graph, plan = conv()
+    both = (Operand.X, Operand.PARAMS)
+    layer = schedule_layer(graph, graph.layers[0], plan.layers[0].tile, TARGET.cores, late=both)
+    plan = with_layer(plan, layer)
+    check_plan(graph, TARGET, plan)
+    return graph, plan
+
+
+LATE_DEFECTS: list[tuple[tuple[Operand, ...], str]] = [
+    ((), "step 1: loads x into the slot that step 0 reads"),
+    ((Operand.PARAMS,), "step 1: loads x into the slot that step 0 reads"),
+    ((Operand.X,), "step 4: loads params into the slot that step 3 reads"),
+    ((Operand.X, Operand.PARAMS, Operand.Y), "only x and params can be late"),
+]
+
+
+@pytest.mark.parametrize(("late", "message"), LATE_DEFECTS)
+def test_what_has_one_buffer_must_be_late(late: tuple[Operand, ...], message: str) -> None:
+    graph, plan = late_conv()
+    refuse(graph, with_layer(plan, replace(plan.layers[0], late=late)), message)
+
+
+def test_what_is_loaded_once_is_not_late() -> None:
+    graph, plan = tiled(Shape(LayerKind.POINTWISE, 4, 4, 8, 8), Box(0, 2, 0, 4, 0, 8))
+    late = replace(plan.layers[0], late=(Operand.PARAMS,))
+    refuse(graph, with_layer(plan, late), "params is late, but no step after the first loads it")
+
+
+def test_a_late_operand_must_be_loaded() -> None:
+    graph, plan = late_conv()
+    broken = with_step(plan, 1, lambda step: replace(step, load_x=False))
+    refuse(graph, broken, "step 1: slot 0 doesn't hold the x of this step")
+
+
 def test_in_place_max_pool_must_load_again() -> None:
     graph, plan = tiled(
         Shape(LayerKind.MAXPOOL, 2, 8, 4, window=Window(3, 2, 1, 2, 1, 1)), Box(0, 1, 0, 4, 0, 4)

@@ -31,7 +31,7 @@ from naive_plan import Wish, naive_plan
 from tvm_pulp.codegen.checker import check_plan
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.machine import ClusterModel, DmaModel, Machine
-from tvm_pulp.codegen.plan import LoopOrder, Plan
+from tvm_pulp.codegen.plan import LoopOrder, Operand, Plan
 from tvm_pulp.codegen.planner import plan_region
 from tvm_pulp.errors import PlanError
 
@@ -64,6 +64,7 @@ def wishes(draw: st.DrawFn) -> Wish:
         w=draw(st.integers(1, 9)),
         c=draw(st.integers(1, 40)),
         order=draw(st.sampled_from(LoopOrder)),
+        late=draw(st.sampled_from([(), (Operand.X,), (Operand.PARAMS,), (Operand.X, Operand.PARAMS)])),
     )
 
 

@@ -18,7 +18,7 @@ from tvm_pulp.codegen.checker import check_plan
 from tvm_pulp.codegen.cost.arrays import Tiles
 from tvm_pulp.codegen.graph import LayerGraph, LayerKind, Requant, Window, macs
 from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.plan import Plan
+from tvm_pulp.codegen.plan import Operand, Plan
 from tvm_pulp.codegen.plan_json import plan_from_json, plan_to_json
 from tvm_pulp.codegen.planner import plan_region
 from tvm_pulp.errors import PlanError
@@ -115,6 +115,16 @@ def test_networks_on_both(runtime: HostRuntime, graph: LayerGraph, l1_bytes: int
     check_plan(graph, target, plan)
     assert {layer.engine for layer in plan.layers} == {"cluster", "ne16"}
     assert_exact(runtime, graph, plan)
+
+
+def test_no_operands_late_on_ne16() -> None:
+    graph, target = single_layer(CONV), with_ne16(8_000)
+    plan = plan_region(graph, target)
+    (layer,) = plan.layers
+    assert (layer.engine, layer.late) == ("ne16", ())
+    broken = replace(plan, layers=(replace(layer, late=(Operand.X,)),))
+    with pytest.raises(PlanError, match=r"engine ne16 can.t load operands late"):
+        check_plan(graph, target, broken)
 
 
 def test_the_faster_engine() -> None:

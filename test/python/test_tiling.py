@@ -84,3 +84,4 @@ def test_slots() -> None:
     assert assign_slots("abc") == [load(0), load(1), load(0)]
     assert assign_slots("abccba") == [load(0), load(1), load(0), keep(0), keep(1), load(0)]
     assert assign_slots("aa", reusable=False) == [load(0), load(1)]
+    assert assign_slots("abbaac", slots=1) == [load(0), load(0), keep(0), load(0), keep(0), load(0)]

@@ -13,7 +13,7 @@ from machines import machine, with_l3
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.l3_schedule import transfer_cycles
 from tvm_pulp.codegen.machine import ClusterModel, DmaModel, L3Model, Machine
-from tvm_pulp.codegen.plan import Plan
+from tvm_pulp.codegen.plan import Operand, Plan
 from tvm_pulp.codegen.planner import plan_region
 from tvm_pulp.codegen.timeline import Event, Lane, LayerSpan, Timeline, Work, simulate
 from tvm_pulp.codegen.timeline_json import timeline_from_json, timeline_to_json, timeline_to_trace
@@ -96,6 +96,20 @@ def test_by_hand() -> None:
         {Lane.CORES: 264, Lane.DMA_IN: 50, Lane.DMA_OUT: 36},
         {Lane.CORES: 132, Lane.DMA_IN: 52, Lane.DMA_OUT: 26},
     )
+
+
+def test_a_late_load_is_between_two_steps() -> None:
+    """The layer by hand with one buffer for x: 32 bytes at 1/16 byte a cycle after the first step."""
+    plan = planned_region.plan()
+    first, second = plan.layers[0].steps
+    late = replace(plan.layers[0], steps=(first, replace(second, x_slot=0)), late=(Operand.X,))
+    target = replace(SLOW_DMA, cluster=replace(SLOW_DMA.cluster, call_cycles=100_000))
+    timeline = simulate(planned_region.graph(), replace(plan, layers=(late, plan.layers[1])), target)
+    (load,) = [one for one in timeline.events if (one.work, one.layer, one.step) == (Work.LOAD_X, 0, 1)]
+    (before,) = [one for one in timeline.events if (one.work, one.layer, one.step) == (Work.COMPUTE, 0, 0)]
+    assert load.cycles == 10 + 32 * 16
+    assert load.start == before.start + before.cycles
+    assert timeline.layers[0].steps[1] == load.start + load.cycles
 
 
 def test_slow_transfers_make_the_cores_wait() -> None:
