@@ -69,11 +69,11 @@ def pack_block(layer: Layer, c0: int, channels: int) -> bytes:
     if layer.table is not None:
         return _table(layer)
     if layer.requant is not None and layer.skips_padding:
-        return _entries(layer.requant, slice(None))
+        return pack_entries(layer.requant, slice(None))
     if layer.weights is None or layer.requant is None or layout.size == 0:
         return b""
     part = slice(c0, c0 + channels)
-    body = _entries(layer.requant, part) + np.ascontiguousarray(layer.weights[part]).tobytes()
+    body = pack_entries(layer.requant, part) + np.ascontiguousarray(layer.weights[part]).tobytes()
     return body + bytes(layout.size - len(body))
 
 
@@ -95,7 +95,8 @@ def pack_size(plan: LayerPlan) -> int:
     return max((step.params_offset + step.params_size for step in plan.steps), default=0)
 
 
-def _entries(requant: Requant, part: slice) -> bytes:
+def pack_entries(requant: Requant, part: slice) -> bytes:
+    """k and lambda of a range of channels."""
     dtype = "<i8" if needs_int64(requant) else "<i4"
     offset = requant.offset >> WORD_BITS if requant.high else requant.offset
     return requant.multiplier[part].astype(dtype).tobytes() + offset[part].astype(dtype).tobytes()

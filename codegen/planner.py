@@ -220,6 +220,7 @@ class _Signature:
     weights: tuple[int, ...]
     padded_value: bool
     wide: bool
+    kernel: str  # that would compute it as one tile
     block: int  # bytes of one channel's parameters
 
 
@@ -239,7 +240,7 @@ class _Searches:
         def search(index: int, l1_bytes: int, in_l1: frozenset[str]) -> LayerPlan | None:
             layer = graph.layers[index]
             whole = tuple(name in in_l1 for name in (*layer.inputs, layer.output))
-            key = (_signature(graph, layer, CLUSTER), l1_bytes, whole)
+            key = (_signature(graph, layer, CLUSTER, self._machine.cores), l1_bytes, whole)
             if key not in self._within:
                 machine = replace(self._machine, l1_bytes=l1_bytes)
                 self._within[key] = search_tiles(graph, layer, machine, effort=self._effort, in_l1=in_l1)
@@ -265,7 +266,7 @@ class _Searches:
     def _on(
         self, graph: LayerGraph, layer: Layer, most_rows: int | None, engine: Engine
     ) -> Search | NothingFits:
-        key = (_signature(graph, layer, engine), most_rows)
+        key = (_signature(graph, layer, engine, self._machine.cores), most_rows)
         if key not in self._done:
             self._done[key] = search_tiles(
                 graph, layer, self._machine, most_rows=most_rows, engine=engine, effort=self._effort
@@ -273,7 +274,7 @@ class _Searches:
         return self._done[key]
 
 
-def _signature(graph: LayerGraph, layer: Layer, engine: Engine) -> _Signature:
+def _signature(graph: LayerGraph, layer: Layer, engine: Engine, cores: int) -> _Signature:
     return _Signature(
         engine=engine.name,
         kind=layer.kind,
@@ -283,6 +284,7 @@ def _signature(graph: LayerGraph, layer: Layer, engine: Engine) -> _Signature:
         weights=() if layer.weights is None else layer.weights.shape,
         padded_value=graph.tensors[layer.inputs[0]].zero_point != 0,
         wide=layer.requant is not None and layer.requant.wide,
+        kernel=engine.choose_kernel(graph, layer, None, cores).name,
         block=engine.block_bytes(layer, 1),
     )
 
