@@ -44,13 +44,13 @@ class Kernel(Enum):
 
     CONV = "conv"
     POINTWISE = "pointwise"
-    CONV_HIGH = "conv_high"
+    CONV_SPLIT = "conv_split"
     CONV_WIDE = "conv_wide"
     DEPTHWISE = "depthwise"
-    DEPTHWISE_HIGH = "depthwise_high"
+    DEPTHWISE_SPLIT = "depthwise_split"
     DEPTHWISE_WIDE = "depthwise_wide"
     LINEAR = "linear"
-    LINEAR_HIGH = "linear_high"
+    LINEAR_SPLIT = "linear_split"
     LINEAR_WIDE = "linear_wide"
     ADD = "add"
     AVGPOOL = "avgpool"
@@ -62,8 +62,8 @@ class Kernel(Enum):
     PAD = "pad"
 
 
-LINEAR = (Kernel.LINEAR, Kernel.LINEAR_HIGH, Kernel.LINEAR_WIDE)
-CONV = (Kernel.CONV, Kernel.POINTWISE, Kernel.CONV_HIGH, Kernel.CONV_WIDE)
+LINEAR = (Kernel.LINEAR, Kernel.LINEAR_SPLIT, Kernel.LINEAR_WIDE)
+CONV = (Kernel.CONV, Kernel.POINTWISE, Kernel.CONV_SPLIT, Kernel.CONV_WIDE)
 TWO_INPUTS = (Kernel.ADD, Kernel.MUL)
 ELEMENTWISE = (*TWO_INPUTS, Kernel.CLIP, Kernel.TABLE, Kernel.COPY, Kernel.PAD)
 
@@ -175,14 +175,14 @@ CASES = [
     Case(Kernel.TABLE, 16, 16, 32, 32),
     Case(Kernel.COPY, 16, 16, 32, 32),
     Case(Kernel.PAD, 18, 18, 32, 32),
-    Case(Kernel.CONV_HIGH, 16, 16, 32, 64),
-    Case(Kernel.CONV_HIGH, 16, 16, 16, 32, 3, 1, 1),
-    Case(Kernel.CONV_HIGH, 34, 34, 3, 16, 3, 2, 0),
-    Case(Kernel.DEPTHWISE_HIGH, 16, 16, 32, 32, 3, 1, 1),
-    Case(Kernel.DEPTHWISE_HIGH, 34, 34, 16, 16, 3, 2, 0),
-    Case(Kernel.DEPTHWISE_HIGH, 7, 7, 64, 64, 3, 1, 1),
-    Case(Kernel.DEPTHWISE_HIGH, 16, 16, 32, 32, 5, 1, 2),
-    Case(Kernel.LINEAR_HIGH, 1, 1, 640, 64),
+    Case(Kernel.CONV_SPLIT, 16, 16, 32, 64),
+    Case(Kernel.CONV_SPLIT, 16, 16, 16, 32, 3, 1, 1),
+    Case(Kernel.CONV_SPLIT, 34, 34, 3, 16, 3, 2, 0),
+    Case(Kernel.DEPTHWISE_SPLIT, 16, 16, 32, 32, 3, 1, 1),
+    Case(Kernel.DEPTHWISE_SPLIT, 34, 34, 16, 16, 3, 2, 0),
+    Case(Kernel.DEPTHWISE_SPLIT, 7, 7, 64, 64, 3, 1, 1),
+    Case(Kernel.DEPTHWISE_SPLIT, 16, 16, 32, 32, 5, 1, 2),
+    Case(Kernel.LINEAR_SPLIT, 1, 1, 640, 64),
     Case(Kernel.CONV_WIDE, 16, 16, 32, 64),
     Case(Kernel.CONV_WIDE, 16, 16, 16, 32, 3, 1, 1),
     Case(Kernel.CONV_WIDE, 34, 34, 3, 16, 3, 2, 0),
@@ -233,7 +233,7 @@ def predicted_cycles(case: Case) -> float | None:
         x_beside=column(0),
     )
     name = case.kernel.value
-    form = Form(high=name.endswith("_high"), wide=name.endswith("_wide"))
+    form = Form(split=name.endswith("_split"), wide=name.endswith("_wide"))
     window = Window(case.k, case.k, case.stride, case.stride) if not is_linear else Window()
     calls = Calls(case.cores, window, tiles, form)
     if case.kernel in CONV:

@@ -287,16 +287,16 @@ def _block_size(layer: Layer, channels: int, engine: Engine) -> int:
         return engine.block_bytes(layer, channels)
     if layer.kind in _TABLE_BYTES:
         return _TABLE_BYTES[layer.kind]
-    if layer.requant is None:
-        return 0
     if layer.skips_padding:
         return 2 * 4 * layer.window.kernel_h * layer.window.kernel_w
     if layer.weights is None:
         return 0
-    unit = 8 if layer.requant.wide and not layer.requant.high else 4
+    requant = layer.requant
+    unit = 8 if requant is not None and requant.wide and not requant.split else 4
+    entries = 1 if requant is None else 2  # the bias; k and lambda
     weights = int(np.prod(layer.weights.shape[1:]))
     beyond = 4 if layer.kind is LayerKind.DEPTHWISE else -weights % 4  # kernels read whole words
-    return -(-(2 * unit * channels + weights * channels + beyond) // unit) * unit
+    return -(-(entries * unit * channels + weights * channels + beyond) // unit) * unit
 
 
 # ---- Slots ---------------------------------------------------------------------------------------------------

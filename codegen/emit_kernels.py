@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from tvm_pulp.codegen.emit_steps import StepTable
 from tvm_pulp.codegen.emit_text import address, call, designated, fill, integer
-from tvm_pulp.codegen.graph import WORD_BITS, Layer, LayerGraph, LayerKind, Requant
+from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Requant
 from tvm_pulp.codegen.params import needs_int64
 from tvm_pulp.codegen.plan import LayerPlan, Operand
 from tvm_pulp.codegen.quantizer import estimator_of
@@ -89,8 +89,14 @@ class _Tile:
         ]
 
     def shift(self) -> str:
-        shift = self.requant.shift - (WORD_BITS if self.requant.high else 0)
+        low_bits, shift = self.requant.low_bits, self.requant.shift
+        if self.requant.split:
+            return f"  const uint16_t low_bits = {low_bits}, shift = {shift - low_bits};"
         return f"  const uint16_t shift = {shift};"
+
+    def shifts(self) -> tuple[str, ...]:
+        """The arguments that `shift` declares."""
+        return ("low_bits", "shift") if self.requant.split else ("shift",)
 
 
 @dataclass(frozen=True)
@@ -162,7 +168,7 @@ def _pulp_nn_maxpool(tile: _Tile) -> _Kernel:
 
 
 def _pulp_conv(tile: _Tile) -> _Kernel:
-    arguments = ("x", "y", "weights", "k", "lambda", "shift", "&window")
+    arguments = ("x", "y", "weights", "k", "lambda", *tile.shifts(), "&window")
     return _Kernel(
         [_window(tile), *tile.params("window.ch_out"), tile.shift()], call(tile.plan.kernel, arguments)
     )
@@ -170,7 +176,7 @@ def _pulp_conv(tile: _Tile) -> _Kernel:
 
 def _pulp_linear(tile: _Tile) -> _Kernel:
     sizes = f"  const uint32_t dim_vec = {_inputs(tile)}, num_out = {tile.table.expression('y_c')};"
-    arguments = ("x", "y", "weights", "k", "lambda", "shift", "dim_vec", "num_out")
+    arguments = ("x", "y", "weights", "k", "lambda", *tile.shifts(), "dim_vec", "num_out")
     return _Kernel([sizes, *tile.params("num_out"), tile.shift()], call(tile.plan.kernel, arguments))
 
 
@@ -200,7 +206,7 @@ def _pulp_maxpool(tile: _Tile) -> _Kernel:
     return _Kernel([_window(tile)], call(tile.plan.kernel, ("x", "y", "&window")))
 
 
-def _pulp_conv_direct(tile: _Tile) -> _Kernel:
+def _groups(tile: _Tile) -> str:
     window, weights = tile.layer.window, tile.layer.weights
     if weights is None:
         raise PlanError("the layer has no weights", where=tile.layer.name)
@@ -213,14 +219,40 @@ def _pulp_conv_direct(tile: _Tile) -> _Kernel:
     }
     if tile.layer.weight_offset:
         groups["weight_offset"] = str(tile.layer.weight_offset)
+    return designated("const pulp_groups_t groups", groups.items())
+
+
+def _pulp_conv_direct(tile: _Tile) -> _Kernel:
     locals_ = [
         _window(tile),
-        designated("const pulp_groups_t groups", groups.items()),
+        _groups(tile),
         *tile.params("window.ch_out"),
         tile.shift(),
     ]
-    arguments = ("x", "y", "weights", "k", "lambda", "shift", "&window", "&groups")
+    arguments = ("x", "y", "weights", "k", "lambda", *tile.shifts(), "&window", "&groups")
     return _Kernel(locals_, call(tile.plan.kernel, arguments))
+
+
+def _pulp_conv_sums(tile: _Tile) -> _Kernel:
+    locals_ = [_window(tile), _groups(tile), *_sums_params(tile, "window.ch_out")]
+    return _Kernel(locals_, call(tile.plan.kernel, ("x", "y", "weights", "bias", "&window", "&groups")))
+
+
+def _pulp_nn_linear_out_32(tile: _Tile) -> _Kernel:
+    """The library takes the bias as bytes, whatever it is."""
+    sizes = f"  const uint16_t dim_vec = {_inputs(tile)}, num_out = {tile.table.expression('y_c')};"
+    arguments = ("x", "(int8_t *)bias", "y", "weights", "dim_vec", "num_out")
+    return _Kernel([sizes, *_sums_params(tile, "num_out")], call(tile.plan.kernel, arguments))
+
+
+def _sums_params(tile: _Tile, channels: str) -> list[str]:
+    """Pointers into the parameter block of a layer that makes sums."""
+    block = address("l1", tile.table.expression("params_l1"))
+    return [
+        f"  void *const params = {block}; /* bias, weights */",
+        "  int32_t *const bias = params;",
+        f"  int8_t *const weights = (int8_t *)(bias + {channels});",
+    ]
 
 
 def _pulp_mul(tile: _Tile) -> _Kernel:
@@ -304,19 +336,21 @@ _KERNELS: dict[str, Callable[[_Tile], _Kernel]] = {
     "pulp_nn_linear": _pulp_nn_linear,
     "pulp_nn_maxpool": _pulp_nn_maxpool,
     "pulp_conv_wide": _pulp_conv,
-    "pulp_conv_high": _pulp_conv,
+    "pulp_conv_split": _pulp_conv,
     "pulp_depthwise": _pulp_conv,
     "pulp_depthwise_wide": _pulp_conv,
-    "pulp_depthwise_high": _pulp_conv,
+    "pulp_depthwise_split": _pulp_conv,
     "pulp_linear_wide": _pulp_linear,
-    "pulp_linear_high": _pulp_linear,
+    "pulp_linear_split": _pulp_linear,
     "pulp_add": _pulp_add,
     "pulp_avgpool": _pulp_avgpool,
     "pulp_avgpool_inside": _pulp_avgpool_inside,
     "pulp_maxpool": _pulp_maxpool,
     "pulp_conv_direct": _pulp_conv_direct,
     "pulp_conv_direct_wide": _pulp_conv_direct,
-    "pulp_conv_direct_high": _pulp_conv_direct,
+    "pulp_conv_direct_split": _pulp_conv_direct,
+    "pulp_conv_sums": _pulp_conv_sums,
+    "pulp_nn_linear_out_32": _pulp_nn_linear_out_32,
     "pulp_mul": _pulp_mul,
     "pulp_mul_pixel": _pulp_mul,
     "pulp_table": _pulp_table,

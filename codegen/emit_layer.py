@@ -225,25 +225,25 @@ def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
         start=functions.compute.call("step"),
         wait="" if beside is None else beside.wait,
         finish="" if finish is None else finish.call("step"),
-        finish_before="" if finish is None else finish.call("step - 1"),
-        finish_last="" if finish is None else finish.call("last"),
+        finish_before="" if finish is None else finish.call("&before"),
         n_l2=len(l2_ranges),
-        y_slot_before=y_slot.replace("step->", "(step - 1)->"),
-        store_before=functions.store.call("step - 1"),
-        y_slot_last=y_slot.replace("step->", "last->"),
-        store_last=functions.store.call("last"),
+        y_slot_before=y_slot.replace("step->", "before."),
+        store_before=functions.store.call("&before"),
         name=name,
         n_steps=len(steps),
         l2_ranges="\n".join(l2_ranges),
         l2=f"l2, {len(l2_ranges)}" if l2_ranges else "NULL, 0",
         l3_first=f"    l3_at({job.index}, -1);\n" if marks.first else "",
         reloads_params=any(step.load_params for step in steps[1:]),
-        l3_step=f"l3_at({job.index}, {'t' if len(steps) > 1 else '0'});" if marks.steps else "",
+        l3_step=_l3_step(job) if marks.steps else "",
         no_stores=", ".join(["PULP_DMA_NONE"] * y_slots),
         wait_stores="\n".join(f"    pulp_dma_wait(stores[{slot}]);" for slot in range(y_slots)),
         y_slot=y_slot,
-        load_first=functions.load.call(f"&steps_{name}[0]") if functions.load.body else "",
-        load_next=functions.load.call("step + 1") if functions.load.body else "",
+        first_row=_row(job, "0"),
+        next_row=_row(job, "t + 1"),
+        load_first=functions.load.call("&next") if functions.load.body else "",
+        load_next=functions.load.call("&next") if functions.load.body else "",
+        loaded=_loaded_operands(job),
         load_late=functions.late.call("step") if functions.late.body else "",
         load_ahead=functions.ahead.call("step") if functions.ahead.body else "",
         has_steps=bool(table.columns()),
@@ -252,6 +252,27 @@ def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
     )
     pointers = [*_pointers(inputs), *(["uint8_t *out"] if stores else [])]
     return signature("void ", f"run_{name}", ["uint8_t *l1", *pointers]) + f"\n{body}}}"
+
+
+def _l3_step(job: _Job) -> str:
+    """Does what is due between L3 and L2 at a step."""
+    if len(job.plan.steps) == 1:
+        return f"l3_at({job.index}, 0);"
+    at = f"l3_at({job.index}, t);"
+    return f"if ({job.table.expression('l3')}) {at}" if job.table.varies("l3") else at
+
+
+def _row(job: _Job, step: str) -> str:
+    """C for a step's row."""
+    name = job.layer.name
+    return f"steps_{name}[{step}]" if job.table.groups is None else f"row_{name}({step})"
+
+
+def _loaded_operands(job: _Job) -> list[str]:
+    """The members of `loads_t` that the layer's steps use."""
+    operands = zip(job.layer.inputs, ("x", "x2"), strict=False)
+    loaded = [member for name, member in operands if name not in job.plan.in_l1]
+    return loaded + ["params"] * (has_params(job.layer) and job.table.any("load_params"))
 
 
 def _pointers(inputs: tuple[str, ...]) -> tuple[str, ...]:
@@ -308,11 +329,13 @@ _ORDERS = {
 def _requant_comment(layer: Layer) -> list[str]:
     """How sums become bytes."""
     requant = layer.requant
+    if layer.makes_sums:
+        return labelled("sums", ["y = acc + bias[c]", "int32"])
     if requant is None:
         return []
     total = _SUMS.get(layer.kind, "k[c] * acc + lambda[c]")
     formula = f"y = clip(({total}) >> {requant.shift}, {requant.lo}, {requant.hi})"
-    width = "in 64 bits, of which the high word is enough" if requant.high else "in 64 bits"
+    width = f"k in two parts, {requant.low_bits} bits in the lower" if requant.split else "in 64 bits"
     return labelled("requant", [formula, width] if requant.wide else [formula])
 
 
@@ -357,7 +380,8 @@ def _step_table(templates: Environment, name: str, table: StepTable) -> str:
 
 
 def _grouped_tables(templates: Environment, name: str, table: StepTable, groups: StepGroups) -> str:
-    """A table for each group, and one of the steps that names their rows."""
+    """A table for each group, one of the steps that names their rows, and the function that puts a step's rows
+    together."""
     texts, steps = [], {}
     for group, rows in groups.rows.items():
         columns = table.group_columns(group)
@@ -365,7 +389,8 @@ def _grouped_tables(templates: Environment, name: str, table: StepTable, groups:
             members = {column: (_type(rows[column]), rows[column], COLUMNS[column]) for column in columns}
             texts.append(_struct_table(templates, f"{group}_{name}_t", f"{group}_{name}", members))
             steps[group] = (_type(groups.index[group]), groups.index[group], f"row of {group}_{name}")
-    texts.append(_struct_table(templates, f"step_{name}_t", f"steps_{name}", steps))
+    texts.append(_struct_table(templates, f"rows_{name}_t", f"steps_{name}", steps))
+    texts.append(templates.get_template("step_rows.c.j2").render(name=name, groups=list(steps)))
     return "".join(texts)
 
 

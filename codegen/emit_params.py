@@ -69,11 +69,13 @@ def _block(layer: Layer, engine: Engine, place: tuple[int, int], part: tuple[int
     layout, data = engine.block_layout(layer, channels), engine.pack_block(layer, c0, channels)
     if layer.table is not None:
         return [f"    /* block {index}: the table */", *_bytes(data)]
-    places = (layout.k_offset, layout.lambda_offset, layout.weights_offset)
-    k, lambda_, weights = (offset + place for place in places)
+    weights = offset + layout.weights_offset
+    entries = f"k at {offset + layout.k_offset}, lambda at {offset + layout.lambda_offset}"
+    if layer.makes_sums:
+        entries = f"bias at {offset}"
     packed = "" if engine.name == CLUSTER_NAME else f"; packed for {engine.name}"
     return [
-        f"    /* block {index}: output channels {c0} to {c0 + channels - 1}, k at {k}, lambda at {lambda_}, "
+        f"    /* block {index}: output channels {c0} to {c0 + channels - 1}, {entries}, "
         f"weights at {weights}{packed} */",
         *_bytes(data[: layout.weights_offset]),
         *_bytes(data[layout.weights_offset :]),

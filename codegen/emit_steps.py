@@ -42,6 +42,7 @@ COLUMNS: dict[str, str] = {
     "load_x": "the input box has to be loaded",
     "load_params": "the parameter block has to be loaded",
     "y_slot": "which output buffer",
+    "l3": "transfers between L3 and L2 are due",
 }
 
 
@@ -88,7 +89,7 @@ class StepTable:
         """C for a column of one of several tables."""
         group = next(group for group, names in GROUPS.items() if name in names)
         constant = len(set(groups.rows[group][name])) == 1
-        cell = f"{group}_{self.layer.name}[step->{group}].{name}"
+        cell = f"step->{group}.{name}"
         if name not in groups.beyond:
             return cell
         channel = self.expression("y_c0")
@@ -171,7 +172,7 @@ def varying_columns(
 
 def _in_arena(places: StepPlaces) -> dict[str, tuple[int, ...]]:
     columns = {"params": places.params, "y": places.output}
-    columns |= dict(zip(("x", "x2"), places.inputs, strict=False))
+    columns |= dict(zip(("x", "x2"), places.inputs, strict=False)) | {"l3": places.due}
     return {column: offsets for column, offsets in columns.items() if offsets is not None}
 
 
@@ -226,6 +227,7 @@ def _row(
         "load_x": int(step.load_x),
         "load_params": int(step.load_params),
         "y_slot": step.y_slot,
+        "l3": 0,
     }
     return row | _input_buffer(l1.plan, step, x_tensor, row["x_l1"])
 

@@ -7,7 +7,8 @@ planar. A layer of kind CONV2D, POINTWISE, DEPTHWISE or LINEAR computes
     point) y   = clip((k[c] * acc + offset[c]) >> shift, lo, hi)      (arithmetic shift, i.e. floor)
 
 CONV_DIRECT is the same with groups and dilation, output channel c reads the input channels of its group
-only, and with w + `weight_offset` for w. ADD computes
+only, and with w + `weight_offset` for w. A CONV_DIRECT or LINEAR without requantization computes int32
+`y = acc + bias[c]`. ADD computes
 `clip((k[0] * a + k[1] * b + offset[0]) >> shift, lo, hi)`, MUL the same form over the product
 `(a - zero_point_a) * (b - zero_point_b)`, whose second operand may be one pixel for all; AVGPOOL over the
 window's sum, `clip((k[0] * sum + offset[0]) >> shift, lo, hi)`. An AVGPOOL with several multipliers takes
@@ -24,8 +25,6 @@ from enum import Enum
 
 import numpy as np
 import numpy.typing as npt
-
-WORD_BITS = 32
 
 
 class LayerKind(Enum):
@@ -188,7 +187,10 @@ class Requant:
     DEPTHWISE, CONV_DIRECT, LINEAR); ADD has two multipliers and one offset; MUL and AVGPOOL one of each, an
     AVGPOOL that doesn't count its padding one of each for every number of elements from 1 to its window's.
     `wide` says that products and sums need 64-bit arithmetic; otherwise the whole range of `k * acc +
-    offset` is proven to fit int32.
+    offset` is proven to fit int32. A wide one with `low_bits` n > 0 can do with 32 bits all the same, as its
+    multipliers come in two parts, k = high * 2^n + low, and its offsets are multiples of 2^n:
+    `(high * acc + (low * acc >> n) + (offset >> n)) >> (shift - n)`, where low * acc and the sum are proven to
+    fit int32.
     """
 
     multiplier: npt.NDArray[np.int64]
@@ -197,14 +199,12 @@ class Requant:
     wide: bool = False
     lo: int = 0
     hi: int = 255
+    low_bits: int = 0
 
     @property
-    def high(self) -> bool:
-        """True for a wide one whose low words don't matter: with K, L the high words of k * acc and of the
-        offset, `(K + L) >> (shift - 32)` is the same, since the offsets' low words are 0."""
-        offsets_are_words = not np.any(self.offset & (2**WORD_BITS - 1))
-        multipliers_fit = bool(np.all(np.abs(self.multiplier) < 2 ** (WORD_BITS - 1)))
-        return self.wide and self.shift >= WORD_BITS and offsets_are_words and multipliers_fit
+    def split(self) -> bool:
+        """True for a wide one whose multipliers come in two parts."""
+        return self.wide and self.low_bits > 0
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,9 @@ class Layer:
     `weights` are int8: CONV2D and POINTWISE (Co, Kh, Kw, Ci), DEPTHWISE (C, Kh, Kw), CONV_DIRECT (Co, Kh,
     Kw, Ci / groups), LINEAR (N, K) where K is the size of the whole input tensor; None for all others.
     `table` are the 256 bytes of a TABLE, the 256 float32 of a DEQUANTIZE, or the 255 float32 of a QUANTIZE.
-    `name` is a C identifier, unique in the graph; `sources` are the user's operators that became this layer.
+    `bias` has a number for each output channel of a layer that makes sums; no sum leaves int32, with it or
+    without. `name` is a C identifier, unique in the graph; `sources` are the user's operators that became this
+    layer.
     """
 
     name: str
@@ -228,6 +230,12 @@ class Layer:
     groups: int = 1
     table: npt.NDArray[np.uint8] | npt.NDArray[np.float32] | None = None
     weight_offset: int = 0
+    bias: npt.NDArray[np.int32] | None = None
+
+    @property
+    def makes_sums(self) -> bool:
+        """True for a layer with weights whose int32 sums are its output."""
+        return self.weights is not None and self.requant is None
 
     @property
     def skips_padding(self) -> bool:

@@ -23,7 +23,9 @@ class GroupLayer:
 
 def splits_into_groups(layer: Layer) -> bool:
     """Whether a layer is a grouped convolution of few large groups, without dilation."""
-    if layer.kind is not LayerKind.CONV_DIRECT or layer.weights is None or layer.weight_offset:
+    if layer.kind is not LayerKind.CONV_DIRECT or layer.requant is None or layer.weight_offset:
+        return False
+    if layer.weights is None:
         return False
     dilated = (layer.window.dilation_h, layer.window.dilation_w) != (1, 1)
     return not dilated and 1 < layer.groups <= MOST_GROUPS and layer.weights.shape[3] >= FEWEST_CHANNELS

@@ -13,6 +13,7 @@ from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Window
 from tvm_pulp.codegen.plan import LayerPlan, Padding, TileStep
 
 UINT16_MAX = 65535
+MOST_LOW_BITS, MOST_SHIFT = 12, 31
 _CONVS = ("pulp_nn_conv_Ho_parallel", "pulp_nn_conv_HoWo_parallel", "pulp_nn_conv_Co_parallel")
 _POINTWISE = (
     "pulp_nn_pointwise_Ho_parallel",
@@ -44,19 +45,26 @@ WIDE_KERNELS: dict[LayerKind, tuple[str, ...]] = {
     LayerKind.LINEAR: ("pulp_linear_wide",),
     LayerKind.CONV_DIRECT: ("pulp_conv_direct_wide",),
 }
-HIGH_KERNELS: dict[LayerKind, tuple[str, ...]] = {
-    LayerKind.CONV2D: ("pulp_conv_high",),
-    LayerKind.POINTWISE: ("pulp_conv_high",),
-    LayerKind.DEPTHWISE: ("pulp_depthwise_high",),
-    LayerKind.LINEAR: ("pulp_linear_high",),
-    LayerKind.CONV_DIRECT: ("pulp_conv_direct_high",),
+SPLIT_KERNELS: dict[LayerKind, tuple[str, ...]] = {
+    LayerKind.CONV2D: ("pulp_conv_split",),
+    LayerKind.POINTWISE: ("pulp_conv_split",),
+    LayerKind.DEPTHWISE: ("pulp_depthwise_split",),
+    LayerKind.LINEAR: ("pulp_linear_split",),
+    LayerKind.CONV_DIRECT: ("pulp_conv_direct_split",),
+}
+
+SUMS_KERNELS: dict[LayerKind, tuple[str, ...]] = {
+    LayerKind.LINEAR: ("pulp_nn_linear_out_32",),
+    LayerKind.CONV_DIRECT: ("pulp_conv_sums",),
 }
 
 
-def kernels_of(kind: LayerKind) -> tuple[str, ...]:
-    """All kernels that layers of a kind are given."""
+def kernels_of(kind: LayerKind, *, sums: bool = False) -> tuple[str, ...]:
+    """All kernels that layers of a kind are given, or those for layers that make sums."""
+    if sums:
+        return SUMS_KERNELS[kind]
     inside = ("pulp_avgpool_inside",) if kind is LayerKind.AVGPOOL else ()
-    return (*NARROW_KERNELS[kind], *inside, *HIGH_KERNELS.get(kind, ()), *WIDE_KERNELS.get(kind, ()))
+    return (*NARROW_KERNELS[kind], *inside, *SPLIT_KERNELS.get(kind, ()), *WIDE_KERNELS.get(kind, ()))
 
 
 @dataclass(frozen=True)
@@ -94,7 +102,7 @@ def kernel_call(layer: Layer, plan: LayerPlan, step: TileStep) -> KernelCall:
 def violations(graph: LayerGraph, layer: Layer, plan: LayerPlan, step: TileStep) -> list[str]:
     """Everything that would make the step's kernel call compute something else; empty if the call is right."""
     call = kernel_call(layer, plan, step)
-    found = _wrong_kernel(graph, layer, plan) + _wrong_flags(graph, layer, plan, call)
+    found = _wrong_kernel(graph, layer, plan) + _wrong_flags(graph, layer, plan, call) + _wrong_parts(layer)
     if max(call.in_h, call.in_w, call.in_c, call.out_h, call.out_w, call.out_c) > UINT16_MAX:
         found.append("a dimension is above 65535")
     for names, check in _CHECKS:
@@ -105,15 +113,26 @@ def violations(graph: LayerGraph, layer: Layer, plan: LayerPlan, step: TileStep)
 
 def _wrong_kernel(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> list[str]:
     wide = layer.requant is not None and layer.requant.wide and layer.kind in WIDE_KERNELS
-    low_words_matter = layer.requant is not None and not layer.requant.high
-    allowed = (NARROW_KERNELS if not wide else WIDE_KERNELS if low_words_matter else HIGH_KERNELS)[layer.kind]
-    if layer.skips_padding:
+    split = layer.requant is not None and layer.requant.split
+    allowed = (NARROW_KERNELS if not wide else SPLIT_KERNELS if split else WIDE_KERNELS)[layer.kind]
+    if layer.makes_sums:
+        allowed = SUMS_KERNELS.get(layer.kind, ())
+    elif layer.skips_padding:
         allowed = ("pulp_avgpool_inside",)
     elif layer.kind is LayerKind.MUL:
         first, second = (graph.tensors[name] for name in layer.inputs)
         sizes = {(first.height, first.width), (second.height, second.width)}
         allowed = ("pulp_mul",) if len(sizes) == 1 else ("pulp_mul_pixel",)
     return [] if plan.kernel in allowed else [f"{plan.kernel} isn't a kernel for this {layer.kind.value} layer"]
+
+
+def _wrong_parts(layer: Layer) -> list[str]:
+    requant = layer.requant
+    if requant is None or not requant.split:
+        return []
+    rest = requant.shift - requant.low_bits
+    right = requant.low_bits <= MOST_LOW_BITS and 0 <= rest <= MOST_SHIFT
+    return [] if right else [f"multipliers with {requant.low_bits} low bits and a shift of {requant.shift}"]
 
 
 def _wrong_flags(graph: LayerGraph, layer: Layer, plan: LayerPlan, call: KernelCall) -> list[str]:
@@ -204,6 +223,6 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[KernelCall], list[str]]], ...] =
     (_CONVS, _check_conv),
     (_POINTWISE, _check_pointwise),
     (_DEPTHWISE, _check_depthwise),
-    (("pulp_nn_linear",), _check_linear),
+    (("pulp_nn_linear", "pulp_nn_linear_out_32"), _check_linear),
     (("pulp_nn_maxpool",), _check_maxpool),
 )

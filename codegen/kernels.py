@@ -90,8 +90,10 @@ def _to_word(size: int) -> int:
 
 
 def _name(layer: Layer, tile: Box, column_spans: list[Span], cores: int) -> str:
+    if layer.makes_sums:
+        return _SUMS[layer.kind]
     if layer.requant is not None and layer.requant.wide:
-        return _HIGH[layer.kind] if layer.requant.high and layer.kind in _HIGH else _WIDE[layer.kind]
+        return _SPLIT[layer.kind] if layer.requant.split and layer.kind in _SPLIT else _WIDE[layer.kind]
     if layer.kind in (LayerKind.CONV2D, LayerKind.POINTWISE):
         name = "conv" if layer.kind is LayerKind.CONV2D else "pointwise"
         return f"pulp_nn_{name}_{_parallel_axis(layer.kind, tile, column_spans, cores)}_parallel"
@@ -112,13 +114,15 @@ _WIDE = {
     LayerKind.AVGPOOL: "pulp_avgpool",
 }
 
-_HIGH = {
-    LayerKind.CONV_DIRECT: "pulp_conv_direct_high",
-    LayerKind.CONV2D: "pulp_conv_high",
-    LayerKind.POINTWISE: "pulp_conv_high",
-    LayerKind.DEPTHWISE: "pulp_depthwise_high",
-    LayerKind.LINEAR: "pulp_linear_high",
+_SPLIT = {
+    LayerKind.CONV_DIRECT: "pulp_conv_direct_split",
+    LayerKind.CONV2D: "pulp_conv_split",
+    LayerKind.POINTWISE: "pulp_conv_split",
+    LayerKind.DEPTHWISE: "pulp_depthwise_split",
+    LayerKind.LINEAR: "pulp_linear_split",
 }
+
+_SUMS = {LayerKind.CONV_DIRECT: "pulp_conv_sums", LayerKind.LINEAR: "pulp_nn_linear_out_32"}
 
 _PLAIN = {
     LayerKind.CONV_DIRECT: "pulp_conv_direct",

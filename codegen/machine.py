@@ -26,11 +26,14 @@ class DmaModel:
 @dataclass(frozen=True)
 class L3Model:
     """The memory behind L2, and transfers between the two, one after another: cycles (of the cluster) = setup +
-    bytes / bytes_per_cycle. `size` is what generated code may use of it."""
+    bytes / bytes_per_cycle. `size` is what generated code may use of it. `call_cycles` are core 0's for each
+    transfer, to start it and to see that it is done, while the other cores wait; they count where plans are
+    compared."""
 
     size: int
     bytes_per_cycle: float = 0.65
     setup_cycles: int = 500
+    call_cycles: int = 0
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,8 @@ class ClusterModel:
     A matrix product works on blocks of 4 output channels and up to `block_pixels` pixels. For each word (4
     elements) of a window its inner loop takes `word_weights_cycles` for the weights and `word_pixel_cycles`
     for each pixel; building a word of an im2col buffer takes `im2col_word_cycles`, requantizing and storing
-    one output `output_cycles`, with 64 bits `wide_output_cycles`, where their high word is enough
-    `high_output_cycles`. The depthwise rates are those of the kernel on HWC and of the library's on CHW.
+    one output `output_cycles`, with 64 bits `wide_output_cycles`, with multipliers in two parts
+    `split_output_cycles`. The depthwise rates are those of the kernel on HWC and of the library's on CHW.
     `call_cycles` come with every kernel call: the call itself, starting the DMA, barriers.
 
     With `measured_kernels` what was measured of the XpulpV2 kernels (`cost.measured`) stands for the rates, as
@@ -53,7 +56,7 @@ class ClusterModel:
     word_pixel_cycles: float = 5.35
     im2col_word_cycles: float = 3.0
     output_cycles: float = 8.0
-    high_output_cycles: float = 13.0
+    split_output_cycles: float = 13.0
     wide_output_cycles: float = 20.0
     depthwise_macs_per_cycle: float = 0.5
     depthwise_chw_macs_per_cycle: float = 0.35

@@ -1,9 +1,10 @@
 """Packed parameters of a layer: for each range of output channels one block `[k][lambda][weights]`.
 
-Entries of k and lambda are int32, little-endian: of a layer that needs high words only, the high word of
-lambda. If a layer is wide otherwise they are int64. Weights are int8 in the layer's own order, output channel
-first. A layer's table, and the multipliers of an average that skips padding, are the block of every range. One
-DMA command brings a block into L1.
+Entries of k and lambda are int32, little-endian; lambda of a layer whose multipliers come in two parts is in
+units of the upper one. If a layer is wide otherwise they are int64. The block of a layer that makes sums is
+`[bias][weights]`. Weights are int8 in the layer's own order, output channel first. A layer's table, and the
+multipliers of an average that skips padding, are the block of every range. One DMA command brings a block into
+L1.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from tvm_pulp.codegen.graph import WORD_BITS, Layer, LayerKind, Requant
+from tvm_pulp.codegen.graph import Layer, LayerKind, Requant
 from tvm_pulp.codegen.plan import LayerPlan
 from tvm_pulp.codegen.quantizer import sortable_bounds
 
@@ -24,7 +25,8 @@ TABLE_ENTRIES = 256
 
 @dataclass(frozen=True)
 class BlockLayout:
-    """Offsets of the parts of one block from its start, and its padded size, in bytes."""
+    """Offsets of the parts of one block from its start, and its padded size, in bytes. The bias of sums is
+    where lambda is."""
 
     k_offset: int
     lambda_offset: int
@@ -34,7 +36,7 @@ class BlockLayout:
 
 def needs_int64(requant: Requant) -> bool:
     """True if kernels are given k and lambda as int64."""
-    return requant.wide and not requant.high
+    return requant.wide and not requant.split
 
 
 def has_params(layer: Layer) -> bool:
@@ -49,13 +51,15 @@ def block_layout(layer: Layer, channels: int) -> BlockLayout:
     if layer.requant is not None and layer.skips_padding:
         counts = layer.requant.multiplier.size
         return BlockLayout(0, 4 * counts, 8 * counts, 8 * counts)
-    if layer.weights is None or layer.requant is None:
+    if layer.weights is None:
         return BlockLayout(0, 0, 0, 0)
-    entry = 8 if needs_int64(layer.requant) else 4
+    entry = 8 if layer.requant is not None and needs_int64(layer.requant) else 4
+    entries = 1 if layer.requant is None else 2
     per_channel = layer.weights.size // layer.weights.shape[0]
     slack = DEPTHWISE_SLACK_BYTES if layer.kind is LayerKind.DEPTHWISE else -per_channel % 4
-    end = 2 * entry * channels + per_channel * channels + slack
-    return BlockLayout(0, entry * channels, 2 * entry * channels, end + -end % entry)
+    weights_offset = entries * entry * channels
+    end = weights_offset + per_channel * channels + slack
+    return BlockLayout(0, (entries - 1) * entry * channels, weights_offset, end + -end % entry)
 
 
 def block_bytes(layer: Layer, channels: int) -> int:
@@ -70,11 +74,17 @@ def pack_block(layer: Layer, c0: int, channels: int) -> bytes:
         return _table(layer)
     if layer.requant is not None and layer.skips_padding:
         return pack_entries(layer.requant, slice(None))
-    if layer.weights is None or layer.requant is None or layout.size == 0:
+    if layer.weights is None or layout.size == 0:
         return b""
     part = slice(c0, c0 + channels)
-    body = pack_entries(layer.requant, part) + np.ascontiguousarray(layer.weights[part]).tobytes()
+    body = _channel_entries(layer, part) + np.ascontiguousarray(layer.weights[part]).tobytes()
     return body + bytes(layout.size - len(body))
+
+
+def _channel_entries(layer: Layer, part: slice) -> bytes:
+    if layer.requant is not None:
+        return pack_entries(layer.requant, part)
+    return b"" if layer.bias is None else layer.bias[part].astype("<i4").tobytes()
 
 
 def _table(layer: Layer) -> bytes:
@@ -98,5 +108,5 @@ def pack_size(plan: LayerPlan) -> int:
 def pack_entries(requant: Requant, part: slice) -> bytes:
     """k and lambda of a range of channels."""
     dtype = "<i8" if needs_int64(requant) else "<i4"
-    offset = requant.offset >> WORD_BITS if requant.high else requant.offset
+    offset = requant.offset >> requant.low_bits if requant.split else requant.offset
     return requant.multiplier[part].astype(dtype).tobytes() + offset[part].astype(dtype).tobytes()

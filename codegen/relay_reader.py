@@ -12,9 +12,10 @@ from tvm import relay
 
 from ..passes.expressions import dtype_of, operator_name, post_order, shape_of
 from ..passes.legalize.spans import SEPARATOR
+from ..passes.numerics import accumulator_of, low_bits_of
 from ..passes.patterns.operator import Moves, Operands, Place, Transposition
 from ..passes.patterns.table import find_operator
-from .graph import Dtype, Layer, LayerGraph, LayerKind, Tensor, View
+from .graph import Dtype, Layer, LayerGraph, LayerKind, Requant, Tensor, View
 from .groups import group_layers, splits_into_groups
 from .relay_views import inside, is_contiguous, reshaped, whole
 
@@ -60,6 +61,21 @@ def _weights(operands: Operands) -> tuple[npt.NDArray[np.int8] | None, int]:
     elif operands.kind is not LayerKind.LINEAR:
         values = values.transpose(3, 0, 1, 2)
     return np.ascontiguousarray(values, np.int8), offset
+
+
+def _in_parts(
+    requant: Requant | None, weights: npt.NDArray[np.int8] | None, weight_offset: int
+) -> Requant | None:
+    """The requantization with multipliers in two parts where it is wide but that is enough."""
+    if requant is None or not requant.wide or weights is None:
+        return requant
+    whole_weights = weights.astype(np.int64) + weight_offset
+    acc = accumulator_of(whole_weights, np.zeros(len(weights), np.int64), 0)
+    k, offset = (
+        np.broadcast_to(values.astype(object), (len(weights),))
+        for values in (requant.multiplier, requant.offset)
+    )
+    return replace(requant, low_bits=low_bits_of(k, offset, requant.shift, acc))
 
 
 def _sources(body: relay.Call) -> tuple[str, ...]:
@@ -182,11 +198,12 @@ class _Reader:
             output=output,
             window=operands.window,
             weights=weights,
-            requant=operands.requant,
+            requant=_in_parts(operands.requant, weights, weight_offset),
             sources=self._sources,
             groups=operands.groups,
             table=operands.table,
             weight_offset=weight_offset,
+            bias=operands.bias,
         )
         if splits_into_groups(layer):
             self._add_groups(layer)

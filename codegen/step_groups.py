@@ -13,7 +13,18 @@ LEAST_SAVED = 256
 GROUPS: dict[str, tuple[str, ...]] = {
     "place": ("x", "x2", "y", "x_h", "x_w", "y_h", "y_w", "pad_top", "pad_bottom", "pad_left", "pad_right"),
     "range": ("params", "params_size", "x_c", "y_c", "y_c0"),
-    "slots": ("x_l1", "x2_l1", "x_data", "params_l1", "y_l1", "sums_l1", "load_x", "load_params", "y_slot"),
+    "slots": (
+        "x_l1",
+        "x2_l1",
+        "x_data",
+        "params_l1",
+        "y_l1",
+        "sums_l1",
+        "load_x",
+        "load_params",
+        "y_slot",
+        "l3",
+    ),
 }
 """The columns of each group; the group's name is that of the step's member that counts its rows."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ import tvm
 
 from .archive import check_writable
 from .build import build_module
-from .errors import ModelError
 from .frontend.onnx import Dialect, Shapes, load_onnx
 from .frontend.tflite import load_tflite
+from .names import check_name
 from .options import PulpOptions
 from .package import Package
+from .package_cache import kept_package
 from .packaging import write_package
 from .partition import partition_for_pulp
 
@@ -42,20 +43,19 @@ def compile_model(
     check_writable(target)
     options = options or PulpOptions()
     if isinstance(model, tvm.IRModule):
-        mod, constants = model, params
-    elif Path(model).suffix == ".tflite":
+        partitioned = partition_for_pulp(model, params, options=options, mod_name=name)
+        return write_package(build_module(partitioned, name=name), target, options)
+    settings = {"api": name, "shapes": shapes, "dialect": dialect.value}
+    kept = kept_package(Path(model), settings, options, os.environ)
+    package = None if kept is None else kept.fetch(target)
+    if package is not None:
+        return package
+    if Path(model).suffix == ".tflite":
         mod, constants = load_tflite(Path(model))
     else:
         mod, constants = load_onnx(Path(model), shapes, dialect)
     partitioned = partition_for_pulp(mod, constants, options=options, mod_name=name)
-    return write_package(build_module(partitioned, name=name), target, options)
-
-
-def check_name(name: str) -> None:
-    """ModelError if `name` can't be part of the C names that TVM makes of it."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise ModelError(
-            f"`{name}` can't be part of C names",
-            where="module name",
-            fix="use lower-case letters, digits and _, a letter first",
-        )
+    package = write_package(build_module(partitioned, name=name), target, options)
+    if kept is not None:
+        kept.keep(package)
+    return package

@@ -7,6 +7,7 @@ codegen/host/src/           TVM's C; in pulp/ the C of our regions and the table
 codegen/host/include/       tvmgen_<name>.h, the interface for the application
 parameters/, plan/, src/    constants that TVM's C reads, plans, timelines, Relay before and after partitioning
 report.html, report.json    what was compiled, for people and for programs
+golden.npz                  golden numbers that lay beside an integer network, if there were any
 runtime/                    kernels, platforms and headers that the C needs
 """
 
@@ -29,6 +30,7 @@ from tvm_pulp.passes.attributes import attribute
 from tvm_pulp.passes.refusals import refusals_of
 
 from .archive import write_archive
+from .golden import GOLDEN_ATTR, GOLDEN_FILE, text_to_bytes
 from .html_report import about_from_metadata, html_report
 from .options import PulpOptions
 from .package import (
@@ -96,6 +98,9 @@ def package_files(factory: Any, options: PulpOptions) -> dict[str, bytes]:
     }
     files = {member: text.encode() for member, text in texts.items()}
     files[f"parameters/{name}.params"] = relay.save_param_dict(_tvm_parameters(factory, set(regions)))
+    golden = attribute(factory.ir_mod, GOLDEN_ATTR)
+    if golden is not None:
+        files[GOLDEN_FILE] = text_to_bytes(golden)
     files.update(("runtime/" + member, content) for member, content in _runtime_files())
     return files
 

@@ -20,6 +20,7 @@ from tvm_pulp.codegen.plan_json import plan_to_json
 from tvm_pulp.codegen.relay_reader import read_region
 from tvm_pulp.codegen.timeline import simulate
 from tvm_pulp.codegen.timeline_json import timeline_to_json
+from tvm_pulp.passes.attributes import attribute
 from tvm_pulp.passes.expressions import with_main
 from tvm_pulp.passes.infer_type import InferType
 from tvm_pulp.passes.legalize_qdq import LegalizeQdq
@@ -29,11 +30,13 @@ from tvm_pulp.passes.partition_regions import PartitionRegions
 from tvm_pulp.passes.portable_math import PortableMath
 from tvm_pulp.passes.simplify_inference import SimplifyInference
 
+from .cache_folder import cache_folder
 from .errors import PlanError
 from .given_plans import GivenPlan, accept_plan, check_regions, read_given_plans
+from .golden import GOLDEN_ATTR
 from .operators import report_operators
 from .options import PulpOptions
-from .plan_cache import cache_folder, checked_plan
+from .plan_cache import checked_plan
 from .relay_ext import FILES_ATTR, LEGALIZED_ATTR, PLAN_ATTR, REPORT_ATTR, TIMELINE_ATTR, is_region
 from .report import CompilationReport, peak_macs_per_cycle, region_report
 from .soc import load_machine
@@ -78,6 +81,9 @@ def partition_for_pulp(
         dma_bytes_per_cycle=machine.dma.bytes_per_cycle,
         l2_outside=machine.l2_outside,
     )
+    golden = attribute(mod, GOLDEN_ATTR)
+    if golden is not None:
+        partitioned = partitioned.with_attr(GOLDEN_ATTR, golden)
     partitioned = partitioned.with_attr(LEGALIZED_ATTR, tvm.ir.save_json(legalized))
     return partitioned.with_attr(REPORT_ATTR, report.to_json())
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -22,7 +21,7 @@ import numpy as np
 import tvm_pulp.codegen
 from tvm_pulp.codegen.checker import check_plan
 from tvm_pulp.codegen.effort import Effort
-from tvm_pulp.codegen.graph import LayerGraph, Requant
+from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Plan
 from tvm_pulp.codegen.plan_json import plan_from_json, plan_to_json
@@ -30,21 +29,7 @@ from tvm_pulp.codegen.planner import plan_region
 
 from .errors import PlanError
 
-VARIABLE = "TVM_PULP_CACHE"
-OFF = "off"
 MOST_PLANS = 200
-
-
-def cache_folder(environment: Mapping[str, str]) -> Path | None:
-    """Where plans are kept: the folder that TVM_PULP_CACHE names, None if it is `off`; by default in the
-    user's cache."""
-    chosen = environment.get(VARIABLE)
-    if chosen == OFF:
-        return None
-    if chosen:
-        return Path(chosen)
-    base = environment.get("XDG_CACHE_HOME") or Path(environment.get("HOME", "~")).expanduser() / ".cache"
-    return Path(base) / "tvm-pulp" / "plans"
 
 
 def checked_plan(
@@ -107,8 +92,6 @@ def _shape(value: Any) -> Any:
         return value.shape, str(value.dtype)
     if is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in fields(value) if field.name not in ("source", "sources")]
-        if isinstance(value, Requant):
-            names.append("high")  # this much the offsets' elements matter
         return tuple(_shape(getattr(value, name)) for name in names)
     if isinstance(value, Enum):
         return value.value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import InputError, PulpError, ToolError
-from .inputs import Samples, check_samples
+from .golden import Golden, golden_of
+from .inputs import Samples, check_samples, describe
 from .package import LEGALIZED_FILE, Package, TensorInfo
 from .profile import trace_of
 from .report import read_report
@@ -48,13 +49,15 @@ class RunResult:
     `outputs` have the network's shape if one sample was given without an axis for samples, else that axis
     first: [N, *shape], or [N, *shape[1:]] where the first dimension is a batch of 1. `stats` are the counters
     of runtime/platform/common/stats.h, sums over all samples; `tvm_pulp.cycles` reads the cycles among them.
-    `comparisons` is empty without a check, `trace` (a timeline in Chrome's trace format) without a profile.
+    `comparisons` is empty without a check, `golden` also if the inputs weren't the package's golden ones,
+    `trace` (a timeline in Chrome's trace format) without a profile.
     """
 
     outputs: dict[str, Array]
     samples: int
     stats: dict[str, Any] = field(default_factory=dict)
     comparisons: tuple[Comparison, ...] = ()
+    golden: tuple[Comparison, ...] = ()
     trace: str = ""
 
     @property
@@ -66,6 +69,11 @@ class RunResult:
     def mismatched_bytes(self) -> int:
         """Output bytes that differ from the reference."""
         return sum(comparison.mismatched_bytes for comparison in self.comparisons)
+
+    @property
+    def golden_mismatched_bytes(self) -> int:
+        """Output bytes that differ from what the network's golden files say."""
+        return sum(comparison.mismatched_bytes for comparison in self.golden)
 
 
 def build_package(
@@ -108,7 +116,7 @@ def build_package(
 
 def run_package(
     package: Package | str | Path,
-    inputs: Mapping[str, Array],
+    inputs: Mapping[str, Array] | None = None,
     platform: Platform | str = Platform.HOST,
     *,
     check: bool = False,
@@ -119,6 +127,7 @@ def run_package(
 ) -> RunResult:
     """Build a package, run it on samples (see `tvm_pulp.inputs`), and compare with the reference if `check`.
 
+    Without `inputs` those of the package's golden numbers are taken, and the outputs compared with these, too.
     `profile` (pulp-open only) also measures a timeline of the first sample, which takes some more cycles. A run
     that takes more than `seconds` is ended.
     Files go to `workdir`, where a second run builds only what changed, else to a folder that is removed.
@@ -128,7 +137,8 @@ def run_package(
     platform = Platform(platform)
     if platform is Platform.PULP_OPEN:
         check_gvsoc_engines(_engines(package))
-    samples = check_samples(package.inputs, inputs)
+    golden = _golden(package) if inputs is None else None
+    samples = check_samples(package.inputs, _golden_inputs(package, golden) if golden else inputs or {})
     with ExitStack() as stack:
         folder = workdir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tvm-pulp-")))
         folder.mkdir(parents=True, exist_ok=True)
@@ -136,10 +146,27 @@ def run_package(
         raw, stats = _execute(package, runner, platform, samples, folder / "data", seconds=seconds)
         trace = trace_of(package, (folder / "data" / "profile.bin").read_bytes(), stats) if profile else ""
     comparisons = _compare(package, samples, raw) if check else ()
+    against_golden = _compare_golden(package, golden, raw) if check and golden else ()
     outputs = {
         tensor.name: _shaped(tensor, array, samples) for tensor, array in zip(package.outputs, raw, strict=True)
     }
-    return RunResult(outputs, samples.count, stats, comparisons, trace)
+    return RunResult(outputs, samples.count, stats, comparisons, against_golden, trace)
+
+
+def _golden(package: Package) -> Golden:
+    golden = golden_of(package)
+    if golden is None:
+        takes = ", ".join(describe(tensor) for tensor in package.inputs)
+        raise InputError(
+            "the network came without golden files, so it needs inputs",
+            where=str(package.path),
+            fix=f"give --inputs with an .npz file that holds {takes}",
+        )
+    return golden
+
+
+def _golden_inputs(package: Package, golden: Golden) -> dict[str, Array]:
+    return {tensor.name: array for tensor, array in zip(package.inputs, golden.inputs, strict=True)}
 
 
 def _engines(package: Package) -> set[str]:
@@ -201,6 +228,20 @@ def _compare(package: Package, samples: Samples, raw: list[Array]) -> tuple[Comp
         legalized,
         [dict(zip(names, arrays, strict=True)) for arrays in zip(*samples.arrays, strict=True)],
     )
+    return _comparisons(package, expected, raw)
+
+
+def _compare_golden(package: Package, golden: Golden, raw: list[Array]) -> tuple[Comparison, ...]:
+    """The outputs beside what the operators behind the last layer make of its golden result."""
+    from .reference import load_legalized, run_reference  # noqa: PLC0415 (brings TVM, which takes a second to load)
+
+    tail = load_legalized(golden.tail)
+    return _comparisons(package, run_reference(tail, [{"last": golden.last}]), raw)
+
+
+def _comparisons(
+    package: Package, expected: Sequence[tuple[Array, ...]], raw: list[Array]
+) -> tuple[Comparison, ...]:
     comparisons = []
     for index, tensor in enumerate(package.outputs):
         reference = np.stack([outputs[index] for outputs in expected])

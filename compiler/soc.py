@@ -71,6 +71,9 @@ class L3Memory(_Table):
     size: Bytes = Field(description="bytes of it that generated code may use")
     bytes_per_cycle: Rate = Field(description="bytes moved in a cycle of the cluster")
     setup_cycles: int = Field(ge=0, le=1_000_000, description="cycles to start a transfer")
+    call_cycles: int = Field(
+        default=0, ge=0, le=1_000_000, description="cycles in which core 0 is busy with a transfer"
+    )
 
 
 class Memories(_Table):
@@ -101,7 +104,7 @@ class ClusterEngine(_Table):
     word_pixel_cycles: Cycles = Field(description="inner loop: cycles for each pixel, 4 channels x 4 elements")
     im2col_word_cycles: Cycles = Field(description="cycles to build 4 elements of a window")
     output_cycles: Cycles = Field(description="cycles to requantize and store an output")
-    high_output_cycles: Cycles = Field(description="the same with the high word of 64-bit products")
+    split_output_cycles: Cycles = Field(description="the same with multipliers in two parts")
     wide_output_cycles: Cycles = Field(description="the same with 64-bit arithmetic")
     depthwise_macs_per_cycle: Rate = Field(description="depthwise convolution on HWC, MAC per cycle and core")
     depthwise_chw_macs_per_cycle: Rate = Field(description="the library's depthwise convolution on CHW")

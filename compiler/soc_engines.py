@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from tvm_pulp.codegen.engines.engine import Engine
-from tvm_pulp.codegen.engines.registry import engine_class
+from tvm_pulp.codegen.engines.registry import engine_class, engine_types
 from tvm_pulp.codegen.plan import CLUSTER_NAME
 
 from .errors import TargetError
@@ -54,7 +54,7 @@ def _engine(text: str, file: str, index: int, table: Any) -> Engine | Faults:
             TargetError(
                 f"`engines[{index}].type` ({_type(table)!r}) is no engine",
                 where=f"{file}:{line}",
-                fix='give "ne16", or the path of a Python module that defines one',
+                fix=f"give one of {', '.join(engine_types())}, or the path of a Python module that defines one",
             ),
         )
     schema = engine_schema(engine)

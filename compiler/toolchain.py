@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence, Set
 from enum import Enum
 from pathlib import Path
 
+from tvm_pulp.codegen.plan import CLUSTER_NAME
+
 from .errors import ToolError, ToolTimeoutError
 
 
@@ -68,6 +70,13 @@ def find_c_compiler() -> str:
 
 def check_gvsoc_engines(engines: Set[str]) -> None:
     """ToolError if GVSoC's cluster lacks one of these engines: a program that waits for it hangs."""
+    others = sorted(engines - {CLUSTER_NAME, "ne16"})
+    if others:
+        raise ToolError(
+            f"the simulator has no {others[0]}, which the network uses",
+            where=f"platform {Platform.PULP_OPEN.value}",
+            fix=f"run on {Platform.HOST.value}, or compile with -engines=cluster",
+        )
     home = Path(find_gvsoc()).resolve().parents[1]
     generator = home / "generators" / "pulp" / "chips" / "pulp_open" / "cluster.py"
     if "ne16" in engines and generator.is_file() and "has_ne16 = False" in generator.read_text():

@@ -12,9 +12,9 @@ from .expressions import as_call, dtype_of, operator_name, post_order, shape_of,
 from .legalize.add import legalize_add, legalize_subtract
 from .legalize.build import flip_to_uint8
 from .legalize.concatenate import legalize_concatenate, legalize_slice, legalize_split
-from .legalize.conv2d import legalize_conv2d
-from .legalize.dense import legalize_dense
-from .legalize.island import Island, Refusal, Rule, strip_activations
+from .legalize.conv2d import legalize_conv2d, read_convolution
+from .legalize.dense import legalize_dense, read_linear
+from .legalize.island import Island, Refusal, Rule, Values, strip_activations
 from .legalize.multiply import legalize_multiply
 from .legalize.pad import legalize_pad
 from .legalize.pool import (
@@ -31,7 +31,7 @@ from .legalize.spans import with_span
 from .legalize.table import legalize_table
 from .legalize.transpose import legalize_transpose
 from .legalize.values import Quantized, from_user_layout, in_user_form, in_user_layout
-from .legalize.weighted import peel_bias
+from .legalize.weighted import WeightedLayer, peel_bias, real_sums
 from .numerics import Quantization, Range
 from .refusals import add_refusals
 from .relay_pass import RelayPass
@@ -69,7 +69,12 @@ RULES: dict[str, Rule] = {
     "qnn.dequantize": legalize_requantize,  # nothing between dequantize and quantize, or only a clip
 }
 
-_Values = Callable[[relay.Expr], "Quantized | None"]
+WEIGHTED: dict[str, Callable[[relay.Expr, Values], WeightedLayer | Refusal]] = {
+    "nn.conv2d": read_convolution,
+    "nn.conv1d": read_convolution,
+    "nn.dense": read_linear,
+    "nn.matmul": read_linear,
+}
 
 
 class _Rewriter:
@@ -117,7 +122,7 @@ class _Rewriter:
         rule = RULES.get(main.op.name) if as_call(main, *RULES) is not None else None
         if rule is None:
             return None
-        values: _Values = self._dequantized_value
+        values: Values = self._dequantized_value
         if not self._reads_quantized(main):
             inner = self._island(main.args[0], out, dtype) if as_call(main, *MOVES) is not None else None
             if inner is None:
@@ -200,7 +205,7 @@ class _Rewriter:
         bytes_ = flip_to_uint8(rewritten) if dtype == "int8" else rewritten
         return from_user_layout(with_span(bytes_, (), [rewritten]), meaning, shape_of(expr), dtype)
 
-    def _moved(self, expr: relay.Expr, values: _Values) -> Quantized | None:
+    def _moved(self, expr: relay.Expr, values: Values) -> Quantized | None:
         """The value of an operator that only moves the bytes of one of `values`."""
         call = as_call(expr, *MOVES)
         source = values(call.args[0]) if call is not None else None
@@ -235,6 +240,9 @@ class _Rewriter:
             scale, zero_point = relay.const(meaning.scale, "float32"), relay.const(meaning.zero_point, "int32")
             expr_out = relay.qnn.op.dequantize(in_user_layout(value), scale, zero_point)
             return with_span(expr_out, (expr,), [value.expr])
+        return self._real_sums(expr) or self._with_rewritten_operands(expr)
+
+    def _with_rewritten_operands(self, expr: relay.Expr) -> relay.Expr:
         if isinstance(expr, relay.Call):
             args = [self._rewritten(arg) for arg in expr.args]
             return relay.Call(expr.op, args, expr.attrs, expr.type_args, expr.span)
@@ -243,6 +251,18 @@ class _Rewriter:
         if isinstance(expr, relay.TupleGetItem):
             return relay.TupleGetItem(self._rewritten(expr.tuple_value), expr.index, expr.span)
         return expr
+
+    def _real_sums(self, expr: relay.Expr) -> relay.Expr | None:
+        """A layer with weights whose result stays float; None if it is none, or does not read 8 bits."""
+        core = peel_bias(expr)[0]
+        if as_call(core, *WEIGHTED) is None or not self._reads_quantized(core):
+            return None
+        layer = WEIGHTED[core.op.name](expr, self._dequantized_value)
+        real = layer if isinstance(layer, Refusal) else real_sums(layer, shape_of(expr))
+        if isinstance(layer, Refusal) or isinstance(real, Refusal):
+            self.refusals.setdefault(operator_name(core), real.reason)
+            return None
+        return with_span(real, (core,), [layer.x.expr])
 
 
 class LegalizeQdq(RelayPass):

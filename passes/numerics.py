@@ -19,11 +19,12 @@ INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
 MAX_SHIFT = 31
 MAX_WIDE_SHIFT = 62
-WORD_BITS = 32
-# From this shift on, an offset without its low word is at most 1/64 of a unit off.
-MIN_HIGH_SHIFT = WORD_BITS + 5
+MOST_LOW_BITS = 12
+"""Of a multiplier in two parts: 3x3 depthwise kernels know no more, and no sum of theirs needs less."""
+
 MAX_BYTE = 255
 LARGEST_ERROR = 0.5  # of 32-bit multipliers, in units of the output
+MIN_OFFSET_BITS = 8  # behind the point of a unit of the output, of multipliers in two parts
 
 Ints = npt.NDArray[np.int64]
 Reals = npt.NDArray[np.float64]
@@ -68,7 +69,7 @@ class Accumulator:
 
 @dataclass(frozen=True)
 class Multipliers:
-    """`k`, `offset` (int64 arrays, an entry per channel), the shift, and whether it takes 64-bit arithmetic."""
+    """`k`, `offset` (int64 arrays, an entry per channel), the shift, and whether products need 64 bits."""
 
     k: Ints
     offset: Ints
@@ -123,23 +124,63 @@ def _multipliers(k: Exact, offset: Exact, shift: int, *, wide: bool) -> Multipli
 def choose_multipliers(scale: Reals, acc: Accumulator, zero_point: int) -> Multipliers | None:
     """Multipliers for `real = scale * (acc + constant)` per channel and an output zero point.
 
-    The 64-bit variant is taken where 32 bits would cost more than half a unit in the last place; its offsets
-    are whole multiples of 2^32 where that is fine enough, so that kernels need the products' high words only.
-    None: the scales are too large for either.
+    Where 32-bit products would cost more than `LARGEST_ERROR`, multipliers have more bits. They come in two
+    parts, whose products fit 32 bits (see `low_bits_of`), or if that isn't enough either, take 64-bit
+    arithmetic. None: the scales are too large for that, too.
     """
     shift = _largest_shift(scale, acc, zero_point, MAX_SHIFT, INT32_MAX)
     if shift is not None:
         k, offset = _with_shift(scale, acc, zero_point, shift)
         if _error(scale, k, shift, acc) <= LARGEST_ERROR:
             return _multipliers(k, offset, shift, wide=False)
+        parts = _in_two_parts(scale, acc, zero_point, shift)
+        if parts is not None:
+            return parts
     shift = _largest_shift(scale, acc, zero_point, MAX_WIDE_SHIFT, INT64_MAX)
-    if shift is None:
-        return None
-    k, offset = _with_shift(scale, acc, zero_point, shift)
-    rounded = ((offset + (1 << (WORD_BITS - 1))) >> WORD_BITS) << WORD_BITS
-    if shift >= MIN_HIGH_SHIFT and _fits(k, rounded, acc, INT64_MAX):
-        offset = rounded
-    return _multipliers(k, offset, shift, wide=True)
+    return (
+        None if shift is None else _multipliers(*_with_shift(scale, acc, zero_point, shift), shift, wide=True)
+    )
+
+
+def _in_two_parts(scale: Reals, acc: Accumulator, zero_point: int, high_shift: int) -> Multipliers | None:
+    """Multipliers with as many low bits as possible behind those of a shift by `high_shift`, and offsets in
+    units of the high bits; None if that isn't precise enough."""
+    for low_bits in range(MOST_LOW_BITS, 0, -1):
+        shift = high_shift + low_bits
+        k, offset = _with_shift(scale, acc, zero_point, shift)
+        offset = ((offset + (1 << low_bits >> 1)) >> low_bits) << low_bits
+        if int(np.max(np.abs(k), initial=0)) > INT32_MAX or not _fits_parts(low_bits, k, offset, acc):
+            continue
+        precise = high_shift >= MIN_OFFSET_BITS and _error(scale, k, shift, acc) <= LARGEST_ERROR
+        return _multipliers(k, offset, shift, wide=True) if precise else None
+    return None
+
+
+def low_bits_of(k: Exact, offset: Exact, shift: int, acc: Accumulator) -> int:
+    """How many low bits n to split off multipliers k = high * 2^n + low, such that 32-bit arithmetic gives
+
+        (k * acc + offset) >> shift = (high * acc + (low * acc >> n) + (offset >> n)) >> (shift - n)
+
+    The most that can be, as low products have to fit; 0 if none can. Arrays of Python's integers, an entry per
+    channel.
+    """
+    for low_bits in range(min(MOST_LOW_BITS, shift), max(0, shift - MAX_SHIFT - 1), -1):
+        if not np.any(offset & ((1 << low_bits) - 1)) and _fits_parts(low_bits, k, offset, acc):
+            return low_bits
+    return 0
+
+
+def _fits_parts(low_bits: int, k: Exact, offset: Exact, acc: Accumulator) -> bool:
+    """Whether low products fit int32, and so do multipliers, and the sum's high parts (which may wrap on the
+    way)."""
+    low_sum, high_sum = (bound.astype(object) for bound in (acc.low, acc.high))
+    most = ((1 << low_bits) - 1) * np.maximum(np.abs(low_sum), np.abs(high_sum))
+    if int(np.max(most, initial=0)) > INT32_MAX or int(np.max(np.abs(k), initial=0)) > INT32_MAX:
+        return False
+    ends = [np.minimum(k * low_sum, k * high_sum), np.maximum(k * low_sum, k * high_sum)]
+    parts = [((end >> low_bits) + (offset >> low_bits)) for end in ends]
+    bounds = (*parts, offset >> low_bits)
+    return all(abs(int(value)) <= INT32_MAX for bound in bounds for value in (bound.min(), bound.max()))
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,10 @@ typedef struct {
 
 #include "cases.h"
 
-#define L1_BYTES 47000u
+#define L1_BYTES 44032u
 #define WIDE_SHIFT 40
-#define HIGH_SHIFT 8
+#define SPLIT_SHIFT 12
+#define SPLIT_BITS 10
 
 /* Where a case's data lie in L1, and what it runs. */
 typedef struct {
@@ -51,12 +52,15 @@ void ref_pulp_conv_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, c
                         const int64_t *lambda, uint16_t shift, const pulp_window_t *window);
 void ref_pulp_linear_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
                           const int64_t *lambda, uint16_t shift, uint32_t dim_vec, uint32_t num_out);
-void ref_pulp_conv_high(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
-                        const int32_t *lambda, uint16_t shift, const pulp_window_t *window);
-void ref_pulp_depthwise_high(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
-                             const int32_t *lambda, uint16_t shift, const pulp_window_t *window);
-void ref_pulp_linear_high(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
-                          const int32_t *lambda, uint16_t shift, uint32_t dim_vec, uint32_t num_out);
+void ref_pulp_conv_split(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
+                         const int32_t *lambda, uint16_t low_bits, uint16_t shift,
+                         const pulp_window_t *window);
+void ref_pulp_depthwise_split(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
+                              const int32_t *lambda, uint16_t low_bits, uint16_t shift,
+                              const pulp_window_t *window);
+void ref_pulp_linear_split(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
+                           const int32_t *lambda, uint16_t low_bits, uint16_t shift, uint32_t dim_vec,
+                           uint32_t num_out);
 void ref_pulp_nn_linear(uint8_t *in, int8_t *bias, uint8_t *out, int8_t *weight, int32_t *k, int32_t *lambda,
                         uint16_t out_mult, int8_t out_shift, uint16_t dim_vec, uint16_t num_out, int relu,
                         int bn);
@@ -101,17 +105,17 @@ static void call(const run_t *r) {
       (r->reference ? ref_pulp_linear_wide : pulp_linear_wide)(r->in, r->out, r->weight, r->wide_k,
                                                                r->wide_lambda, WIDE_SHIFT, inputs, w->ch_out);
       break;
-    case BENCH_CONV_HIGH:
-      (r->reference ? ref_pulp_conv_high : pulp_conv_high)(r->in, r->out, r->weight, r->k, r->lambda,
-                                                           HIGH_SHIFT, w);
+    case BENCH_CONV_SPLIT:
+      (r->reference ? ref_pulp_conv_split : pulp_conv_split)(r->in, r->out, r->weight, r->k, r->lambda,
+                                                             SPLIT_BITS, SPLIT_SHIFT, w);
       break;
-    case BENCH_DEPTHWISE_HIGH:
-      (r->reference ? ref_pulp_depthwise_high : pulp_depthwise_high)(r->in, r->out, r->weight, r->k,
-                                                                     r->lambda, HIGH_SHIFT, w);
+    case BENCH_DEPTHWISE_SPLIT:
+      (r->reference ? ref_pulp_depthwise_split : pulp_depthwise_split)(r->in, r->out, r->weight, r->k,
+                                                                       r->lambda, SPLIT_BITS, SPLIT_SHIFT, w);
       break;
-    case BENCH_LINEAR_HIGH:
-      (r->reference ? ref_pulp_linear_high : pulp_linear_high)(r->in, r->out, r->weight, r->k, r->lambda,
-                                                               HIGH_SHIFT, inputs, w->ch_out);
+    case BENCH_LINEAR_SPLIT:
+      (r->reference ? ref_pulp_linear_split : pulp_linear_split)(r->in, r->out, r->weight, r->k, r->lambda,
+                                                                 SPLIT_BITS, SPLIT_SHIFT, inputs, w->ch_out);
       break;
     case BENCH_MUL:
       (r->reference ? ref_pulp_mul : pulp_mul)(r->in, r->second, r->out, 3, 120, 40, 700000, 14, inputs);
@@ -170,7 +174,7 @@ static uint8_t *take(uint8_t **free, uint32_t bytes) {
 /* Bytes of a channel's weights; 0 for kernels without any. */
 static uint32_t filter_bytes(const bench_case_t *c) {
   const uint32_t window = (uint32_t)c->window.k_x * c->window.k_y;
-  if (c->kind == BENCH_LINEAR || c->kind == BENCH_LINEAR_WIDE || c->kind == BENCH_LINEAR_HIGH) {
+  if (c->kind == BENCH_LINEAR || c->kind == BENCH_LINEAR_WIDE || c->kind == BENCH_LINEAR_SPLIT) {
     return (uint32_t)c->window.in_x * c->window.in_y * c->window.ch_in;
   }
   if (c->kind >= BENCH_DEPTHWISE && c->kind <= BENCH_DEPTHWISE_WIDE) {
@@ -221,10 +225,9 @@ static void fill(const run_t *r) {
   for (uint32_t i = 0; i < r->what.window.ch_out; i++) {
     r->k[i] = (int32_t)(random_u32() % 40);
     r->lambda[i] = (int32_t)(random_u32() % 1000000) - 250000;
-    if (r->what.kind == BENCH_CONV_HIGH || r->what.kind == BENCH_DEPTHWISE_HIGH ||
-        r->what.kind == BENCH_LINEAR_HIGH) {
-      r->k[i] = (int32_t)(random_u32() << 6);
-      r->lambda[i] = (int32_t)(random_u32() % 65536);
+    if (r->what.kind == BENCH_CONV_SPLIT || r->what.kind == BENCH_DEPTHWISE_SPLIT ||
+        r->what.kind == BENCH_LINEAR_SPLIT) {
+      r->k[i] = r->k[i] << SPLIT_BITS | (int32_t)(random_u32() % (1u << SPLIT_BITS));
     }
     if (r->wide_k != NULL) { /* k is below 2^31 */
       r->wide_k[i] = (int64_t)(r->k[i] % 8) << 28 | (int64_t)random_u32();

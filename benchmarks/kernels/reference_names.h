@@ -12,9 +12,9 @@
 #define pulp_depthwise_wide ref_pulp_depthwise_wide
 #define pulp_conv_wide ref_pulp_conv_wide
 #define pulp_linear_wide ref_pulp_linear_wide
-#define pulp_conv_high ref_pulp_conv_high
-#define pulp_depthwise_high ref_pulp_depthwise_high
-#define pulp_linear_high ref_pulp_linear_high
+#define pulp_conv_split ref_pulp_conv_split
+#define pulp_depthwise_split ref_pulp_depthwise_split
+#define pulp_linear_split ref_pulp_linear_split
 #define pulp_nn_linear ref_pulp_nn_linear
 #define pulp_nn_linear_out_32 ref_pulp_nn_linear_out_32
 #define pulp_add ref_pulp_add

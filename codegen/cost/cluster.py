@@ -52,8 +52,8 @@ def work_cycles(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> Fl
 def _measured(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> FloatArray:
     """By the measured cycles of the XpulpV2 kernels."""
     requant = layer.requant
-    high = requant is not None and requant.wide and requant.high
-    form = Form(high=high, wide=requant is not None and requant.wide and not high)
+    split = requant is not None and requant.split
+    form = Form(split=split, wide=requant is not None and requant.wide and not split)
     calls = Calls(machine.cores, layer.window, tiles, form)
     if layer.kind in (LayerKind.CONV2D, LayerKind.POINTWISE):
         return matrix_cycles(MATRIX, calls)
@@ -73,7 +73,7 @@ def requantize_cycles(machine: Machine, layer: Layer, tiles: Tiles) -> IntArray:
     requant = layer.requant
     name = "pulp_requantize"
     if requant is not None and requant.wide:
-        name += "_high" if requant.high else "_wide"
+        name += "_split" if requant.split else "_wide"
     calls = Calls(machine.cores, layer.window, tiles)
     work = sums_cycles(ELEMENTS[name], calls)
     if requant is not None and (requant.lo, requant.hi) != (0, MAX_BYTE):
@@ -99,7 +99,7 @@ def _work(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> FloatArr
 def _output_cycles(model: ClusterModel, layer: Layer) -> float:
     if layer.requant is None or not layer.requant.wide:
         return model.output_cycles
-    return model.high_output_cycles if layer.requant.high else model.wide_output_cycles
+    return model.split_output_cycles if layer.requant.split else model.wide_output_cycles
 
 
 def _matrix_product(machine: Machine, layer: Layer, tiles: Tiles) -> FloatArray:

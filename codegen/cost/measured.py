@@ -16,7 +16,7 @@ class MatrixCycles:
     """Matrix products (`block_asm.S`): blocks of 4 channels and 1 to 4 pixels.
 
     A word (4 elements) of a window costs a block `word_weights` and `word_pixel` for each of its pixels. Beside
-    that it costs `block`, `pixel` for the 4 outputs of a pixel (with 64 bits also `high` or `wide`), and
+    that it costs `block`, `pixel` for the 4 outputs of a pixel (with 64 bits also `split` or `wide`), and
     `segment` for every row of its window but the first. `run` is a call for pixels that follow one another,
     `rest` the call for those that don't make a whole block, `border` one for a pixel at the end of a row.
     Windows that have to be copied cost `copy`, `copy_row` for each row and `copy_byte`; `batch` comes with each
@@ -30,7 +30,7 @@ class MatrixCycles:
     block: float = 39.0
     pixel: float = 23.0
     segment: float = 8.0
-    high: float = 12.0
+    split: float = 12.0
     wide: float = 56.0
     run: float = 150.0
     rest: float = 70.0
@@ -46,7 +46,7 @@ class MatrixCycles:
 @dataclass(frozen=True)
 class DepthwiseCycles:
     """Depthwise 3x3 (`depthwise3_asm.S`), two channels at a time: a call, a pair of channels, a run of rows
-    with the same border, a row, a column of a row, an output of both, which takes `high` or `wide` more."""
+    with the same border, a row, a column of a row, an output of both, which takes `split` or `wide` more."""
 
     call: float
     pair: float
@@ -54,7 +54,7 @@ class DepthwiseCycles:
     row: float
     column: float = 6.0
     output: float = 16.0
-    high: float = 6.0
+    split: float = 6.0
     wide: float = 23.0
 
 
@@ -74,7 +74,7 @@ class ColumnCycles:
     output: float
     block_word: float = 2.25
     single_word: float = 4.0
-    high: float = 3.0
+    split: float = 3.0
     wide: float = 9.0
 
 
@@ -115,7 +115,7 @@ MATRIX = MatrixCycles(
     block=0.0,
     pixel=33.6,
     segment=15.1,
-    high=12.7,
+    split=19.0,
     wide=71.2,
     run=304.0,
     rest=267.0,
@@ -128,7 +128,7 @@ MATRIX = MatrixCycles(
     stall=0.031,
 )
 DEPTHWISE = DepthwiseCycles(
-    call=1160.0, pair=83.5, run=18.9, row=16.3, column=4.6, output=17.5, high=6.5, wide=23.7
+    call=1160.0, pair=83.5, run=18.9, row=16.3, column=4.6, output=17.5, split=5.3, wide=23.7
 )
 COLUMNS = ColumnCycles(
     call=3489.0,
@@ -142,7 +142,7 @@ COLUMNS = ColumnCycles(
     output=9.4,
     block_word=2.5,
     single_word=4.2,
-    high=3.8,
+    split=4.8,
     wide=9.7,
 )
 LINEAR = LinearCycles(call=888.0, block=62.6, single=64.2, block_word=9.0, single_word=3.0, stall=0.102)
@@ -158,7 +158,7 @@ ELEMENTS = {
     "pulp_table": ElementCycles(call=332.0, word=22.2),
     "pulp_copy": ElementCycles(call=266.0, word=3.0),
     "pulp_requantize": ElementCycles(call=300.0, word=20.0),
-    "pulp_requantize_high": ElementCycles(call=300.0, word=36.0),
+    "pulp_requantize_split": ElementCycles(call=300.0, word=28.0),
     "pulp_requantize_wide": ElementCycles(call=300.0, word=180.0),
     "pulp_clip": ElementCycles(call=267.0, word=7.9),
 }

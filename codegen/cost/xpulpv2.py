@@ -28,14 +28,14 @@ _STALLING_CORES = 8  # on which shares of stalls are measured
 
 @dataclass(frozen=True)
 class Form:
-    """How sums become outputs: in 32 bits, by the product's high word, in 64 bits."""
+    """How sums become outputs: in 32 bits, with multipliers in two parts, in 64 bits."""
 
-    high: bool = False
+    split: bool = False
     wide: bool = False
 
     def extra(self, t: MatrixCycles | DepthwiseCycles | ColumnCycles) -> float:
         """What an output's cycles are more than with 32 bits."""
-        return t.wide if self.wide else t.high if self.high else 0.0
+        return t.wide if self.wide else t.split if self.split else 0.0
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib import import_module
+from pkgutil import iter_modules
 
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
@@ -22,6 +23,12 @@ def engine_named(name: str, engines: Iterable[Engine]) -> Engine:
         if engine.name == name:
             return engine
     raise PlanError(f"there is no engine {name}", where="plan", fix="plan again for this SoC")
+
+
+def engine_types() -> list[str]:
+    """What a SoC file may give as `type` of an engine that is part of this package, beside the cluster."""
+    package = import_module(__package__ or "")
+    return [module.name for module in iter_modules(package.__path__) if engine_class(module.name) is not None]
 
 
 def engine_class(type_: str) -> type[Engine] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -15,7 +16,7 @@ from ..errors import InputError
 from ..inputs import load_arrays
 from ..package import Package
 from ..report import read_report
-from ..runner import RunResult, run_package
+from ..runner import Comparison, RunResult, run_package
 from ..toolchain import Platform
 
 MISMATCH = 1
@@ -26,9 +27,9 @@ MISMATCH = 1
 @click.option(
     "--inputs",
     "inputs_path",
-    required=True,
     type=click.Path(path_type=Path),
-    help="Samples: an .npz file with an array for each input, of its shape or with an axis for samples first.",
+    help="Samples: an .npz file with an array for each input, of its shape or with an axis for samples first."
+    " May be left out for an integer network that was compiled beside its golden files.",
 )
 @click.option(
     "--platform",
@@ -53,7 +54,7 @@ MISMATCH = 1
 def command(
     *,
     package: Path,
-    inputs_path: Path,
+    inputs_path: Path | None,
     platform: str,
     check: bool,
     output: Path | None,
@@ -66,7 +67,7 @@ def command(
         if file is not None:
             check_writable(file)
     opened = Package.open(package)
-    arrays = load_arrays(inputs_path, opened.inputs)
+    arrays = None if inputs_path is None else load_arrays(inputs_path, opened.inputs)
     result = run_package(
         opened,
         arrays,
@@ -83,7 +84,7 @@ def command(
     _print_traffic(result)
     _print_cycles(opened, result)
     _print_outcome(opened, result, platform, output)
-    return MISMATCH if result.mismatched_bytes else 0
+    return MISMATCH if result.mismatched_bytes or result.golden_mismatched_bytes else 0
 
 
 def _print_traffic(result: RunResult) -> None:
@@ -113,16 +114,28 @@ def _print_cycles(package: Package, result: RunResult) -> None:
 def _print_outcome(package: Package, result: RunResult, platform: str, output: Path | None) -> None:
     out = console()
     out.print(f"{package.name}: {_count(result.samples, 'sample')} on {platform}")
-    if result.comparisons:
-        bytes_ = f"{result.mismatched_bytes:,} of {result.compared_bytes:,} output bytes"
-        out.print(f"check: {bytes_} differ from the legalized network")
-    for comparison in result.comparisons:
+    _print_comparisons(result.comparisons, "the legalized network")
+    _print_comparisons(
+        result.golden, "the network's golden files (the last layer's, what is between is not read)"
+    )
+    if output is not None:
+        out.print(f"outputs: {output}")
+
+
+def _print_comparisons(comparisons: Sequence[Comparison], reference: str) -> None:
+    if not comparisons:
+        return
+    out = console()
+    differ, compared = (
+        sum(getattr(comparison, name) for comparison in comparisons)
+        for name in ("mismatched_bytes", "compared_bytes")
+    )
+    out.print(f"check: {differ:,} of {compared:,} output bytes differ from {reference}")
+    for comparison in comparisons:
         if comparison.mismatched_bytes:
             out.print(
                 f"  {comparison.output}: {comparison.mismatched_bytes:,} of {comparison.compared_bytes:,}"
             )
-    if output is not None:
-        out.print(f"outputs: {output}")
 
 
 def _count(number: int, noun: str) -> str:

@@ -16,7 +16,9 @@ from google.protobuf.message import DecodeError
 from tvm import relay
 
 from ..errors import ModelError
+from ..golden import GOLDEN_ATTR, golden_to_text
 from ..operators import OPERATORS_ATTR
+from .dory.golden import read_golden
 from .dory.reader import read_integer_network
 from .dory.recognise import is_integer_network
 from .normalize.pipeline import normalize
@@ -56,7 +58,7 @@ def load_onnx(
     fixed = _static_shapes(model.graph, path, dict(shapes or {}))
     with _located(path):
         mod, params = (
-            (read_integer_network(model, fixed), {})
+            (_integer_network(model, fixed, path), {})
             if is_dory
             else _import(normalize(model, fixed), fixed, path)
         )
@@ -159,6 +161,13 @@ def _example(sizes: Sequence[int | str]) -> str:
     """Sizes for the user to complete: the batch can only be 1, other unknown sizes stand in angle brackets."""
     known = [1 if index == 0 and not isinstance(size, int) else size for index, size in enumerate(sizes)]
     return ",".join(str(size) if isinstance(size, int) else f"<{size}>" for size in known)
+
+
+def _integer_network(model: onnx.ModelProto, shapes: dict[str, list[int]], path: Path) -> tvm.IRModule:
+    """The network with the golden numbers beside its file, where there are any."""
+    network = read_integer_network(model, shapes)
+    golden = read_golden(path.parent, network.mod, network.tail)
+    return network.mod if golden is None else network.mod.with_attr(GOLDEN_ATTR, golden_to_text(golden))
 
 
 def _import(

@@ -173,6 +173,11 @@ def dense(x: relay.Expr, weights: npt.NDArray[np.integer], dtype: str) -> relay.
     )
 
 
+def biased(sums: relay.Expr, bias: npt.NDArray[np.integer]) -> relay.Expr:
+    """int32 sums with an integer for each channel, the last axis, added."""
+    return relay.add(sums, constant(bias, "int32"))
+
+
 def addition(a: relay.Expr, b: relay.Expr, multipliers: AddMultipliers, bounds: Range) -> relay.Expr:
     """Bytes of `(k_a * a + k_b * b + offset) >> shift`."""
     scaled_a = relay.multiply(relay.cast(a, "int32"), constant(multipliers.k_a, "int32"))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from tvm import relay
+
 from ..expressions import as_call
 from . import build
-from .island import Island, Refusal
-from .values import Layout, Quantized, as_feature_map, map_shape
-from .weighted import multipliers_of, peel_bias, read_weights
+from .island import Island, Refusal, Values
+from .values import Layout, Quantized, as_feature_map
+from .weighted import WeightedLayer, peel_bias, read_weights, requantized
 
 
 def _conv_shape(attrs: Any, pad_value: int) -> build.ConvShape:
@@ -22,12 +24,12 @@ def _conv_shape(attrs: Any, pad_value: int) -> build.ConvShape:
     )
 
 
-def legalize_conv2d(island: Island) -> Quantized | Refusal:
+def read_convolution(expr: relay.Expr, values: Values) -> WeightedLayer | Refusal:
     """`nn.conv2d [-> bias]` in NCHW, `nn.conv1d` in NCW."""
-    core, bias = peel_bias(island.core)
+    core, bias = peel_bias(expr)
     call = as_call(core, "nn.conv2d", "nn.conv1d")
     assert call is not None
-    given = island.value(call.args[0])
+    given = values(call.args[0])
     x = None if given is None else as_feature_map(given)
     weights = read_weights(call.args[1])
     if x is None:
@@ -36,17 +38,14 @@ def legalize_conv2d(island: Island) -> Quantized | Refusal:
         return weights
     if (call.attrs.data_layout, call.attrs.kernel_layout) not in (("NCHW", "OIHW"), ("NCW", "OIW")):
         return Refusal(f"its layout is {call.attrs.data_layout}")
-    multipliers = multipliers_of(weights, bias, x.quantization, island.out)
-    if isinstance(multipliers, Refusal):
-        return multipliers
     shape = _conv_shape(call.attrs, x.quantization.zero_point)
-    values = weights.values.reshape(*weights.values.shape[:2], -1, weights.values.shape[-1])
-    acc = build.convolution(x.expr, values, shape, build.sum_dtype(multipliers.wide))
-    return Quantized(
-        build.requantize(acc, multipliers, island.bounds),
-        island.out,
-        Layout.NHWC,
-        island.shape,
-        island.dtype,
-        map_shape(island.shape),
+    kernels = weights.values.reshape(*weights.values.shape[:2], -1, weights.values.shape[-1])
+    return WeightedLayer(
+        x, weights, bias, lambda dtype: build.convolution(x.expr, kernels, shape, dtype), Layout.NHWC
     )
+
+
+def legalize_conv2d(island: Island) -> Quantized | Refusal:
+    """A convolution to bytes."""
+    layer = read_convolution(island.core, island.value)
+    return layer if isinstance(layer, Refusal) else requantized(layer, island)

@@ -8,9 +8,9 @@ from tvm import relay
 
 from ..expressions import as_call
 from . import build
-from .island import Island, Refusal
+from .island import Island, Refusal, Values
 from .values import Layout, Quantized
-from .weighted import Weights, multipliers_of, peel_bias, read_weights
+from .weighted import WeightedLayer, Weights, peel_bias, read_weights, requantized
 
 
 def _in_byte_order(weights: npt.NDArray[np.integer], x: Quantized) -> npt.NDArray[np.integer]:
@@ -29,20 +29,22 @@ def _weights_of(call: relay.Call) -> Weights | Refusal:
     return read_weights(relay.transpose(call.args[1]))
 
 
-def legalize_dense(island: Island) -> Quantized | Refusal:
+def read_linear(expr: relay.Expr, values: Values) -> WeightedLayer | Refusal:
     """`nn.dense [-> bias]` of (M, K) x (N, K)."""
-    core, bias = peel_bias(island.core)
+    core, bias = peel_bias(expr)
     call = as_call(core, "nn.dense", "nn.matmul")
     assert call is not None
-    x = island.value(call.args[0])
+    x = values(call.args[0])
     if x is None or x.layout is Layout.NHWC:
         return Refusal("its input is not a quantized matrix")
     weights = _weights_of(call)
     if isinstance(weights, Refusal):
         return weights
-    multipliers = multipliers_of(weights, bias, x.quantization, island.out)
-    if isinstance(multipliers, Refusal):
-        return multipliers
-    acc = build.dense(x.expr, _in_byte_order(weights.values, x), build.sum_dtype(multipliers.wide))
-    expr = build.requantize(acc, multipliers, island.bounds)
-    return Quantized(expr, island.out, Layout.SAME, island.shape, island.dtype)
+    ordered = _in_byte_order(weights.values, x)
+    return WeightedLayer(x, weights, bias, lambda dtype: build.dense(x.expr, ordered, dtype), Layout.SAME)
+
+
+def legalize_dense(island: Island) -> Quantized | Refusal:
+    """A linear layer to bytes."""
+    layer = read_linear(island.core, island.value)
+    return layer if isinstance(layer, Refusal) else requantized(layer, island)

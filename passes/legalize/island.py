@@ -20,6 +20,10 @@ class Refusal:
     reason: str
 
 
+Values = Callable[[relay.Expr], "Quantized | None"]
+"""The quantized value behind a dequantized expression, if there is one."""
+
+
 @dataclass(frozen=True)
 class Island:
     """What an operator's rule sees.
@@ -35,7 +39,7 @@ class Island:
     shape: tuple[int, ...]
     dtype: str
     operators: tuple[relay.Call, ...]
-    value: Callable[[relay.Expr], Quantized | None]
+    value: Values
 
 
 Rule = Callable[[Island], "Quantized | Refusal"]

@@ -1,17 +1,20 @@
-"""What convolutions and linear layers share: weights, bias and multipliers."""
+"""What convolutions and linear layers share: weights, bias, multipliers, and what is made of their sums."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from tvm import relay
 
 from ..expressions import as_call, shape_of
-from ..numerics import Multipliers, Quantization, accumulator_of, choose_multipliers
-from .island import Refusal
+from ..numerics import INT32_MAX, Accumulator, Multipliers, Quantization, accumulator_of, choose_multipliers
+from . import build
+from .island import Island, Refusal
 from .read import QuantizedConstant, evaluate, quantized_constant
+from .values import Layout, Quantized, map_shape
 
 INT8 = np.iinfo(np.int8)
 _WEIGHTED = ("nn.conv2d", "nn.conv1d", "nn.dense", "nn.matmul")
@@ -33,12 +36,16 @@ class Bias:
     real: npt.NDArray[np.float64]
     quantized: QuantizedConstant | None
 
+    def is_in_units(self, step: npt.NDArray[np.float64]) -> bool:
+        """Whether it was quantized with the accumulator's scale."""
+        return self.quantized is not None and np.allclose(self.quantized.scale, step, rtol=1e-6, atol=0)
+
     def in_units(self, step: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """The bias in units of the accumulator, `step` real numbers each, for every channel.
 
         A bias with (nearly) that scale already, as quantizers write it, is taken as it is.
         """
-        if self.quantized is not None and np.allclose(self.quantized.scale, step, rtol=1e-6, atol=0):
+        if self.quantized is not None and self.is_in_units(step):
             centred = self.quantized.values.astype(np.int64).ravel() - self.quantized.zero_point
             return np.broadcast_to(centred, step.shape)
         real = np.broadcast_to(self.real, step.shape)
@@ -83,12 +90,68 @@ def _centred(found: QuantizedConstant) -> Weights | Refusal:
     return Weights(centred.astype(np.int8 if fits else np.int16), np.broadcast_to(found.scale, (channels,)))
 
 
-def multipliers_of(
-    weights: Weights, bias: Bias | None, x: Quantization, out: Quantization
-) -> Multipliers | Refusal:
-    """Multipliers of a layer."""
-    step = weights.scale * x.scale  # what one unit of the accumulator is worth
-    units = np.zeros(step.shape, np.int64) if bias is None else bias.in_units(step)
-    acc = accumulator_of(weights.values, units, x.zero_point)
-    found = choose_multipliers(step / out.scale, acc, out.zero_point)
-    return found or Refusal("its scales are too far apart for 64-bit requantization")
+@dataclass(frozen=True)
+class WeightedLayer:
+    """A convolution or linear layer taken apart. `sums` makes the expression of its sums in a dtype:
+    (1, H, W, C) if the layout is NHWC, (M, N) if it is SAME."""
+
+    x: Quantized
+    weights: Weights
+    bias: Bias | None
+    sums: Callable[[str], relay.Expr]
+    layout: Layout
+
+    @property
+    def step(self) -> npt.NDArray[np.float64]:
+        """What one unit of each channel's sums is worth."""
+        return self.weights.scale * self.x.quantization.scale
+
+    @property
+    def accumulator(self) -> Accumulator:
+        """The bounds of its sums."""
+        units = np.zeros(self.step.shape, np.int64) if self.bias is None else self.bias.in_units(self.step)
+        return accumulator_of(self.weights.values, units, self.x.quantization.zero_point)
+
+    def multipliers(self, out: Quantization) -> Multipliers | Refusal:
+        """Multipliers from sums to bytes."""
+        found = choose_multipliers(self.step / out.scale, self.accumulator, out.zero_point)
+        return found or Refusal("its scales are too far apart for 64-bit requantization")
+
+
+def requantized(layer: WeightedLayer, island: Island) -> Quantized | Refusal:
+    """The layer's sums as the bytes of its island."""
+    multipliers = layer.multipliers(island.out)
+    if isinstance(multipliers, Refusal):
+        return multipliers
+    acc = layer.sums(build.sum_dtype(multipliers.wide))
+    expr = build.requantize(acc, multipliers, island.bounds)
+    feature_map = map_shape(island.shape) if layer.layout is Layout.NHWC else (0, 0, 0)
+    return Quantized(expr, island.out, layer.layout, island.shape, island.dtype, feature_map)
+
+
+def real_sums(layer: WeightedLayer, shape: tuple[int, ...]) -> relay.Expr | Refusal:
+    """The layer's sums as float32 in the user's layout and `shape`: integers until one multiplication, behind
+    which a bias is added that isn't in their units."""
+    bias = layer.bias
+    if bias is not None and not bias.is_in_units(layer.step):
+        sums = real_sums(replace(layer, bias=None), shape)
+        return sums if isinstance(sums, Refusal) else _with_real_bias(sums, bias, layer)
+    acc, step = layer.accumulator, layer.step.astype(np.float32)
+    ends = (acc.low, acc.high, acc.constant, acc.low + acc.constant, acc.high + acc.constant)
+    if any(np.abs(end).max() > INT32_MAX for end in ends):
+        return Refusal("its sums leave 32 bits")
+    total = build.biased(layer.sums("int32"), acc.constant)
+    if layer.layout is Layout.NHWC:
+        total = build.reshape(build.transpose(total, (0, 3, 1, 2)), shape)
+    return relay.multiply(relay.cast(total, "float32"), build.constant(_spread(step, layer), "float32"))
+
+
+def _with_real_bias(sums: relay.Expr, bias: Bias, layer: WeightedLayer) -> relay.Expr:
+    real = np.broadcast_to(bias.real, layer.step.shape)
+    return relay.add(sums, build.constant(_spread(real, layer), "float32"))
+
+
+def _spread(values: npt.NDArray[np.floating], layer: WeightedLayer) -> npt.NDArray[np.floating]:
+    """A number for each channel in a shape that fits the user's layout."""
+    behind = len(layer.x.shape) - 2 if layer.layout is Layout.NHWC else 0
+    return values.reshape(-1, *[1] * behind)

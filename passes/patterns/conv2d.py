@@ -5,7 +5,7 @@ from __future__ import annotations
 from tvm import relay
 from tvm.relay.dataflow_pattern import DFPattern, is_constant, is_op
 
-from ...codegen.graph import LayerKind
+from ...codegen.graph import LayerKind, Requant
 from ..expressions import shape_of
 from ..numerics import MAX_BYTE
 from .operator import Operands, OperatorPattern, check_map, check_window, window_of
@@ -53,6 +53,11 @@ def _kind(conv: relay.Call) -> LayerKind:
 def read_conv2d(cast: relay.Call) -> Operands:
     """Takes a match apart."""
     conv, requant = read_requant(cast)
+    return convolution_operands(conv, requant)
+
+
+def convolution_operands(conv: relay.Call, requant: Requant | None) -> Operands:
+    """A convolution taken apart; sums are left to the kernel that knows every kind of it."""
     attrs = conv.attrs
     border = read_border(conv.args[0].args[0])
     padding = [int(p) + b for p, b in zip(attrs.padding, border.padding, strict=True)]
@@ -61,7 +66,7 @@ def read_conv2d(cast: relay.Call) -> Operands:
     weights = conv.args[1].args[0]
     groups = int(attrs.groups)
     return Operands(
-        _kind(conv),
+        _kind(conv) if requant is not None else LayerKind.CONV_DIRECT,
         (border.data,),
         window,
         pad_value,

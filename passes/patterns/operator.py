@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -25,6 +25,7 @@ class Exactness(Enum):
     CONTRACT = "scales as integers of up to 32 bits, one rounding"
     TABLE = "each byte rounded once from float64"
     FLOAT = "the float32 arithmetic of the legalized module"
+    SUMS = "exact"
     COPY = "bytes moved; where the scale changes, one rounding"
 
 
@@ -64,7 +65,8 @@ class Operands:
 
     `inputs` are the quantized inputs; `pad_value` is the byte that stands for 0 in the first, where that
     matters (padding, products), `pad_value2` in the second. `one_channel_groups`: the weights' layout is
-    HWOI. `table` is that of the layer. `reshapes`: it only gives its input's bytes another shape.
+    HWOI. `table` is that of the layer, `bias` that of one which makes sums. `reshapes`: it only gives its
+    input's bytes another shape.
     """
 
     kind: LayerKind
@@ -80,6 +82,11 @@ class Operands:
     moves: Moves | None = None
     transposition: Transposition | None = None
     reshapes: bool = False
+    bias: npt.NDArray[np.int32] | None = None
+
+    def with_bias(self, bias: npt.NDArray[np.int32]) -> Operands:
+        """The same with a number for each output channel."""
+        return replace(self, bias=bias)
 
 
 @dataclass(frozen=True)

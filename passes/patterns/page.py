@@ -38,7 +38,8 @@ def operators_page() -> str:
 
 
 def _row(operator: OperatorPattern) -> list[str]:
-    kernels = dict.fromkeys(name for kind in operator.kinds for name in kernels_of(kind))
+    sums = operator.exactness is Exactness.SUMS
+    kernels = dict.fromkeys(name for kind in operator.kinds for name in kernels_of(kind, sums=sums))
     return [
         f"{operator.name.removeprefix('pulp.')}: {operator.description}",
         ", ".join(sorted(operator.onnx)),

@@ -19,6 +19,7 @@ from .padding import border_pattern
 from .pool import AVERAGE_POOL, MAX_POOL
 from .quantize import DEQUANTIZE, FLIP, QUANTIZE
 from .requantize import REQUANTIZE
+from .sums import SUMS
 
 OPERATORS: tuple[OperatorPattern, ...] = (
     CONV2D,
@@ -28,6 +29,7 @@ OPERATORS: tuple[OperatorPattern, ...] = (
     AVERAGE_POOL,
     MAX_POOL,
     REQUANTIZE,
+    SUMS,
     TABLE,
     CONCATENATE,
     SLICE,

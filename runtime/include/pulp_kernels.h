@@ -2,8 +2,9 @@
  * the team calls, each kernel ends with a barrier, activations uint8 HWC.
  *
  * `wide` kernels take int64 k and lambda: clip_u8((k[c] * acc + lambda[c]) >> shift) in 64-bit arithmetic.
- * `high` kernels are for lambdas whose low word is 0, and take their high word, and 32 less as the shift:
- * clip_u8((high word of k[c] * acc + lambda[c]) >> shift). */
+ * `split` kernels take multipliers in two parts, k = high * 2^low_bits + low with low_bits from 1 to 12, and
+ * lambda in units of the upper one: clip_u8((high * acc + (low * acc >> low_bits) + lambda[c]) >> shift) in
+ * 32-bit arithmetic, which low * acc must fit. The sum may wrap on the way. */
 #ifndef PULP_KERNELS_H
 #define PULP_KERNELS_H
 
@@ -22,8 +23,8 @@ typedef struct {
  * weights, without using them. */
 void pulp_conv_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
                     const int64_t *lambda, uint16_t shift, const pulp_window_t *window);
-void pulp_conv_high(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
-                    const int32_t *lambda, uint16_t shift, const pulp_window_t *window);
+void pulp_conv_split(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
+                     const int32_t *lambda, uint16_t low_bits, uint16_t shift, const pulp_window_t *window);
 
 /* Depthwise convolution straight from HWC, weights C-Ky-Kx, any kernel, stride and padding; ch_out = ch_in.
  */
@@ -31,8 +32,9 @@ void pulp_depthwise(const uint8_t *in, uint8_t *out, const int8_t *weight, const
                     const int32_t *lambda, uint16_t shift, const pulp_window_t *window);
 void pulp_depthwise_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
                          const int64_t *lambda, uint16_t shift, const pulp_window_t *window);
-void pulp_depthwise_high(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
-                         const int32_t *lambda, uint16_t shift, const pulp_window_t *window);
+void pulp_depthwise_split(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
+                          const int32_t *lambda, uint16_t low_bits, uint16_t shift,
+                          const pulp_window_t *window);
 
 /* Groups and dilation of a convolution: output channel c, counted from channel `first` of the whole layer,
  * reads the `ch_in` input channels of group (first + c) / ch_out. `weight_offset` is added to each weight. */
@@ -50,15 +52,20 @@ void pulp_conv_direct(const uint8_t *in, uint8_t *out, const int8_t *weight, con
 void pulp_conv_direct_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
                            const int64_t *lambda, uint16_t shift, const pulp_window_t *window,
                            const pulp_groups_t *groups);
-void pulp_conv_direct_high(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
-                           const int32_t *lambda, uint16_t shift, const pulp_window_t *window,
-                           const pulp_groups_t *groups);
+void pulp_conv_direct_split(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
+                            const int32_t *lambda, uint16_t low_bits, uint16_t shift,
+                            const pulp_window_t *window, const pulp_groups_t *groups);
+
+/* The same without requantization: the sums, with bias[c] added. */
+void pulp_conv_sums(const uint8_t *in, int32_t *out, const int8_t *weight, const int32_t *bias,
+                    const pulp_window_t *window, const pulp_groups_t *groups);
 
 /* num_out outputs of dim_vec inputs each, weights N-K. */
 void pulp_linear_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
                       const int64_t *lambda, uint16_t shift, uint32_t dim_vec, uint32_t num_out);
-void pulp_linear_high(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
-                      const int32_t *lambda, uint16_t shift, uint32_t dim_vec, uint32_t num_out);
+void pulp_linear_split(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
+                       const int32_t *lambda, uint16_t low_bits, uint16_t shift, uint32_t dim_vec,
+                       uint32_t num_out);
 
 /* out = clip_u8((k1 * a + k2 * b + lambda) >> shift), element by element. */
 void pulp_add(const uint8_t *a, const uint8_t *b, uint8_t *out, int32_t k1, int32_t k2, int32_t lambda,
@@ -75,8 +82,8 @@ void pulp_mul_pixel(const uint8_t *a, const uint8_t *b, uint8_t *out, uint8_t ze
  * shift). */
 void pulp_requantize(const int32_t *sums, uint8_t *out, const int32_t *k, const int32_t *lambda,
                      uint16_t shift, uint32_t pixels, uint32_t channels);
-void pulp_requantize_high(const int32_t *sums, uint8_t *out, const int32_t *k, const int32_t *lambda,
-                          uint16_t shift, uint32_t pixels, uint32_t channels);
+void pulp_requantize_split(const int32_t *sums, uint8_t *out, const int32_t *k, const int32_t *lambda,
+                           uint16_t low_bits, uint16_t shift, uint32_t pixels, uint32_t channels);
 void pulp_requantize_wide(const int32_t *sums, uint8_t *out, const int64_t *k, const int64_t *lambda,
                           uint16_t shift, uint32_t pixels, uint32_t channels);
 

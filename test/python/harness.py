@@ -68,11 +68,8 @@ def c_compiler() -> str | None:
 
 def build_runtime(folder: Path, sanitizer: Sanitizer = Sanitizer.NONE) -> HostRuntime:
     """Compiles runtime/ into a static library in `folder`."""
-    sources = [
-        source
-        for part in ("kernels/portable", "accel/ne16", "accel/ne16/model", "platform/common", "platform/host")
-        for source in sorted((RUNTIME / part).glob("*.c"))
-    ]
+    parts = ("kernels/portable", "accel/*", "accel/*/model", "platform/common", "platform/host")
+    sources = [source for part in parts for source in sorted(RUNTIME.glob(f"{part}/*.c"))]
     sources.append(RUNTIME / "platform" / "runner.c")
     flags = [*STRICT, "-O2", "-pthread", "-D_POSIX_C_SOURCE=200809L", *sanitizer.value, *INCLUDES]
     folder.mkdir(parents=True, exist_ok=True)

@@ -47,6 +47,14 @@ def _layer(layer: Layer, operands: list[Map], zero_points: list[int], size: tupl
         return x
     if layer.table is not None:
         return _quantized(x, layer.table) if layer.kind is LayerKind.QUANTIZE else layer.table[x]
+    return _computed(layer, operands, zero_points, size)
+
+
+def _computed(layer: Layer, operands: list[Map], zero_points: list[int], size: tuple[int, int]) -> Map:
+    """Of layers that add products or elements."""
+    x = operands[0]
+    if layer.bias is not None:
+        return (_sums(layer, x, zero_points[0], size) + layer.bias).astype(np.int32)
     assert layer.requant is not None
     if layer.skips_padding:
         return _average_inside(x, layer.window, size, layer.requant)

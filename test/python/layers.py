@@ -20,6 +20,7 @@ WITHOUT_WEIGHTS = (
     LayerKind.COPY,
     LayerKind.TRANSPOSE,
 )
+SUMMED = (LayerKind.CONV_DIRECT, LayerKind.LINEAR)
 ENDS = (LayerKind.QUANTIZE, LayerKind.DEQUANTIZE, LayerKind.TRANSPOSE)
 BETWEEN = tuple(kind for kind in LayerKind if kind not in ENDS)
 ORDERS = ((True, False), (False, True))
@@ -37,7 +38,7 @@ class Shape:
     window: Window = field(default_factory=Window)
     zero_point: int = 0
     wide: bool = False
-    high: bool = False  # wide, and the low words of the offsets are 0
+    split: bool = False  # wide, with multipliers in two parts
     lo: int = 0
     hi: int = 255
     seed: int = 0
@@ -46,6 +47,7 @@ class Shape:
     skips_padding: bool = False  # AVGPOOL
     weight_offset: int = 0  # CONV_DIRECT
     planar: tuple[bool, bool] = (False, False)  # input and output of a TRANSPOSE
+    sums: bool = False  # CONV_DIRECT and LINEAR without requantization
 
 
 def output_size(size: int, kernel: int, stride: int, before: int, after: int) -> int:
@@ -72,6 +74,7 @@ def single_layer(shape: Shape) -> LayerGraph:
         groups=shape.groups,
         table=_table(shape.kind, rng),
         weight_offset=shape.weight_offset,
+        bias=_bias(shape, rng),
     )
     inputs["x"] = replace(
         inputs["x"],
@@ -84,12 +87,13 @@ def single_layer(shape: Shape) -> LayerGraph:
 
 def _output(shape: Shape) -> Tensor:
     if shape.kind is LayerKind.LINEAR:
-        return Tensor("y", 1, 1, shape.out_channels, 0, "y")
+        return Tensor("y", 1, 1, shape.out_channels, 0, "y", dtype=Dtype.INT32 if shape.sums else Dtype.UINT8)
     window = shape.window
     height = output_size(shape.height, window.extent_h, window.stride_h, window.pad_top, window.pad_bottom)
     width = output_size(shape.width, window.extent_w, window.stride_w, window.pad_left, window.pad_right)
     same = shape.kind in (LayerKind.DEPTHWISE, *WITHOUT_WEIGHTS)
     dtype = Dtype.FLOAT32 if shape.kind is LayerKind.DEQUANTIZE else Dtype.UINT8
+    dtype = Dtype.INT32 if shape.sums else dtype
     channels = shape.channels if same else shape.out_channels
     return Tensor("y", height, width, channels, 0, "y", dtype=dtype, planar=shape.planar[1])
 
@@ -127,7 +131,7 @@ def _weights(shape: Shape, rng: np.random.Generator) -> npt.NDArray[np.int8] | N
 
 def _requant(shape: Shape, rng: np.random.Generator) -> Requant | None:
     """Multipliers and offsets that spread the outputs over 0..255, as large as the proven range allows."""
-    if shape.kind in (LayerKind.MAXPOOL, *TABLES, LayerKind.COPY, LayerKind.TRANSPOSE):
+    if shape.sums or shape.kind in (LayerKind.MAXPOOL, *TABLES, LayerKind.COPY, LayerKind.TRANSPOSE):
         return None
     if shape.kind is LayerKind.MUL:
         k = rng.integers(-8000, 8000, 1, dtype=np.int64)
@@ -152,18 +156,23 @@ def _requant(shape: Shape, rng: np.random.Generator) -> Requant | None:
     mean = 128 * whole.sum(axis=1)
     bound = (2**50 if shape.wide else INT32_LIMIT) - int(np.max(k * reach))
     offset = np.clip((128 << shift) - k * mean, -bound, bound)
-    if shape.high:
-        k, offset, shift = _high_words(k, offset, shift, reach)
-    return Requant(k, offset, shift, shape.wide or shape.high, shape.lo, shape.hi)
+    requant = Requant(k, offset, shift, shape.wide or shape.split, shape.lo, shape.hi)
+    return _in_two_parts(requant, reach, rng) if shape.split else requant
 
 
-def _high_words(
-    k: npt.NDArray[np.int64], offset: npt.NDArray[np.int64], shift: int, reach: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], int]:
-    """Multipliers of 31 bits, offsets without low words, and a shift that leaves 8 to 10 bits of the sums."""
-    k = np.maximum(1, np.minimum(2**31 - 1, 2**60 // np.maximum(reach, 1)))
-    shift = max(32, int(np.max(k * reach)).bit_length() - 9)
-    return k, (offset >> 32) << 32, shift
+def _bias(shape: Shape, rng: np.random.Generator) -> npt.NDArray[np.int32] | None:
+    if not shape.sums:
+        return None
+    return rng.integers(-(2**30), 2**30, shape.out_channels).astype(np.int32)
+
+
+def _in_two_parts(requant: Requant, reach: npt.NDArray[np.int64], rng: np.random.Generator) -> Requant:
+    """Multipliers with as many random bits behind those of 32-bit arithmetic as may be."""
+    low_bits = min(12, 31 - int(np.max(reach)).bit_length())
+    k = (requant.multiplier << low_bits) + rng.integers(0, 1 << low_bits, requant.multiplier.size)
+    room = INT32_LIMIT - int(np.max((requant.multiplier + 1) * reach))
+    offset = np.clip(requant.offset, -room, room) << low_bits
+    return replace(requant, multiplier=k, offset=offset, shift=requant.shift + low_bits, low_bits=low_bits)
 
 
 _WINDOWED = (
@@ -212,6 +221,9 @@ def shapes(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = tuple(LayerKind)) -> 
     groups = draw(st.integers(1, 5)) if kind is LayerKind.CONV_DIRECT else 1
     if kind is LayerKind.CONV_DIRECT:
         window = draw(dilated(window, height, width))
+    forms: list[dict[str, bool]] = [{}, {}, {}, {"wide": True}, {"split": True}] if weighted else [{}]
+    if kind in SUMMED:
+        forms += [{"sums": True}, {"sums": True}]
     return Shape(
         kind=kind,
         height=height,
@@ -220,7 +232,7 @@ def shapes(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = tuple(LayerKind)) -> 
         out_channels=groups * draw(st.integers(1, 40 // groups)),
         window=window,
         zero_point=draw(st.sampled_from([0, 0, 7, 128])),
-        **draw(st.sampled_from([{}, {}, {}, {"wide": True}, {"high": True}]) if weighted else st.just({})),
+        **draw(st.sampled_from(forms)),
         lo=bounds[0],
         hi=bounds[1],
         seed=draw(st.integers(0, 999)),

@@ -8,10 +8,12 @@ zero point. With real scales taken as float64 and `r` the rounding constant `2^(
   the map x = zero point, `y = clip((k * acc + offset) >> s)`, `k = rint(scale * 2^s)`, `offset = k * (bias -
   z_in * sum(w)) + (z_out << s) + r`. `s` is the largest of 0..31 for which `k`, `k * acc` and `k * acc +
   offset` stay inside int32 in every channel, with acc between `255 * sum(min(w, 0))` and `255 * sum(max(w,
-  0))`. If there is none, or `|k / 2^s - scale| * reach > 0.5` in some channel, the layer is wide: `s` is the
-  largest of 0..62 with every `k < 2^31` and products and sums inside int64. Where `s >= 37` the offsets of a
-  wide layer are then rounded to the nearest multiples of 2^32, half upwards, unless a sum leaves int64 by
-  that. Reach is the largest `|acc + bias - z_in * sum(w)|`, or `255 / scale` if that is less.
+  0))`. If there is none, or `|k / 2^s - scale| * reach > 0.5` in some channel, the layer is wide: n more bits
+  are appended to the multipliers, `k = rint(scale * 2^(s + n))`, the shift is s + n, the offsets are rounded to
+  the nearest multiples of 2^n, half upwards. n is the largest of 12..1 for which `k`, `(2^n - 1) * acc`,
+  `offset >> n` and `(k * acc >> n) + (offset >> n)` stay inside int32. If there is none, or s is less than 8,
+  or that is too coarse, too, `s` is the largest of 0..62 with every `k < 2^31` and products and sums inside
+  int64. Reach is the largest `|acc + bias - z_in * sum(w)|`, or `255 / scale` if that is less.
 - Add: `k_i = rint(s_i / s_out * 2^s)`, `offset = -k1 * z1 - k2 * z2 + (z_out << s) + r`.
 - AveragePool over N elements: `k = rint(s_in / (s_out * N) * 2^s)` on the sum, `offset = -k * N * z_in + …`.
   Where only the elements inside the map count, N and offset are those of each pixel, `s` is one for all.
@@ -190,21 +192,33 @@ class Accumulation:
 
     def _requant(self, scale: Float64Array, zero_out: int) -> Requant:
         narrow = self._largest_shift(scale, zero_out, NARROW_SHIFT_MAX, INT32)
-        if narrow is not None and not self._too_coarse(narrow, scale):
-            return narrow
+        if narrow is not None:
+            if not self._too_coarse(narrow, scale):
+                return narrow
+            appended = self._with_low_bits(narrow.shift, scale, zero_out)
+            if appended is not None and narrow.shift >= 8 and not self._too_coarse(appended, scale):
+                return appended
         wide = self._largest_shift(scale, zero_out, WIDE_SHIFT_MAX, INT64)
         if wide is None:
             raise UnsupportedError(f"{self.node}: no multiplier fits")
-        return replace(self._in_high_words(wide), wide=True)
+        return replace(wide, wide=True)
 
-    def _in_high_words(self, requant: Requant) -> Requant:
-        offset = [(int(o) + 2**31) // 2**32 * 2**32 for o in requant.offset]
-        fits = all(
-            INT64[0] < int(k) * acc + o <= INT64[1] and INT64[0] < o <= INT64[1]
-            for k, o, low, high in zip(requant.multiplier, offset, self.low, self.high, strict=True)
-            for acc in (low, high)
-        )
-        return replace(requant, offset=np.array(offset)) if requant.shift >= 37 and fits else requant
+    def _with_low_bits(self, narrow_shift: int, scale: Float64Array, zero_out: int) -> Requant | None:
+        for n in range(12, 0, -1):
+            shift = narrow_shift + n
+            k = multipliers(scale, shift)
+            exact = [
+                m * c + (zero_out << shift) + rounding(shift) for m, c in zip(k, self.correction, strict=True)
+            ]
+            high = [(o + 2 ** (n - 1)) // 2**n for o in exact]
+            channels = zip(k, high, self.low, self.high, strict=True)
+            if all(
+                _inside(INT32, m, o, (2**n - 1) * low, (2**n - 1) * top, (m * low >> n) + o, (m * top >> n) + o)
+                for m, o, low, top in channels
+            ):
+                offset = np.array([o * 2**n for o in high], np.int64)
+                return Requant(np.array(k, np.int64), offset, shift, wide=True)
+        return None
 
     def _too_coarse(self, requant: Requant, scale: Float64Array) -> bool:
         """Say whether int32 costs more than half a unit in the last place for sums that occur."""

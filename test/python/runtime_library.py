@@ -49,6 +49,15 @@ class Border(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint16) for name in BORDER_FIELDS]
 
 
+class Groups(ctypes.Structure):
+    """pulp_groups_t."""
+
+    _fields_ = [
+        *((name, ctypes.c_uint16) for name in ("dilation_x", "dilation_y", "ch_in", "ch_out", "first")),
+        ("weight_offset", ctypes.c_int16),
+    ]
+
+
 class Buffer:
     """A copy of an array in memory of exactly its size; `check` finds writes beyond it."""
 

@@ -11,7 +11,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
 from tvm_pulp.api import compile_model
-from tvm_pulp.errors import ModelError
+from tvm_pulp.cli import run
+from tvm_pulp.errors import InputError, ModelError
 from tvm_pulp.frontend.dory.recognise import is_integer_network
 from tvm_pulp.frontend.onnx import Dialect, load_onnx
 from tvm_pulp.options import PulpOptions
@@ -96,6 +97,17 @@ def test_compiled_network_gives_the_golden_result(name, tmp_path):
     assert result.mismatched_bytes == 0
 
 
+@needs_models
+@pytest.mark.parametrize("name", LAYERS)
+def test_run_takes_the_golden_files_beside_a_network(name, tmp_path):
+    """From the golden inputs comes what the operators behind the last layer make of its golden result."""
+    (path,) = (MODELS / name).glob("*.onnx")
+    package = compile_model(path, tmp_path / "net.tar", options=PulpOptions(soc="gap9"))
+    result = run_package(package, check=True, workdir=tmp_path / "work")
+    assert sum(comparison.compared_bytes for comparison in result.golden) == result.compared_bytes > 0
+    assert (result.mismatched_bytes, result.golden_mismatched_bytes) == (0, 0)
+
+
 # ---- Small networks ----------------------------------------------------------------------------------------
 
 
@@ -168,6 +180,49 @@ def test_signed_output_is_int8(tmp_path):
     ((ours,),) = run_reference(legalized(tmp_path / "model.onnx"), [{"x": x}])
     assert ours.dtype == np.int8
     assert np.array_equal(ours, float64_result(model, x))
+
+
+def with_golden_files(folder: Path) -> Path:
+    """A network of two layers with its input and last layer in files beside it; the path of the network."""
+    model = two_layers(0, 255, 512)
+    onnx.save(model, folder / "model.onnx")
+    x = np.random.default_rng(2).integers(0, 256, (1, 3, 6, 6)).astype(np.uint8)
+    y = float64_result(model, x)
+    for name, values in (("input", x), ("out_layer0", x), ("out_layer1", y)):
+        in_rows = np.moveaxis(values, 1, -1).ravel()
+        (folder / f"{name}.txt").write_text("# a remark\n" + "".join(f"{int(v)},\n" for v in in_rows))
+    return folder / "model.onnx"
+
+
+def test_golden_files_are_compared_by_the_command(tmp_path, capfd):
+    path, words = with_golden_files(tmp_path), ["run", str(tmp_path / "net.tar"), "--check"]
+    compile_model(path, tmp_path / "net.tar")
+    assert run(words) == 0
+    shown = capfd.readouterr().out
+    assert "check: 0 of 144 output bytes differ from the legalized network" in shown
+    assert "check: 0 of 144 output bytes differ from the network's golden files" in shown
+    lines = (tmp_path / "out_layer1.txt").read_text().splitlines()
+    lines[5] = "17," if lines[5] != "17," else "18,"
+    (tmp_path / "out_layer1.txt").write_text("\n".join(lines))
+    compile_model(path, tmp_path / "net.tar")
+    assert run(words) == 1
+    assert "check: 1 of 144 output bytes differ from the network's golden files" in capfd.readouterr().out
+
+
+def test_golden_files_of_another_network(tmp_path):
+    path = with_golden_files(tmp_path)
+    (tmp_path / "out_layer1.txt").write_text("# a remark\n1,\n2,\n")
+    with pytest.raises(
+        ModelError, match=r"holds 2 numbers from 1 to 2, the network's tensor is uint8 \[1, 4, 6, 6\]"
+    ):
+        load_onnx(path)
+
+
+def test_inputs_are_needed_without_golden_files(tmp_path):
+    onnx.save(two_layers(0, 255, 512), tmp_path / "model.onnx")
+    package = compile_model(tmp_path / "model.onnx", tmp_path / "net.tar")
+    with pytest.raises(InputError, match="the network came without golden files, so it needs inputs"):
+        run_package(package)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ CASES = {
         Wish(3, 4, 8),
     ),
     "conv2d_wide": (Shape(LayerKind.CONV2D, 8, 8, 4, 8, SAME, wide=True), Wish(4, 8, 8)),
-    "conv2d_high": (Shape(LayerKind.CONV2D, 8, 8, 4, 8, SAME, high=True), Wish(4, 8, 8)),
+    "conv2d_split": (Shape(LayerKind.CONV2D, 8, 8, 4, 8, SAME, split=True), Wish(4, 8, 8)),
     "pointwise": (Shape(LayerKind.POINTWISE, 8, 8, 16, 32), Wish(4, 8, 32)),
     "depthwise": (Shape(LayerKind.DEPTHWISE, 8, 8, 8, 8, SAME, zero_point=7), Wish(4, 8, 8)),
     "depthwise_wide": (Shape(LayerKind.DEPTHWISE, 8, 8, 8, 8, SAME, wide=True), Wish(4, 8, 8)),
@@ -90,9 +90,13 @@ def test_conv2d_is_a_loop_over_its_step_table() -> None:
         "  }\n",
         "  pulp_nn_conv_HoWo_parallel(x, scratch, NULL, y, weights, k, lambda, OUT_MULT, shift, in_x, in_y,",
         "  enum { STEPS = 18 };\n",
-        "      wait_loads(&loads);\n"
+        "    const step_layer_t row = next, *const step = &row;\n"
+        "    if (t + 1 < STEPS) next = steps_layer[t + 1];\n"
+        "    if (core == 0) {\n"
+        "      pulp_dma_wait(loads.x);\n"
+        "      pulp_dma_wait(loads.params);\n"
         "      pulp_dma_wait(stores[step->y_slot]); /* of the step that used this output buffer before */\n"
-        "      if (t + 1 < STEPS) load_layer(step + 1, in, l1, &loads);\n"
+        "      if (t + 1 < STEPS) load_layer(&next, in, l1, &loads);\n"
         "    }\n"
         "    pulp_barrier();\n"
         "    compute_layer(step, l1);\n"
@@ -124,12 +128,12 @@ def test_padding_in_l1_fills_the_border_of_freshly_loaded_tiles() -> None:
             (" in 64 bits\n", "  int64_t *const k = params;\n", "  pulp_conv_wide(x, y, weights, k, lambda,"),
         ),
         (
-            "conv2d_high",
+            "conv2d_split",
             (
-                " in 64 bits, of which the high word is enough\n",
+                " k in two parts, 11 bits in the lower\n",
                 "  int32_t *const k = params;\n",
-                "  const uint16_t shift = 10;\n",
-                "  pulp_conv_high(x, y, weights, k, lambda, shift, &window);\n",
+                "  const uint16_t low_bits = 11, shift = 20;\n",
+                "  pulp_conv_split(x, y, weights, k, lambda, low_bits, shift, &window);\n",
             ),
         ),
         ("pointwise", ("  pulp_nn_pointwise_HoWo_parallel(x, NULL, NULL, y, weights, k, lambda,",)),
@@ -171,7 +175,7 @@ def test_a_layer_of_one_tile_has_no_loop_and_no_table() -> None:
     assert "steps_layer" not in text
     assert_in_order(
         text,
-        "    load_layer(in, l1, &loads);\n    wait_loads(&loads);\n  }\n"
+        "    load_layer(in, l1, &loads);\n    pulp_dma_wait(loads.x);\n  }\n"
         "  pulp_barrier();\n  compute_layer(l1);\n"
         "  if (core == 0) {\n    pulp_dma_wait(store_layer(l1, out));\n    pulp_layer_end();\n  }\n}\n",
     )

@@ -6,7 +6,7 @@ import ctypes
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime_library import EXTRA_FLAGS, WINDOW_FIELDS, Border, RuntimeLibrary, Window
+from runtime_library import EXTRA_FLAGS, WINDOW_FIELDS, Border, Groups, RuntimeLibrary, Window
 
 Array = npt.NDArray[Any]
 CORES = st.integers(1, 8)
@@ -127,18 +127,22 @@ def random_wide_requant(rng: np.random.Generator, channels: int) -> tuple[Array,
     return k, rng.integers(-(2**shift), 2 ** (shift + 7), channels, dtype=np.int64), shift
 
 
-def random_high_requant(rng: np.random.Generator, channels: int) -> tuple[Array, Array, int]:
-    """Lambda is the high word and shift what goes beyond 32; in one case of four anything, up to the limits."""
+LOW_BITS = 7
+"""Of multipliers in two parts: with them, a product with any sum of these tests fits 32 bits."""
+
+
+def random_split_requant(rng: np.random.Generator, channels: int) -> tuple[Array, Array, int]:
+    """k with `LOW_BITS` bits more than `random_requant` has; in one case of four any, so that sums wrap."""
     if rng.integers(4) == 0:
         k, lam = rng.integers(-(2**31), 2**31, (2, channels))
-        return k.astype(np.int32), (lam // 2).astype(np.int32), int(rng.integers(0, 31))
-    shift = int(rng.integers(0, 12))
-    k = rng.integers(0, 2**31, channels).astype(np.int32)
+        return k.astype(np.int32), lam.astype(np.int32), int(rng.integers(0, 32))
+    shift = int(rng.integers(8, 20))
+    k = rng.integers(0, max(2, 2 ** (shift + LOW_BITS) // 64), channels, dtype=np.int32)
     return k, rng.integers(-(2**shift), 2 ** (shift + 7), channels, dtype=np.int32), shift
 
 
-def requant_high(acc: Array, k: Array, lam: Array, shift: int) -> Array:
-    return clip_u8((((acc * k.astype(np.int64)) >> 32) + lam) >> shift)
+def requant_split(acc: Array, k: Array, lam: Array, shift: int) -> Array:
+    return clip_u8(wrap32((acc * k.astype(np.int64) >> LOW_BITS) + lam) >> shift)
 
 
 def requant_32(acc: Array, k: Array, lam: Array, shift: int) -> Array:
@@ -295,7 +299,45 @@ def test_nn_linear_out_32(
     np.testing.assert_array_equal(out, wrap32(acc))
 
 
-WIDE = {"wide": (random_wide_requant, requant_wide), "high": (random_high_requant, requant_high)}
+@PROPERTY
+@given(case=cases(), groups=st.integers(1, 3), dilation=st.integers(1, 2), cores=CORES, data=st.data())
+def test_conv_sums(
+    *, runtime: RuntimeLibrary, case: Case, groups: int, dilation: int, cores: int, data: st.DataObject
+) -> None:
+    """The channels from some channel on of a convolution with groups, dilated in both directions if it fits."""
+    rng = np.random.default_rng(case.seed)
+    if (case.k_y - 1) * dilation >= case.in_y or (case.k_x - 1) * dilation >= case.in_x:
+        dilation = 1
+    extent = replace(case, k_y=(case.k_y - 1) * dilation + 1, k_x=(case.k_x - 1) * dilation + 1)
+    first = data.draw(st.integers(0, groups * case.ch_out - 1))
+    offset = data.draw(st.sampled_from([0, -100, 60]))
+    x = random_u8(rng, case.in_y, case.in_x, groups * case.ch_in)
+    weight = random_i8(rng, groups * case.ch_out, case.k_y, case.k_x, case.ch_in)
+    bias = rng.integers(-(2**28), 2**28, groups * case.ch_out).astype(np.int32)
+    windows = extent.windows(x)[..., ::dilation, ::dilation]
+    parts = [
+        np.einsum("yxcij,oijc->yxo", part, whole.astype(np.int64) + offset)
+        for part, whole in zip(np.split(windows, groups, axis=2), np.split(weight, groups), strict=True)
+    ]
+    expected = (np.concatenate(parts, axis=-1) + bias)[..., first:]
+    out = np.zeros((extent.out_y, extent.out_x, expected.shape[-1]), np.int32)
+    window = case.window()
+    window.ch_in, window.ch_out = groups * case.ch_in, expected.shape[-1]
+    window.out_x, window.out_y = extent.out_x, extent.out_y
+    of_groups = Groups(dilation, dilation, case.ch_in, case.ch_out, first, offset)
+    runtime.run(
+        cores, "pulp_conv_sums", x, out, np.ascontiguousarray(weight[first:]), bias[first:].copy(),
+        ctypes.byref(window), ctypes.byref(of_groups),
+    )  # fmt: skip
+    np.testing.assert_array_equal(out, expected)
+
+
+WIDE = {"wide": (random_wide_requant, requant_wide), "split": (random_split_requant, requant_split)}
+
+
+def shifts(form: str, shift: int) -> list[ctypes.c_uint16]:
+    """The arguments that are shifts."""
+    return [U16(LOW_BITS), U16(shift)] if form == "split" else [U16(shift)]
 
 
 @pytest.mark.parametrize("form", WIDE)
@@ -309,7 +351,9 @@ def test_conv_64_bits(runtime: RuntimeLibrary, form: str, case: Case, cores: int
     k, lam, shift = draw(rng, case.ch_out)
     out = np.zeros((case.out_y, case.out_x, case.ch_out), np.uint8)
     padded = with_slack(weight)
-    runtime.run(cores, f"pulp_conv_{form}", x, out, padded, k, lam, U16(shift), ctypes.byref(case.window()))
+    runtime.run(
+        cores, f"pulp_conv_{form}", x, out, padded, k, lam, *shifts(form, shift), ctypes.byref(case.window())
+    )
     acc = np.einsum("yxcij,oijc->yxo", case.windows(x), weight.astype(np.int64))
     np.testing.assert_array_equal(out, requant(acc, k, lam, shift))
 
@@ -322,7 +366,7 @@ def check_depthwise(runtime: RuntimeLibrary, form: str, case: Case, cores: int) 
     k, lam, shift = draw(rng, case.ch_in)
     out = np.zeros((case.out_y, case.out_x, case.ch_in), np.uint8)
     name = f"pulp_depthwise_{form}" if form else "pulp_depthwise"
-    runtime.run(cores, name, x, out, weight, k, lam, U16(shift), ctypes.byref(case.window()))
+    runtime.run(cores, name, x, out, weight, k, lam, *shifts(form, shift), ctypes.byref(case.window()))
     acc = np.einsum("yxcij,cij->yxc", case.windows(x), weight.astype(np.int64))
     np.testing.assert_array_equal(out, requant(acc, k, lam, shift))
 
@@ -374,7 +418,7 @@ def test_linear_64_bits(
     k, lam, shift = draw(rng, outputs)
     out = np.zeros(outputs, np.uint8)
     sizes = ctypes.c_uint32(dim), ctypes.c_uint32(outputs)
-    runtime.run(cores, f"pulp_linear_{form}", x, out, weight, k, lam, U16(shift), *sizes)
+    runtime.run(cores, f"pulp_linear_{form}", x, out, weight, k, lam, *shifts(form, shift), *sizes)
     acc = weight.astype(np.int64) @ x.astype(np.int64)
     np.testing.assert_array_equal(out, requant(acc, k, lam, shift))
 
@@ -392,7 +436,7 @@ def test_requantize(
     out = np.zeros(sums.shape, np.uint8)
     name = f"pulp_requantize_{form}" if form else "pulp_requantize"
     sizes = ctypes.c_uint32(pixels), ctypes.c_uint32(channels)
-    runtime.run(cores, name, sums, out, k, lam, U16(shift), *sizes)
+    runtime.run(cores, name, sums, out, k, lam, *shifts(form, shift), *sizes)
     np.testing.assert_array_equal(out, requant(sums.astype(np.int64), k, lam, shift))
 
 

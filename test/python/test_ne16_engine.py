@@ -34,7 +34,7 @@ def reluctant(target: Machine) -> Machine:
     return replace(target, cluster=replace(target.cluster, call_cycles=1_000_000))
 
 
-FORMS: list[dict[str, int]] = [{}, {"wide": True}, {"high": True}, {"lo": 3, "hi": 200}]
+FORMS: list[dict[str, int]] = [{}, {"wide": True}, {"split": True}, {"lo": 3, "hi": 200}]
 
 
 @st.composite
@@ -116,7 +116,9 @@ def test_generated_code(runtime: HostRuntime, case: tuple[LayerGraph, Plan]) -> 
 
 
 @needs_compiler
-@pytest.mark.parametrize("changes", [{"wide": True}, {"high": True}, {"lo": 3}], ids=["wide", "high", "bounds"])
+@pytest.mark.parametrize(
+    "changes", [{"wide": True}, {"split": True}, {"lo": 3}], ids=["wide", "split", "bounds"]
+)
 def test_sums_of_many_ranges(runtime: HostRuntime, changes: dict[str, bool]) -> None:
     """Parameters are not loaded over those that the cores still need."""
     graph = single_layer(Shape(LayerKind.POINTWISE, 6, 6, 128, 128, **changes))  # type: ignore[arg-type]
@@ -224,7 +226,7 @@ def test_the_checker_knows_engines() -> None:
     [
         (single_layer(CONV), False),
         (single_layer(replace(CONV, wide=True)), True),
-        (single_layer(replace(CONV, high=True)), True),
+        (single_layer(replace(CONV, split=True)), True),
         (single_layer(replace(CONV, lo=3)), True),
         (with_requant(multiplier=np.full(32, -1, np.int64)), True),
     ],

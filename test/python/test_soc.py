@@ -298,14 +298,16 @@ def test_engines_that_cannot_be_had(soc: str, engines: str, message: str) -> Non
             'type = "ne17"',
             'type = "ne17"',
             "`engines[1].type` ('ne17') is no engine; "
-            'give "ne16", or the path of a Python module that defines one',
+            "give one of darkside_depthwise, diana_analog, diana_digital, ne16, or the path of a Python module "
+            "that defines one",
         ),
         (
             'type = "ne16"\n',
             "",
             "pass_3x3_cycles",
             "`engines[1].type` ('') is no engine; "
-            'give "ne16", or the path of a Python module that defines one',
+            "give one of darkside_depthwise, diana_analog, diana_digital, ne16, or the path of a Python module "
+            "that defines one",
         ),
     ],
 )

@@ -60,8 +60,8 @@ def test_long_tables_are_smaller_and_right(tmp_path: Path, l2_bytes: int, runtim
     for table in divided:
         assert table.size_bytes < replace(table, groups=None).size_bytes / 2
     text = emit_region(graph, plan)[f"{graph.name}.c"]
-    assert "[step->place]." in text
-    assert "[step->slots]." in text
+    assert "step->place." in text
+    assert "step->slots." in text
     inputs = random_inputs(graph, 1)
     expected = run_model(graph, {name: data[0] for name, data in inputs.items()})
     run = run_program(compile_graph(runtime, graph, plan, tmp_path), graph, inputs)

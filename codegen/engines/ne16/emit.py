@@ -19,7 +19,7 @@ from tvm_pulp.codegen.engines.ne16.limits import (
     weights_of,
 )
 from tvm_pulp.codegen.engines.ne16.weights import BITS, OFFSET
-from tvm_pulp.codegen.graph import WORD_BITS, Layer, LayerGraph, LayerKind
+from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind
 from tvm_pulp.codegen.params import BlockLayout, needs_int64
 from tvm_pulp.errors import PlanError
 
@@ -69,9 +69,11 @@ def _finish(layer: Layer, table: StepTable) -> list[str]:
     """Sums to bytes, by the cores."""
     requant, value = layer.requant, table.expression
     assert requant is not None  # the layer was accepted
-    form = "" if not requant.wide else "_high" if requant.high else "_wide"
+    form = "" if not requant.wide else "_split" if requant.split else "_wide"
     integers = "int64_t" if needs_int64(requant) else "int32_t"
-    shift = requant.shift - (WORD_BITS if requant.high else 0)
+    shifts = {"shift": requant.shift}
+    if requant.split:
+        shifts = {"low_bits": requant.low_bits, "shift": requant.shift - requant.low_bits}
     lines = [
         f"  const int32_t *const sums = (const void *)({address('l1', value('sums_l1'))});",
         f"  uint8_t *const y = {address('l1', value('y_l1'))};",
@@ -79,9 +81,9 @@ def _finish(layer: Layer, table: StepTable) -> list[str]:
         f"  const void *const params = {address('l1', value('params_l1'))}; /* k, lambda, weights */",
         f"  const {integers} *const k = params;",
         f"  const {integers} *const lambda = k + channels;",
-        f"  const uint16_t shift = {shift};",
+        fill("  const uint16_t ", [f"{name} = {bits}" for name, bits in shifts.items()], ";"),
         "",
-        call(f"pulp_requantize{form}", ("sums", "y", "k", "lambda", "shift", "pixels", "channels")),
+        call(f"pulp_requantize{form}", ("sums", "y", "k", "lambda", *shifts, "pixels", "channels")),
     ]
     if clips(layer):
         lines.append(call("pulp_clip", ("y", "pixels * channels", str(requant.lo), str(requant.hi))))

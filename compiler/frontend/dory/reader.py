@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import onnx
 import tvm
@@ -16,6 +16,7 @@ from tvm_pulp.passes.numerics import Quantization
 
 from ..normalize.constants import inline_constants
 from ..normalize.graph import Graph, attributes_of
+from .golden import tail_of
 from .operators import RULES, Value, as_bytes, operands_of, padded
 from .sums import Bytes
 from .tails import TAILS
@@ -33,7 +34,15 @@ _ON_BYTES = (
 )
 
 
-def read_integer_network(model: onnx.ModelProto, shapes: dict[str, list[int]]) -> tvm.IRModule:
+@dataclass(frozen=True)
+class IntegerNetwork:
+    """A network as Relay, and its outputs as a function of its last integer layer, if there is only one."""
+
+    mod: tvm.IRModule
+    tail: tvm.IRModule | None
+
+
+def read_integer_network(model: onnx.ModelProto, shapes: dict[str, list[int]]) -> IntegerNetwork:
     """Relay of an integer network, its constants inlined; inputs are uint8 tensors of the file's shapes.
 
     Outputs are uint8 or int8 behind a Clip, int32 behind a last layer without one, and what float operators
@@ -49,7 +58,8 @@ def read_integer_network(model: onnx.ModelProto, shapes: dict[str, list[int]]) -
         reader.node(node)
     outputs = [reader.output(value.name) for value in model.graph.output]
     body = outputs[0] if len(outputs) == 1 else relay.Tuple(outputs)
-    return relay.transform.InferType()(tvm.IRModule.from_expr(relay.Function(params, body)))
+    mod = relay.transform.InferType()(tvm.IRModule.from_expr(relay.Function(params, body)))
+    return IntegerNetwork(mod, tail_of(outputs, reader.last))
 
 
 class _Reader:
@@ -64,6 +74,7 @@ class _Reader:
         self._results: dict[str, relay.Expr] = {}
         self._sources: dict[str, tuple[str, ...]] = {}
         self._rank = 4
+        self.last: list[relay.Expr] = []  # results of integer layers that leave, or that float operators read
 
     def input(self, name: str, shape: list[int]) -> relay.Var:
         identifier = re.sub(r"\W", "_", name, flags=re.ASCII)
@@ -123,6 +134,7 @@ class _Reader:
         """A tensor in the user's form."""
         if name not in self._results:
             self._results[name] = named(self._finished(name), SEPARATOR.join(self._sources.get(name, ())))
+            self.last.append(self._results[name])
         return self._results[name]
 
     def _finished(self, name: str) -> relay.Expr:

@@ -25,10 +25,11 @@ static inline uint8_t pulp_requant_wide(int32_t acc, int64_t k, int64_t lambda, 
   return pulp_clip_u8((int64_t)sum >> shift);
 }
 
-/* The same if the low word of lambda is 0: `lambda` is its high word, `shift` what goes beyond 32. */
-static inline uint8_t pulp_requant_high(int32_t acc, int32_t k, int32_t lambda, unsigned shift) {
-  const int32_t high = (int32_t)(((int64_t)k * acc) >> 32);
-  return pulp_clip_u8(pulp_wrap_add(high, lambda) >> shift);
+/* clip_u8(((k * acc >> low_bits) + lambda) >> shift), the sum wrapping at 32 bits. */
+static inline uint8_t pulp_requant_split(int32_t acc, int32_t k, int32_t lambda, unsigned low_bits,
+                                         unsigned shift) {
+  const int32_t scaled = (int32_t)(((int64_t)k * acc) >> low_bits);
+  return pulp_clip_u8(pulp_wrap_add(scaled, lambda) >> shift);
 }
 
 /* The output stage of a PULP-NN kernel. */

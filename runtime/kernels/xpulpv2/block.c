@@ -19,7 +19,10 @@ static uint32_t output(const pulp_block_t *b, uint32_t channel, int32_t acc, pul
     return xp_requant_wide(acc, k[channel], lambda[channel], b->shift + 32);
   }
   const int32_t *const k = (const int32_t *)b->k, *const lambda = (const int32_t *)b->lambda;
-  return (form == PULP_HIGH ? xp_requant_high : xp_requant)(acc, k[channel], lambda[channel], b->shift);
+  if (form == PULP_SPLIT) {
+    return xp_requant_split(acc, k[channel], lambda[channel], b->low_bits, b->shift);
+  }
+  return xp_requant(acc, k[channel], lambda[channel], b->shift);
 }
 
 static void store_pixel(const pulp_block_t *b, uint32_t channel, const int32_t *acc, pulp_form_t form,
@@ -78,10 +81,10 @@ void pulp_block_1(const pulp_block_t *block) { all_blocks(block, 1, PULP_NARROW)
 void pulp_block_2(const pulp_block_t *block) { all_blocks(block, 2, PULP_NARROW); }
 void pulp_block_3(const pulp_block_t *block) { all_blocks(block, 3, PULP_NARROW); }
 void pulp_block_4(const pulp_block_t *block) { all_blocks(block, 4, PULP_NARROW); }
-void pulp_block_high_1(const pulp_block_t *block) { all_blocks(block, 1, PULP_HIGH); }
-void pulp_block_high_2(const pulp_block_t *block) { all_blocks(block, 2, PULP_HIGH); }
-void pulp_block_high_3(const pulp_block_t *block) { all_blocks(block, 3, PULP_HIGH); }
-void pulp_block_high_4(const pulp_block_t *block) { all_blocks(block, 4, PULP_HIGH); }
+void pulp_block_split_1(const pulp_block_t *block) { all_blocks(block, 1, PULP_SPLIT); }
+void pulp_block_split_2(const pulp_block_t *block) { all_blocks(block, 2, PULP_SPLIT); }
+void pulp_block_split_3(const pulp_block_t *block) { all_blocks(block, 3, PULP_SPLIT); }
+void pulp_block_split_4(const pulp_block_t *block) { all_blocks(block, 4, PULP_SPLIT); }
 void pulp_block_wide_1(const pulp_block_t *block) { all_blocks(block, 1, PULP_WIDE); }
 void pulp_block_wide_2(const pulp_block_t *block) { all_blocks(block, 2, PULP_WIDE); }
 void pulp_block_wide_3(const pulp_block_t *block) { all_blocks(block, 3, PULP_WIDE); }

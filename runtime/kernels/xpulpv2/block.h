@@ -25,6 +25,7 @@ typedef struct {
   int32_t w_step;         /* from where the last segment's skip leads to the next block's weights */
   int32_t out_stride;     /* from a pixel's outputs to the next pixel's */
   uint32_t shift;         /* wide: beyond 32 */
+  uint32_t low_bits;      /* split only */
 } pulp_block_t;
 
 /* Groups of 1, 2, 3, 4 pixels. */
@@ -33,11 +34,11 @@ void pulp_block_2(const pulp_block_t *block);
 void pulp_block_3(const pulp_block_t *block);
 void pulp_block_4(const pulp_block_t *block);
 
-/* With the products' high words. */
-void pulp_block_high_1(const pulp_block_t *block);
-void pulp_block_high_2(const pulp_block_t *block);
-void pulp_block_high_3(const pulp_block_t *block);
-void pulp_block_high_4(const pulp_block_t *block);
+/* With multipliers in two parts. */
+void pulp_block_split_1(const pulp_block_t *block);
+void pulp_block_split_2(const pulp_block_t *block);
+void pulp_block_split_3(const pulp_block_t *block);
+void pulp_block_split_4(const pulp_block_t *block);
 
 /* With 64-bit requantization. */
 void pulp_block_wide_1(const pulp_block_t *block);
@@ -46,8 +47,8 @@ void pulp_block_wide_3(const pulp_block_t *block);
 void pulp_block_wide_4(const pulp_block_t *block);
 
 /* One group of pixels and one block of channels, not requantized: `out` is an array of int32, the
- * accumulators of the first pixel's 4 channels, then the next pixel's. `k`, `lambda`, `out_stride` and
- * `shift` aren't used. */
+ * accumulators of the first pixel's 4 channels, then the next pixel's. `k`, `lambda`, `out_stride`,
+ * `shift` and `low_bits` aren't used. */
 void pulp_block_raw_1(const pulp_block_t *block);
 void pulp_block_raw_2(const pulp_block_t *block);
 void pulp_block_raw_3(const pulp_block_t *block);

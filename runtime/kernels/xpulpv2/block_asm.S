@@ -21,11 +21,12 @@
 #define W_STEP 60
 #define OUT_STRIDE 64
 #define SHIFT 68
+#define LOW_BITS 72
 
 /* Further places in the frame: the address of the pulp_block_t, the group's first output, saved registers. */
-#define BLOCK_AT 72
-#define OUT_FIRST 76
-#define SAVED 80
+#define BLOCK_AT 76
+#define OUT_FIRST 80
+#define SAVED 84
 #define FRAME_SIZE 144
 
 #define x a4
@@ -39,7 +40,7 @@
 #define NARROW 0
 #define WIDE 1
 #define SUMS 2
-#define HIGH 3
+#define SPLIT 3
 
 /* Products of the pixel word in \px with the weights in t0..t3. */
 .macro DOTS px, a0, a1, a2, a3
@@ -75,11 +76,7 @@
   LW_INC_I(x, t0, 4)
   LW_INC_I(t4, t1, 4)
   .irp reg, \regs
-  .if MODE == HIGH
-  mulh \reg, \reg, x
-  .else
   mul \reg, \reg, x
-  .endif
   .endr
   .irp reg, \regs
   ADD_N(\reg, t4, t2)
@@ -87,6 +84,51 @@
   .irp reg, \regs
   CLIP_U8(\reg, \reg)
   .endr
+.endm
+
+/* Two accumulators, or one, of REQUANT_SPLIT. */
+.macro SPLIT_PAIR a, b
+  mul w, \a, t5
+  .ifnb \b
+  mul x_back, \b, t5
+  .endif
+  sra w, w, t3
+  .ifnb \b
+  sra x_back, x_back, t3
+  .endif
+  MAC(w, \a, x)
+  .ifnb \b
+  MAC(x_back, \b, x)
+  .endif
+  ADD_N(w, t4, t2)
+  .ifnb \b
+  ADD_N(x_back, t4, t2)
+  .endif
+  CLIP_U8(\a, w)
+  .ifnb \b
+  CLIP_U8(\b, x_back)
+  .endif
+.endm
+
+/* The same as REQUANT with k in two parts, x and t5: the number of the lower's bits in t3, their mask in tp; uses w
+ * and x_back. */
+.macro REQUANT_SPLIT a, b, c, d
+  LW_INC_I(x, t0, 4)
+  LW_INC_I(t4, t1, 4)
+  and t5, x, tp
+  sra x, x, t3
+  SPLIT_PAIR \a, \b
+  .ifnb \c
+  SPLIT_PAIR \c, \d
+  .endif
+.endm
+
+.macro REQUANT_ANY regs:vararg
+  .if MODE == SPLIT
+  REQUANT_SPLIT \regs
+  .else
+  REQUANT \regs
+  .endif
 .endm
 
 /* The accumulators of channel \channel, requantized in 64 bits; the shift beyond 32 in x. */
@@ -132,7 +174,7 @@
   .type \name, @function
 \name:
   addi sp, sp, -FRAME_SIZE
-  SAVE sw, ra, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
+  SAVE sw, ra, tp, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
   lw s0, X(a0)
   lw s1, OUT(a0)
   lw s2, GROUPS(a0)
@@ -158,6 +200,14 @@
   sw s11, W_STEP(sp)
   sw t0, OUT_STRIDE(sp)
   sw t1, SHIFT(sp)
+  .if MODE == SPLIT
+  lw t0, LOW_BITS(a0)
+  li tp, 1
+  sll tp, tp, t0
+  addi tp, tp, -1
+  sw t0, LOW_BITS(sp)
+  sw s5, X_BACK(sp)
+  .endif
   mv x_stride, s3
   mv w_stride, s4
   mv x_back, s5
@@ -271,27 +321,37 @@
   lw t0, K(sp)
   lw t1, LAMBDA(sp)
   lw t2, SHIFT(sp)
-  lw t3, OUT(sp)
-  .if \n == 1
-  REQUANT s0
-  REQUANT s1
-  REQUANT s2
-  REQUANT s3
-  .elseif \n == 2
-  REQUANT s0, s4
-  REQUANT s1, s5
-  REQUANT s2, s6
-  REQUANT s3, s7
-  .elseif \n == 3
-  REQUANT s0, s4, s8
-  REQUANT s1, s5, s9
-  REQUANT s2, s6, s10
-  REQUANT s3, s7, s11
+  .if MODE == SPLIT
+  sw w, W(sp)
+  lw t3, LOW_BITS(sp)
   .else
-  REQUANT s0, s4, s8, a0
-  REQUANT s1, s5, s9, a1
-  REQUANT s2, s6, s10, a2
-  REQUANT s3, s7, s11, a3
+  lw t3, OUT(sp)
+  .endif
+  .if \n == 1
+  REQUANT_ANY s0
+  REQUANT_ANY s1
+  REQUANT_ANY s2
+  REQUANT_ANY s3
+  .elseif \n == 2
+  REQUANT_ANY s0, s4
+  REQUANT_ANY s1, s5
+  REQUANT_ANY s2, s6
+  REQUANT_ANY s3, s7
+  .elseif \n == 3
+  REQUANT_ANY s0, s4, s8
+  REQUANT_ANY s1, s5, s9
+  REQUANT_ANY s2, s6, s10
+  REQUANT_ANY s3, s7, s11
+  .else
+  REQUANT_ANY s0, s4, s8, a0
+  REQUANT_ANY s1, s5, s9, a1
+  REQUANT_ANY s2, s6, s10, a2
+  REQUANT_ANY s3, s7, s11, a3
+  .endif
+  .if MODE == SPLIT
+  lw w, W(sp)
+  lw x_back, X_BACK(sp)
+  lw t3, OUT(sp)
   .endif
   .endif
   lw t5, OUT_STRIDE(sp)
@@ -329,7 +389,7 @@
   sw t1, OUT_FIRST(sp)
   sw t3, X(sp)
   bnez t0, 10b
-  SAVE lw, ra, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
+  SAVE lw, ra, tp, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
   addi sp, sp, FRAME_SIZE
   ret
   .size \name, . - \name
@@ -340,11 +400,11 @@ BLOCK pulp_block_1, 1, 9
 BLOCK pulp_block_2, 2, 14
 BLOCK pulp_block_3, 3, 19
 BLOCK pulp_block_4, 4, 24
-.set MODE, HIGH
-BLOCK pulp_block_high_1, 1, 9
-BLOCK pulp_block_high_2, 2, 14
-BLOCK pulp_block_high_3, 3, 19
-BLOCK pulp_block_high_4, 4, 24
+.set MODE, SPLIT
+BLOCK pulp_block_split_1, 1, 9
+BLOCK pulp_block_split_2, 2, 14
+BLOCK pulp_block_split_3, 3, 19
+BLOCK pulp_block_split_4, 4, 24
 .set MODE, WIDE
 BLOCK pulp_block_wide_1, 1, 9
 BLOCK pulp_block_wide_2, 2, 14

@@ -17,10 +17,11 @@ void pulp_columns(const pulp_columns_t *c) {
   }
 }
 
-void pulp_columns_high(const pulp_columns_t *c) {
+void pulp_columns_split(const pulp_columns_t *c) {
   const int32_t *const k = (const int32_t *)c->k, *const lambda = (const int32_t *)c->lambda;
   for (uint32_t i = 0; i < c->count; i++) {
-    c->out[(int32_t)i * c->out_stride] = (uint8_t)xp_requant_high(sum(c, i), *k, *lambda, c->shift);
+    c->out[(int32_t)i * c->out_stride] =
+        (uint8_t)xp_requant_split(sum(c, i), *k, *lambda, c->low_bits, c->shift);
   }
 }
 

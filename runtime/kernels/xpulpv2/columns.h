@@ -13,11 +13,12 @@ typedef struct {
   const void *k, *lambda; /* of the channel: int32, wide: int64 */
   uint32_t words;         /* at least 1 */
   int32_t step, out_stride;
-  uint32_t shift; /* wide: beyond 32 */
+  uint32_t shift;    /* wide: beyond 32 */
+  uint32_t low_bits; /* split only */
 } pulp_columns_t;
 
 void pulp_columns(const pulp_columns_t *columns);
-void pulp_columns_high(const pulp_columns_t *columns);
+void pulp_columns_split(const pulp_columns_t *columns);
 void pulp_columns_wide(const pulp_columns_t *columns);
 
 #endif

@@ -13,6 +13,7 @@
 #define STEP 28
 #define OUT_STRIDE 32
 #define SHIFT 36
+#define LOW_BITS 40
 
 #define count a1
 #define columns a2
@@ -23,6 +24,8 @@
 #define k a7
 #define low s4
 #define high s5 /* of lambda, if WIDE */
+#define k_low s5 /* if SPLIT, k being the upper part */
+#define low_bits a0 /* of those, if SPLIT */
 #define shift s6
 #define out s7
 #define out_stride s8
@@ -39,15 +42,20 @@
   add t2, t2, high
   add t2, t2, t3
   sra \acc, t2, shift
-  .else
-  .if HIGH
-  mulh \acc, \acc, k
+  .elseif SPLIT
+  mul t2, \acc, k_low
+  sra t2, t2, low_bits
+  MAC(t2, \acc, k)
+  ADD_N(t2, low, shift)
   .else
   mul \acc, \acc, k
-  .endif
   ADD_N(\acc, low, shift)
   .endif
+  .if SPLIT
+  CLIP_U8(\acc, t2)
+  .else
   CLIP_U8(\acc, \acc)
+  .endif
   SB_INC(\acc, out, out_stride)
 .endm
 
@@ -82,6 +90,13 @@
   lw shift, SHIFT(a0)
   lw out, OUT(a0)
   lw out_stride, OUT_STRIDE(a0)
+  .if SPLIT
+  lw low_bits, LOW_BITS(a0)
+  sra t0, k, low_bits
+  sll t1, t0, low_bits
+  sub k_low, k, t1
+  mv k, t0
+  .endif
   li back, 4
   sub back, back, step
   sub back, back, step
@@ -153,10 +168,11 @@
 .endm
 
 .set WIDE, 0
-.set HIGH, 0
+.set SPLIT, 0
 FUNCTION pulp_columns
-.set HIGH, 1
-FUNCTION pulp_columns_high
+.set SPLIT, 1
+FUNCTION pulp_columns_split
+.set SPLIT, 0
 .set WIDE, 1
 FUNCTION pulp_columns_wide
 #endif

@@ -146,9 +146,10 @@ void pulp_nn_conv_Ho_parallel(PULP_NN_CONV_ARGS) {
       pulp_my_part((uint32_t)out_x * out_y, ch_out, filter, ch_in % 4 == 0 ? 0 : GATHER_CYCLES + filter);
   const pulp_window_t window = {in_x, in_y,    ch_in,      out_x,    out_y,     ch_out,   k_x,
                                 k_y,  pad_top, pad_bottom, pad_left, pad_right, stride_x, stride_y};
-  const pulp_filters_t filters = {
-      bias,       {k, lambda, out_mult, out_shift, flag_relu, flag_bn}, NULL, NULL, ch_out, part.channels,
-      PULP_NARROW};
+  const pulp_filters_t filters = {bias,        {k, lambda, out_mult, out_shift, flag_relu, flag_bn},
+                                  NULL,        NULL,
+                                  ch_out,      part.channels,
+                                  PULP_NARROW, 0};
   const pulp_convolution_t c = {in, im2col, out, weight, &window, filters};
   if (ch_in % 4 == 0) {
     pulp_convolve_direct(&c, part.pixels);

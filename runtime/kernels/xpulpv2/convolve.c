@@ -12,7 +12,7 @@ static uint8_t output(const pulp_filters_t *f, int32_t acc, uint32_t co) {
   if (f->form == PULP_WIDE) {
     return (uint8_t)xp_requant_wide(acc, f->wide_k[co], f->wide_lambda[co], f->output.shift);
   }
-  return (uint8_t)xp_requant_high(acc, f->output.k[co], f->output.lambda[co], f->output.shift);
+  return (uint8_t)xp_requant_split(acc, f->output.k[co], f->output.lambda[co], f->low_bits, f->output.shift);
 }
 
 static void by_output(const pulp_convolution_t *c, pulp_share_t pixels) {

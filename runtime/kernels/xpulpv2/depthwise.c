@@ -76,11 +76,12 @@ static void three_by_three(const pulp_depthwise_t *d, pulp_share_t units, uint32
         first * DEPTHWISE3_FIRST | last * DEPTHWISE3_LAST | (unit_stride ? whole_x & 1 : 0) * DEPTHWISE3_ODD;
     job.steps = unit_stride ? whole_x / 2 : whole_x;
     job.shift = d->form == PULP_WIDE ? d->shift - 32 : d->shift;
+    job.low_bits = d->low_bits;
     const pulp_share_t channels = {channel, channel + 2 * pairs};
     if (!pulp_depthwise_is_fast(d, channels)) {
       pulp_depthwise_by_output(d, (pulp_share_t){row * w->out_x, end * w->out_x}, channels);
-    } else if (d->form == PULP_HIGH) {
-      (unit_stride ? pulp_depthwise3_high_stride1 : pulp_depthwise3_high_stride2)(&job);
+    } else if (d->form == PULP_SPLIT) {
+      (unit_stride ? pulp_depthwise3_split_stride1 : pulp_depthwise3_split_stride2)(&job);
     } else if (d->form == PULP_WIDE) {
       (unit_stride ? pulp_depthwise3_wide_stride1 : pulp_depthwise3_wide_stride2)(&job);
     } else {
@@ -111,12 +112,12 @@ void pulp_depthwise_all(const pulp_depthwise_t *d) {
 
 void pulp_depthwise(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
                     const int32_t *lambda, uint16_t shift, const pulp_window_t *window) {
-  const pulp_depthwise_t d = {in, out, weight, k, lambda, shift, PULP_NARROW, window};
+  const pulp_depthwise_t d = {in, out, weight, k, lambda, shift, PULP_NARROW, window, 0};
   pulp_depthwise_all(&d);
 }
 
 void pulp_depthwise_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
                          const int64_t *lambda, uint16_t shift, const pulp_window_t *window) {
-  const pulp_depthwise_t d = {in, out, weight, k, lambda, shift, PULP_WIDE, window};
+  const pulp_depthwise_t d = {in, out, weight, k, lambda, shift, PULP_WIDE, window, 0};
   pulp_depthwise_all(&d);
 }

@@ -15,6 +15,7 @@ typedef struct {
   uint32_t shift;
   pulp_form_t form;
   const pulp_window_t *window;
+  uint32_t low_bits; /* PULP_SPLIT's */
 } pulp_depthwise_t;
 
 /* False if these channels need pulp_depthwise_by_output: their 64-bit requantization isn't that of a shift

@@ -37,8 +37,10 @@ static uint8_t output(const pulp_depthwise3_t *j, const pair_t *pair, int channe
   }
   const int32_t *const k = (const int32_t *)(const void *)pair->k;
   const int32_t *const lambda = (const int32_t *)(const void *)pair->lambda;
-  return (uint8_t)(pair->form == PULP_HIGH ? xp_requant_high : xp_requant)(acc, k[channel], lambda[channel],
-                                                                           j->shift);
+  if (pair->form == PULP_SPLIT) {
+    return (uint8_t)xp_requant_split(acc, k[channel], lambda[channel], j->low_bits, j->shift);
+  }
+  return (uint8_t)xp_requant(acc, k[channel], lambda[channel], j->shift);
 }
 
 /* One output row; the window columns of output x begin at stride * x - 1 + first. */
@@ -93,8 +95,8 @@ static void all_pairs(pulp_depthwise3_t *j, int stride, pulp_form_t form) {
 
 void pulp_depthwise3_stride1(pulp_depthwise3_t *job) { all_pairs(job, 1, PULP_NARROW); }
 void pulp_depthwise3_stride2(pulp_depthwise3_t *job) { all_pairs(job, 2, PULP_NARROW); }
-void pulp_depthwise3_high_stride1(pulp_depthwise3_t *job) { all_pairs(job, 1, PULP_HIGH); }
-void pulp_depthwise3_high_stride2(pulp_depthwise3_t *job) { all_pairs(job, 2, PULP_HIGH); }
+void pulp_depthwise3_split_stride1(pulp_depthwise3_t *job) { all_pairs(job, 1, PULP_SPLIT); }
+void pulp_depthwise3_split_stride2(pulp_depthwise3_t *job) { all_pairs(job, 2, PULP_SPLIT); }
 void pulp_depthwise3_wide_stride1(pulp_depthwise3_t *job) { all_pairs(job, 1, PULP_WIDE); }
 void pulp_depthwise3_wide_stride2(pulp_depthwise3_t *job) { all_pairs(job, 2, PULP_WIDE); }
 

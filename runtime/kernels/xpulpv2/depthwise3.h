@@ -37,13 +37,14 @@ typedef struct {
                              left): stride 1: 2 * steps and, if ODD, one more; stride 2: steps */
   uint32_t shift;         /* wide: beyond 32 */
   const pulp_rows_t *run; /* the assembly's */
+  uint32_t low_bits;      /* split only: at most 12 */
 } pulp_depthwise3_t;
 
-/* All leave the job changed. `wide`: with 64-bit requantization, `high`: with the products' high words. */
+/* All leave the job changed. `wide`: with 64-bit requantization, `split`: with multipliers in two parts. */
 void pulp_depthwise3_stride1(pulp_depthwise3_t *job);
 void pulp_depthwise3_stride2(pulp_depthwise3_t *job);
-void pulp_depthwise3_high_stride1(pulp_depthwise3_t *job);
-void pulp_depthwise3_high_stride2(pulp_depthwise3_t *job);
+void pulp_depthwise3_split_stride1(pulp_depthwise3_t *job);
+void pulp_depthwise3_split_stride2(pulp_depthwise3_t *job);
 void pulp_depthwise3_wide_stride1(pulp_depthwise3_t *job);
 void pulp_depthwise3_wide_stride2(pulp_depthwise3_t *job);
 

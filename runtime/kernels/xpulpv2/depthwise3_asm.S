@@ -17,6 +17,7 @@
 #define STEPS 44
 #define SHIFT 48
 #define RUN 52
+#define LOW_BITS 56
 
 #define FLAG_FIRST 1
 #define FLAG_ODD 2
@@ -34,8 +35,9 @@
 #define FRAME_SIZE 64
 
 /* Weights of columns 0, 1, 2 of channel A and B; accumulators of the output that the next column finishes (fa,
- * fb) and of the one after it (ma, mb); k and lambda, of which lha, lhb are the upper halves if WIDE. tp holds
- * the address of the job. */
+ * fb) and of the one after it (ma, mb); k and lambda, of which lha, lhb are the upper halves if WIDE; kla, klb
+ * are the lower parts of k times a power of two, so that they have 12 bits, if SPLIT. tp holds the address of the
+ * job. */
 #define wa0 s0
 #define wa1 s1
 #define wa2 s2
@@ -57,7 +59,9 @@
 #define pitch a6
 #define lha a7
 #define lhb ra
-#define steps a7 /* unless WIDE */
+#define kla a7
+#define klb ra
+#define steps a7 /* if narrow */
 #define flags ra
 #define to_next t0
 #define out t1
@@ -87,16 +91,20 @@
   CLIP_U8(t6, t6)
 .endm
 
-/* The output of the accumulators \a, \b, which STORE stores; together 8 instructions, 19 if WIDE. */
+/* The output of the accumulators \a, \b, which STORE stores; together 8 instructions, 12 if SPLIT, 19 if WIDE. */
 .macro PRODUCT a, b
   .if WIDE
   WIDE_PRODUCT \a, ka, la, lha
   sb t6, 0(out)
   WIDE_PRODUCT \b, kb, lb, lhb
   .else
-  .if HIGH
-  mulh t4, \a, ka
-  mulh t6, \b, kb
+  .if SPLIT
+  mul t4, \a, kla
+  mul t6, \b, klb
+  srai t4, t4, 12
+  srai t6, t6, 12
+  MAC(t4, \a, ka)
+  MAC(t6, \b, kb)
   .else
   mul t4, \a, ka
   mul t6, \b, kb
@@ -118,7 +126,7 @@
   .endif
 .endm
 
-/* Stride 1: a column that finishes \fa, \fb and begins them anew; 20 instructions, 31 if WIDE. */
+/* Stride 1: a column that finishes \fa, \fb and begins them anew; 20 instructions, 24 if SPLIT, 31 if WIDE. */
 .macro STEP fa, fb, ma, mb
   COLUMN
   SDOTUSP_B(\fa, va, wa2)
@@ -146,6 +154,15 @@
   PACKHI_B(\w2, zero, t6)
 .endm
 
+/* k in two parts: t6 is how many bits \low gets, t3 what that lacks to 12; uses to_next, which comes later. */
+.macro SPLIT_IN_TWO k, low
+  sra to_next, \k, t6
+  sll \low, to_next, t6
+  sub \low, \k, \low
+  sll \low, \low, t3
+  mv \k, to_next
+.endm
+
 .macro FUNCTION name
   .text
   .balign 16
@@ -170,7 +187,7 @@
   mv tp, a0
   lw out_stride, OUT_STRIDE(tp)
   lw shift, SHIFT(tp)
-  .if WIDE == 0
+  .if WIDE + SPLIT == 0
   lw steps, STEPS(tp)
   lw flags, FLAGS(tp)
   .endif
@@ -193,6 +210,13 @@
   .if WIDE
   lw lha, 4(t5)
   lw lhb, 12(t5)
+  .endif
+  .if SPLIT
+  lw t6, LOW_BITS(tp)
+  li t3, 12
+  sub t3, t3, t6
+  SPLIT_IN_TWO ka, kla
+  SPLIT_IN_TWO kb, klb
   .endif
   addi t4, t4, 8 + 8 * WIDE
   addi t5, t5, 8 + 8 * WIDE
@@ -247,9 +271,9 @@
   .size \name, . - \name
 .endm
 
-/* To label \to unless the job has \flag; 2 instructions, 3 if WIDE. */
+/* To label \to unless the job has \flag; 2 instructions, 3 unless narrow. */
 .macro UNLESS flag, to
-  .if WIDE
+  .if WIDE + SPLIT
   lw t4, FLAGS(tp)
   andi t4, t4, \flag
   .else
@@ -258,9 +282,9 @@
   beqz t4, \to
 .endm
 
-/* The loop over the \words instructions behind it; 1 instruction, 2 if WIDE. */
+/* The loop over the \words instructions behind it; 1 instruction, 2 unless narrow. */
 .macro FOR_EACH_STEP words
-  .if WIDE
+  .if WIDE + SPLIT
   lw t6, STEPS(tp)
   LOOP(0, t6, \words)
   .else
@@ -274,7 +298,7 @@ FUNCTION \name
   .balign 4
   .option push
   .option norvc
-  LOOP(1, t5, 103 + 48 * WIDE)
+  LOOP(1, t5, 103 + 48 * WIDE + 21 * SPLIT)
   UNLESS FLAG_FIRST, 1f
   COLUMN
   DOTUSP_B(fa, va, wa0)
@@ -285,7 +309,7 @@ FUNCTION \name
   SDOTUSP_B(fb, vb, wb1)
   DOTUSP_B(ma, va, wa0)
   DOTUSP_B(mb, vb, wb0)
-  FOR_EACH_STEP 40 + 22 * WIDE
+  FOR_EACH_STEP 40 + 22 * WIDE + 8 * SPLIT
   STEP fa, fb, ma, mb
   STEP ma, mb, fa, fb
   UNLESS FLAG_ODD, 3f
@@ -313,13 +337,13 @@ FUNCTION \name
   .balign 4
   .option push
   .option norvc
-  LOOP(1, t5, 59 + 25 * WIDE)
+  LOOP(1, t5, 59 + 25 * WIDE + 11 * SPLIT)
   UNLESS FLAG_FIRST, 1f
   COLUMN
   DOTUSP_B(fa, va, wa0)
   DOTUSP_B(fb, vb, wb0)
 1:
-  FOR_EACH_STEP 26 + 11 * WIDE
+  FOR_EACH_STEP 26 + 11 * WIDE + 4 * SPLIT
   COLUMN
   SDOTUSP_B(fa, va, wa1)
   SDOTUSP_B(fb, vb, wb1)
@@ -346,12 +370,13 @@ END_FUNCTION \name
 .endm
 
 .set WIDE, 0
-.set HIGH, 0
+.set SPLIT, 0
 STRIDE1 pulp_depthwise3_stride1
 STRIDE2 pulp_depthwise3_stride2
-.set HIGH, 1
-STRIDE1 pulp_depthwise3_high_stride1
-STRIDE2 pulp_depthwise3_high_stride2
+.set SPLIT, 1
+STRIDE1 pulp_depthwise3_split_stride1
+STRIDE2 pulp_depthwise3_split_stride2
+.set SPLIT, 0
 .set WIDE, 1
 STRIDE1 pulp_depthwise3_wide_stride1
 STRIDE2 pulp_depthwise3_wide_stride2

@@ -35,7 +35,10 @@ static uint32_t output(const pulp_depthwise_t *d, int32_t acc, uint32_t channel)
     return xp_requant_wide(acc, k[channel], lambda[channel], d->shift);
   }
   const int32_t *const k = (const int32_t *)d->k, *const lambda = (const int32_t *)d->lambda;
-  return (d->form == PULP_HIGH ? xp_requant_high : xp_requant)(acc, k[channel], lambda[channel], d->shift);
+  if (d->form == PULP_SPLIT) {
+    return xp_requant_split(acc, k[channel], lambda[channel], d->low_bits, d->shift);
+  }
+  return xp_requant(acc, k[channel], lambda[channel], d->shift);
 }
 
 void pulp_depthwise_by_output(const pulp_depthwise_t *d, pulp_share_t pixels, pulp_share_t channels) {
@@ -187,11 +190,12 @@ static void outputs(const group_t *g, uint32_t c, uint32_t count, uint8_t *out) 
                                   .words = g->filter,
                                   .step = (int32_t)(sizeof(uint32_t) * d->window->stride_x * g->words),
                                   .out_stride = d->window->ch_out,
-                                  .shift = d->form == PULP_WIDE ? d->shift - 32 : d->shift};
+                                  .shift = d->form == PULP_WIDE ? d->shift - 32 : d->shift,
+                                  .low_bits = d->low_bits};
   if (d->form == PULP_WIDE) {
     pulp_columns_wide(&columns);
-  } else if (d->form == PULP_HIGH) {
-    pulp_columns_high(&columns);
+  } else if (d->form == PULP_SPLIT) {
+    pulp_columns_split(&columns);
   } else {
     pulp_columns(&columns);
   }

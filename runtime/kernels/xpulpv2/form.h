@@ -6,7 +6,7 @@
 
 typedef enum {
   PULP_NARROW, /* in 32 bits */
-  PULP_HIGH,   /* the high word of the product, then in 32 bits */
+  PULP_SPLIT,  /* multipliers in two parts, in 32 bits */
   PULP_WIDE    /* in 64 bits */
 } pulp_form_t;
 

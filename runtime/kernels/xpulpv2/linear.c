@@ -10,10 +10,10 @@
 void pulp_nn_linear(uint8_t *in, int8_t *bias, uint8_t *out, int8_t *weight, int32_t *k, int32_t *lambda,
                     uint16_t out_mult, int8_t out_shift, uint16_t dim_vec, uint16_t num_out, int flag_relu,
                     int flag_bn) {
-  const pulp_filters_t filters = {bias,       {k, lambda, out_mult, (unsigned)out_shift, flag_relu, flag_bn},
-                                  NULL,       NULL,
-                                  num_out,    pulp_my_outputs(num_out),
-                                  PULP_NARROW};
+  const pulp_filters_t filters = {bias,        {k, lambda, out_mult, (unsigned)out_shift, flag_relu, flag_bn},
+                                  NULL,        NULL,
+                                  num_out,     pulp_my_outputs(num_out),
+                                  PULP_NARROW, 0};
   const pulp_segments_t segments = {dim_vec / 4, 1, dim_vec % 4, dim_vec, dim_vec, 0, 0};
   pulp_multiply(&filters, &segments, in, weight, out, 1);
   pulp_barrier();

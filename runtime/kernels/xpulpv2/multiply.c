@@ -12,7 +12,7 @@ typedef void block_function_t(const pulp_block_t *block);
 static void multiply_groups(const pulp_block_t *block, uint32_t pixels, pulp_form_t form) {
   static block_function_t *const functions[][BLOCK_PIXELS] = {
       {pulp_block_1, pulp_block_2, pulp_block_3, pulp_block_4},
-      {pulp_block_high_1, pulp_block_high_2, pulp_block_high_3, pulp_block_high_4},
+      {pulp_block_split_1, pulp_block_split_2, pulp_block_split_3, pulp_block_split_4},
       {pulp_block_wide_1, pulp_block_wide_2, pulp_block_wide_3, pulp_block_wide_4},
   };
   functions[form][pixels - 1](block);
@@ -44,7 +44,8 @@ static uint32_t multiply_blocks(const pulp_filters_t *f, const pulp_segments_t *
       .w_skip = s->w_skip,
       .w_step = BLOCK_CHANNELS * s->w_stride - (int32_t)s->rows * (4 * (int32_t)s->words + s->w_skip),
       .out_stride = (int32_t)f->out_stride,
-      .shift = wide ? f->output.shift - 32 : f->output.shift};
+      .shift = wide ? f->output.shift - 32 : f->output.shift,
+      .low_bits = f->low_bits};
   if (block.groups > 0) {
     multiply_groups(&block, BLOCK_PIXELS, f->form);
   }
@@ -64,8 +65,9 @@ static uint8_t output(const pulp_filters_t *f, int32_t acc, uint32_t channel) {
   if (f->form == PULP_WIDE) {
     return (uint8_t)xp_requant_wide(acc, f->wide_k[channel], f->wide_lambda[channel], f->output.shift);
   }
-  if (f->form == PULP_HIGH) {
-    return (uint8_t)xp_requant_high(acc, f->output.k[channel], f->output.lambda[channel], f->output.shift);
+  if (f->form == PULP_SPLIT) {
+    return (uint8_t)xp_requant_split(acc, f->output.k[channel], f->output.lambda[channel], f->low_bits,
+                                     f->output.shift);
   }
   return pulp_nn_output(&f->output, f->bias ? acc + f->bias[channel] : acc, channel);
 }
@@ -173,7 +175,7 @@ static void multiply_channels(const pulp_filters_t *f, const pulp_segments_t *s,
 /* True if the blocks' output stage is what is asked for. */
 static int requantizes(const pulp_filters_t *f) {
   if (f->form != PULP_NARROW) {
-    return f->form == PULP_HIGH || f->output.shift >= 32;
+    return f->form == PULP_SPLIT || f->output.shift >= 32;
   }
   return f->bias == NULL && f->output.relu && f->output.batch_norm;
 }

@@ -22,6 +22,7 @@ typedef struct {
   uint32_t out_stride;                 /* bytes from a pixel's outputs to the next pixel's */
   pulp_share_t channels;               /* the calling core's */
   pulp_form_t form;                    /* of `output`, which if not narrow isn't PULP-NN's */
+  uint32_t low_bits;                   /* PULP_SPLIT's */
 } pulp_filters_t;
 
 /* Outputs of some pixels: the windows at `x`, the weights of channel 0 at `w`, the first pixel's channel 0

@@ -26,6 +26,7 @@
 #define XP_MAC(rd, a, b) ".insn r 0x33, 0, 0x21, " rd ", " a ", " b "\n"
 #define XP_ADD_N(rd, a, shift) ".insn r 0x5b, 2, 0x20, " rd ", " a ", " shift "\n"
 #define XP_CLIP_U8(rd) ".insn r 0x33, 2, 0x0a, " rd ", " rd ", x9\n"
+#define XP_CLIP_U8_TO(rd, a) ".insn r 0x33, 2, 0x0a, " rd ", " a ", x9\n"
 #define XP_PACKLO_B(rd, b1, b0) ".insn r 0x57, 1, 0x70, " rd ", " b1 ", " b0 "\n"
 #define XP_PACKHI_B(rd, b3, b2) ".insn r 0x57, 1, 0x6c, " rd ", " b3 ", " b2 "\n"
 #define XP_SDOT(rd, u, s) ".insn r 0x57, 1, 0x54, " rd ", " u ", " s "\n"
@@ -271,9 +272,13 @@ XPULP_INLINE uint32_t xp_requant(int32_t acc, int32_t k, int32_t lambda, uint32_
   return xp_clip_u8(xp_add_n(product, lambda, shift));
 }
 
-/* clip_u8((high word of k * acc + lambda) >> shift), the sum wrapping at 32 bits. */
-XPULP_INLINE uint32_t xp_requant_high(int32_t acc, int32_t k, int32_t lambda, uint32_t shift) {
-  return xp_clip_u8(xp_add_n((int32_t)(((int64_t)k * acc) >> 32), lambda, shift));
+/* clip_u8(((k * acc >> low_bits) + lambda) >> shift): k in two parts, of which the lower has `low_bits` bits
+ * and a product that fits 32 bits. */
+XPULP_INLINE uint32_t xp_requant_split(int32_t acc, int32_t k, int32_t lambda, uint32_t low_bits,
+                                       uint32_t shift) {
+  const uint32_t low = (uint32_t)k & ((1u << low_bits) - 1);
+  const int32_t product = (int32_t)((uint32_t)acc * low) >> low_bits;
+  return xp_clip_u8(xp_add_n(xp_mac(product, acc, k >> low_bits), lambda, shift));
 }
 
 /* clip_u8((k * acc + lambda) >> shift) with k and lambda of 64 bits in 64-bit arithmetic, from 32-bit halves:

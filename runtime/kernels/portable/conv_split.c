@@ -1,18 +1,18 @@
-/* pulp_conv_high: pixels divided over the cores. */
+/* pulp_conv_split: pixels divided over the cores. */
 #include "pulp_kernels.h"
 #include "requant.h"
 #include "share.h"
 #include "sums.h"
 
-void pulp_conv_high(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
-                    const int32_t *lambda, uint16_t shift, const pulp_window_t *window) {
+void pulp_conv_split(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
+                     const int32_t *lambda, uint16_t low_bits, uint16_t shift, const pulp_window_t *window) {
   const uint32_t filter = (uint32_t)window->k_y * window->k_x * window->ch_in;
   const pulp_share_t pixels = pulp_my_share(pulp_out_pixels(window));
   for (uint32_t pixel = pixels.begin; pixel < pixels.end; pixel++) {
     const pulp_extent_t extent = pulp_extent(window, pixel);
     for (uint32_t co = 0; co < window->ch_out; co++) {
       const int32_t acc = pulp_conv_sum(window, in, weight + co * filter, &extent);
-      out[pixel * window->ch_out + co] = pulp_requant_high(acc, k[co], lambda[co], shift);
+      out[pixel * window->ch_out + co] = pulp_requant_split(acc, k[co], lambda[co], low_bits, shift);
     }
   }
   pulp_barrier();

@@ -1,19 +1,19 @@
-/* pulp_conv_direct_high: groups and dilation; pixels divided over the cores. */
+/* pulp_conv_direct_split: groups and dilation; pixels divided over the cores. */
 #include "pulp_kernels.h"
 #include "requant.h"
 #include "share.h"
 #include "sums.h"
 
-void pulp_conv_direct_high(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
-                           const int32_t *lambda, uint16_t shift, const pulp_window_t *window,
-                           const pulp_groups_t *groups) {
+void pulp_conv_direct_split(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
+                            const int32_t *lambda, uint16_t low_bits, uint16_t shift,
+                            const pulp_window_t *window, const pulp_groups_t *groups) {
   const uint32_t filter = (uint32_t)window->k_y * window->k_x * groups->ch_in;
   const pulp_share_t pixels = pulp_my_share(pulp_out_pixels(window));
   for (uint32_t pixel = pixels.begin; pixel < pixels.end; pixel++) {
     pulp_offset_sum_t offset = PULP_NO_OFFSET_SUM;
     for (uint32_t co = 0; co < window->ch_out; co++) {
       const int32_t acc = pulp_direct_sum(window, groups, in, weight + co * filter, pixel, co, &offset);
-      out[pixel * window->ch_out + co] = pulp_requant_high(acc, k[co], lambda[co], shift);
+      out[pixel * window->ch_out + co] = pulp_requant_split(acc, k[co], lambda[co], low_bits, shift);
     }
   }
   pulp_barrier();
