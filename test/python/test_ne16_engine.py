@@ -56,7 +56,9 @@ def ne16_shapes(draw: st.DrawFn) -> Shape:
         channels=channels * (even if kind is LayerKind.DEPTHWISE else 1),
         out_channels=out_channels * even,
         window=window,
-        zero_point=draw(st.sampled_from([0, 7])),
+        zero_point=draw(st.sampled_from([0, 7]))
+        if strided or not (window.pad_bottom or window.pad_right)
+        else 0,
         seed=draw(st.integers(0, 999)),
         **({} if strided else draw(st.sampled_from(FORMS))),
     )
@@ -174,7 +176,12 @@ def with_requant(**changes: object) -> LayerGraph:
     ("graph", "reason"),
     [
         (single_layer(CONV), None),
-        (single_layer(replace(CONV, zero_point=5)), None),
+        (
+            single_layer(replace(CONV, zero_point=5)),
+            "NE16 pads behind the last row and column with 0, which isn't the input's zero point",
+        ),
+        (single_layer(replace(CONV, zero_point=5, window=Window(3, 3, pad_top=1, pad_left=1))), None),
+        (single_layer(replace(CONV, zero_point=5, window=window3(2))), None),
         (single_layer(replace(CONV, wide=True)), None),
         (single_layer(replace(CONV, lo=3)), None),
         (with_requant(shift=32), None),

@@ -123,12 +123,20 @@ def _window_refusal(graph: LayerGraph, layer: Layer) -> str | None:
         return "strides are 1 or 2, the same in both directions"
     if max(pads) > (0 if mode_of(layer) is Mode.POINT else MOST_PADDING):
         return "more padding than one row or column of a 3x3 filter"
-    if is_strided(layer) and leaves_sums(layer):
-        return "stride 2 and a requantization that NE16 doesn't have"
-    if is_strided(layer) and graph.tensors[layer.output].channels % 2:
-        return "stride 2 with an odd number of output channels"
+    if is_strided(layer):
+        return _strided_refusal(graph, layer)
+    if max(pads[1], pads[3]) > 0 and graph.tensors[layer.inputs[0]].zero_point != 0:
+        return "NE16 pads behind the last row and column with 0, which isn't the input's zero point"
     if weights_of(layer).shape[-1] > GROUP * MOST_PARTS:
         return "too many input channels"
+    return None
+
+
+def _strided_refusal(graph: LayerGraph, layer: Layer) -> str | None:
+    if leaves_sums(layer):
+        return "stride 2 and a requantization that NE16 doesn't have"
+    if graph.tensors[layer.output].channels % 2:
+        return "stride 2 with an odd number of output channels"
     return None
 
 
