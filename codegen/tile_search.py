@@ -251,7 +251,7 @@ def _cycles(target: _Target, table: TileTables, pairs: _Pairs, loads: _Loads) ->
             (Operand.X, x, loads.x_share) if loads.x_bursts else (Operand.PARAMS, params, loads.params_share)
         )
         passing = y + steady_each * (steady_load not in loads.late)
-        steady = np.maximum(compute, passing)
+        steady = np.maximum(compute, passing + target.engine.turn_cycles())
         beyond = np.maximum(0, burst - (steady - passing)) * (burst_load not in loads.late)
         total += count * (steady + share * beyond + between)
         total += np.where(first, x + params, 0) + (y + finish if all(last) else 0)

@@ -28,7 +28,8 @@ class StepCosts:
     none), its store; and the DMA commands of loads and store. `late` are the operands that a step loads before
     it computes, the others come while the step before does. `finish` are the
     cycles in which the cores finish what an engine has computed in a step, beside the next step. `ahead` are
-    cycles of loads for the next layer beside the last step, `fixed` those of the layer beside its steps."""
+    cycles of loads for the next layer beside the last step, `fixed` those of the layer beside its steps,
+    `turn` those of each step in which no transfer is under way though it might be."""
 
     compute: IntArray
     load_x: IntArray
@@ -39,6 +40,7 @@ class StepCosts:
     finish: IntArray
     ahead: int = 0
     fixed: int = 0
+    turn: int = 0
     late: tuple[Operand, ...] = ()
 
     @property
@@ -57,7 +59,7 @@ class StepCosts:
     @property
     def intervals(self) -> IntArray:
         """Cycles from each step's begin to the next one's."""
-        longer: IntArray = np.maximum(self.compute, self.beside)
+        longer: IntArray = np.maximum(self.compute, self.beside + self.turn)
         longer[1:] = np.maximum(longer[1:], self.finish[:-1] + self._load_after_finish[1:])
         longer[:-1] += self.load_late[1:]
         return longer
@@ -116,7 +118,8 @@ def step_costs(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machin
         load_commands=loads_x * x_commands + line_commands(params),
         store_commands=stored * y_commands,
         finish=engine.finish_cycles(machine, layer, tiles),
-        fixed=engine.layer_cycles(),
+        fixed=engine.fixed_cycles(),
+        turn=engine.turn_cycles(),
         late=plan.late,
     )
 

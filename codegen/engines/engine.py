@@ -121,8 +121,13 @@ class Engine(ABC):
         """Predicted cycles in which the cores finish each tile, while the engine computes the next."""
         return np.zeros_like(tiles.y_h)
 
-    def layer_cycles(self) -> int:
+    def fixed_cycles(self) -> int:
         """Predicted cycles of a layer beside those of its tiles and transfers."""
+        return 0
+
+    def turn_cycles(self) -> int:
+        """Predicted cycles in which no transfer is under way, from the arrival of a tile's operands until those
+        of the next are asked for."""
         return 0
 
     # ---- How it is called ------------------------------------------------------------------------------------

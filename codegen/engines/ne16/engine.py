@@ -41,6 +41,7 @@ class Ne16(Engine):
         Cycles,
         Field(description="cycles in which core 0 programs a tile: task, loads and store, and their latency"),
     ]
+    layer_cycles: Annotated[Cycles, Field(description="cycles of a layer beside those of its tiles")]
     start_cycles: Annotated[Cycles, Field(description="cycles of each tile beside its work")]
 
     def refusal(self, graph: LayerGraph, layer: Layer) -> str | None:
@@ -102,6 +103,12 @@ class Ne16(Engine):
             return np.zeros_like(tiles.y_h)
         beside: IntArray = self.tile_cycles + requantize_cycles(machine, layer, tiles)
         return beside
+
+    def fixed_cycles(self) -> int:
+        return self.layer_cycles
+
+    def turn_cycles(self) -> int:
+        return self.tile_cycles
 
     def begin_region(self) -> list[str]:
         return list(emit.BEGIN)

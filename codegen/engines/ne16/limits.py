@@ -14,6 +14,7 @@ import numpy.typing as npt
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Window
 from tvm_pulp.codegen.params import needs_int64
 from tvm_pulp.codegen.plan import LayerPlan, TileStep
+from tvm_pulp.codegen.tiling import columns, rows, span
 from tvm_pulp.errors import PlanError
 
 INT32_MAX = 2**31 - 1
@@ -123,13 +124,19 @@ def _window_refusal(graph: LayerGraph, layer: Layer) -> str | None:
         return "strides are 1 or 2, the same in both directions"
     if max(pads) > (0 if mode_of(layer) is Mode.POINT else MOST_PADDING):
         return "more padding than one row or column of a 3x3 filter"
+    if graph.tensors[layer.inputs[0]].zero_point != 0 and _pads_behind(graph, layer):
+        return "NE16 pads behind the last row and column with 0, which isn't the input's zero point"
     if is_strided(layer):
         return _strided_refusal(graph, layer)
-    if max(pads[1], pads[3]) > 0 and graph.tensors[layer.inputs[0]].zero_point != 0:
-        return "NE16 pads behind the last row and column with 0, which isn't the input's zero point"
     if weights_of(layer).shape[-1] > GROUP * MOST_PARTS:
         return "too many input channels"
     return None
+
+
+def _pads_behind(graph: LayerGraph, layer: Layer) -> bool:
+    """True if windows reach behind the last row or column."""
+    axes = (rows(graph, layer), columns(graph, layer))
+    return any(span(axis, axis.out_size - 1, 1).after > 0 for axis in axes)
 
 
 def _strided_refusal(graph: LayerGraph, layer: Layer) -> str | None:
