@@ -92,6 +92,7 @@ def _check_steps(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, cores: 
         here = f"layer {layer.name}, step {index}"
         _check_input(graph, layer, step, here)
         _check_sizes(graph, layer, layer_plan, step, cores, where=here)
+        _check_sums(layer, layer_plan, step, engine, where=here)
         for violation in engine.violations(graph, layer, layer_plan, step):
             raise _fail(f"{layer_plan.kernel}: {violation}", here)
 
@@ -159,6 +160,14 @@ def _check_sizes(
         if size > _size(layer_plan, operand, slot):
             there = _size(layer_plan, operand, slot)
             raise _fail(f"buffer {operand.value}[{slot}] needs {size} bytes and has {there}", where)
+
+
+def _check_sums(layer: Layer, layer_plan: LayerPlan, step: TileStep, engine: Engine, *, where: str) -> None:
+    """What the engine leaves to the cores has room; it alternates as the outputs do."""
+    size = step.y.h * step.y.w * step.y.c * engine.sums_bytes(layer)
+    there = _size(layer_plan, Operand.SUMS, step.y_slot)
+    if size > there:
+        raise _fail(f"buffer sums[{step.y_slot}] needs {size} bytes and has {there}", where)
 
 
 def _element_bytes(tensor: Tensor) -> int:

@@ -83,7 +83,7 @@ class _Function:
 class _Functions:
     """What a layer does with each tile; `late` loads what the step before has no buffer beside, `ahead` for the
     next layer. A body is empty where nothing is to be moved. On an engine beside the cores `compute` starts a
-    `job`."""
+    `job`, and `finish` is what is left for the cores."""
 
     load: _Function
     late: _Function
@@ -93,6 +93,7 @@ class _Functions:
     job: Job | None = None
     setup: _Function | None = None
     stages: tuple[_Function, ...] = ()
+    finish: _Function | None = None
 
 
 def layer_text(
@@ -107,7 +108,7 @@ def layer_text(
     run = _run(templates, job, functions)
     step_type = f"step_{layer.name}_t"
     moving = (functions.load, functions.late, functions.ahead, functions.store)
-    working = (*functions.stages, functions.setup, functions.compute)
+    working = (*functions.stages, functions.setup, functions.compute, functions.finish)
     definitions = templates.get_template("layer.c.j2").render(
         name=layer.name,
         comment="\n".join(_comment(graph, index, layer, plan, cores)),
@@ -173,6 +174,7 @@ def _functions(job: _Job, engine: Engine) -> _Functions:
         job=beside,
         setup=None if beside is None else _setup(name, beside),
         stages=stages,
+        finish=None if beside is None or not beside.finish else _finish(name, beside),
     )
 
 
@@ -242,6 +244,10 @@ def _setup(name: str, job: Job) -> _Function:
     return _Function("void ", f"setup_{name}", (f"{job.state} *job",), ("{job}",), job.setup)
 
 
+def _finish(name: str, job: Job) -> _Function:
+    return _Function("void ", f"finish_{name}", ("uint8_t *l1",), ("l1",), job.finish)
+
+
 def _start(name: str, job: Job) -> _Function:
     return _Function("void ", f"start_{name}", ("uint8_t *l1", f"{job.state} *job"), ("l1", "{job}"), job.start)
 
@@ -255,12 +261,15 @@ def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
     y_slots = 1 + max(step.y_slot for step in steps)
     y_slot = table.expression("y_slot") if stores else ""
     beside = functions.job
-    kind = "run" if beside is None else "run_beside"
+    finish = functions.finish
+    kind = "run" if beside is None else "run_beside" if finish is None else "run_finished"
     body = templates.get_template(f"{kind}_{'pipelined' if len(steps) > 1 else 'single'}.c.j2").render(
         state="" if beside is None else beside.state,
         setup="" if functions.setup is None else functions.setup.call("step"),
         start=functions.compute.call("step"),
         wait="" if beside is None else beside.wait,
+        finish="" if finish is None else finish.call("step"),
+        finish_before="" if finish is None else finish.call("&before"),
         n_l2=len(l2_ranges),
         y_slot_before=y_slot.replace("step->", "before."),
         store_before=functions.store.call("&before"),
@@ -269,6 +278,7 @@ def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
         l2_ranges="\n".join(l2_ranges),
         l2=f"l2, {len(l2_ranges)}" if l2_ranges else "NULL, 0",
         l3_first=f"    l3_at({job.index}, -1);\n" if marks.first else "",
+        reloads_params=any(step.load_params for step in steps[1:]),
         l3_step=_l3_step(job) if marks.steps else "",
         no_stores=", ".join(["PULP_DMA_NONE"] * y_slots),
         wait_stores="\n".join(f"    pulp_dma_wait(stores[{slot}]);" for slot in range(y_slots)),

@@ -74,7 +74,7 @@ def pack_block(layer: Layer, c0: int, channels: int) -> bytes:
     if layer.table is not None:
         return _table(layer)
     if layer.requant is not None and layer.skips_padding:
-        return _entries(layer.requant, slice(None))
+        return pack_entries(layer.requant, slice(None))
     if layer.weights is None or layout.size == 0:
         return b""
     part = slice(c0, c0 + channels)
@@ -84,7 +84,7 @@ def pack_block(layer: Layer, c0: int, channels: int) -> bytes:
 
 def _channel_entries(layer: Layer, part: slice) -> bytes:
     if layer.requant is not None:
-        return _entries(layer.requant, part)
+        return pack_entries(layer.requant, part)
     return b"" if layer.bias is None else layer.bias[part].astype("<i4").tobytes()
 
 
@@ -107,7 +107,8 @@ def pack_size(plan: LayerPlan) -> int:
     return max((step.params_offset + step.params_size for step in plan.steps), default=0)
 
 
-def _entries(requant: Requant, part: slice) -> bytes:
+def pack_entries(requant: Requant, part: slice) -> bytes:
+    """k and lambda of a range of channels."""
     dtype = "<i8" if needs_int64(requant) else "<i4"
     offset = requant.offset >> requant.low_bits if requant.split else requant.offset
     return requant.multiplier[part].astype(dtype).tobytes() + offset[part].astype(dtype).tobytes()

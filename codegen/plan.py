@@ -21,6 +21,7 @@ class Operand(Enum):
     X2 = "x2"  # second input tile of an add
     PARAMS = "params"  # one block: k, offsets, weights of a range of output channels
     Y = "y"  # output tile
+    SUMS = "sums"  # int32 sums of an output tile, from an engine to the cores
     SCRATCH = "scratch"  # what the kernel needs beside its operands (im2col and the like)
     MID = "mid"  # what one layer of a fused group makes for the next; a slot for each such map
 

@@ -306,6 +306,7 @@ class _Signature:
     weights: tuple[int, ...]
     padded_value: bool
     wide: bool
+    kernel: str  # that would compute it as one tile
     block: int  # bytes of one channel's parameters
     parts: tuple[_Signature, ...]
 
@@ -328,7 +329,7 @@ class _Searches:
             if layer.parts and in_l1:
                 return None
             whole = tuple(name in in_l1 for name in (*layer.inputs, layer.output))
-            key = (_signature(graph, layer, CLUSTER), l1_bytes, whole)
+            key = (_signature(graph, layer, CLUSTER, self._machine.cores), l1_bytes, whole)
             if key not in self._within:
                 machine = replace(self._machine, l1_bytes=l1_bytes)
                 self._within[key] = (
@@ -366,7 +367,7 @@ class _Searches:
         self, graph: LayerGraph, layer: Layer, limits: tuple[int | None, bool], engine: Engine
     ) -> Search | NothingFits:
         """`limits`: the rows of a tile, and that no parameters are loaded twice."""
-        key, (most_rows, params_once) = (_signature(graph, layer, engine), limits), limits
+        key, (most_rows, params_once) = (_signature(graph, layer, engine, self._machine.cores), limits), limits
         if key not in self._done and layer.parts:
             self._done[key] = search_group(
                 graph, layer, self._machine, most_rows=most_rows, effort=self._effort
@@ -390,7 +391,7 @@ class _Searches:
         return found.best.cycles if isinstance(found, Search) else None
 
 
-def _signature(graph: LayerGraph, layer: Layer, engine: Engine) -> _Signature:
+def _signature(graph: LayerGraph, layer: Layer, engine: Engine, cores: int) -> _Signature:
     return _Signature(
         engine=engine.name,
         kind=layer.kind,
@@ -400,8 +401,9 @@ def _signature(graph: LayerGraph, layer: Layer, engine: Engine) -> _Signature:
         weights=() if layer.weights is None else layer.weights.shape,
         padded_value=graph.tensors[layer.inputs[0]].zero_point != 0,
         wide=layer.requant is not None and layer.requant.wide,
+        kernel="" if layer.parts else engine.choose_kernel(graph, layer, None, cores).name,
         block=engine.block_bytes(layer, 1),
-        parts=tuple(_signature(graph, part, engine) for part in layer.parts),
+        parts=tuple(_signature(graph, part, engine, cores) for part in layer.parts),
     )
 
 

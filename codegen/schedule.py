@@ -173,7 +173,8 @@ def _wanted_buffers(job: _Job, steps: tuple[TileStep, ...]) -> list[Wanted]:
     source, out = (job.graph.tensors[name] for name in (job.layer.inputs[0], job.layer.output))
     slack = job.engine.input_slack_bytes(job.choice, job.layer)
     x_size = max(input_tile_bytes(job.choice, step, source, slack) for step in steps)
-    y_size = max(step.y.size_bytes for step in steps) * out.dtype.size if job.stores else 0
+    outputs = max(step.y.size_bytes for step in steps)
+    y_size = outputs * out.dtype.size if job.stores else 0
     x_slots = max(step.x_slot for step in steps) + 1
     params_slots = max(step.params_slot for step in steps) + 1
     inputs = [
@@ -185,6 +186,7 @@ def _wanted_buffers(job: _Job, steps: tuple[TileStep, ...]) -> list[Wanted]:
         *(Wanted(operand, x_slots, x_size) for operand in inputs),
         Wanted(Operand.PARAMS, params_slots, max(step.params_size for step in steps)),
         Wanted(Operand.Y, min(2, len(steps)), y_size),
+        Wanted(Operand.SUMS, min(2, len(steps)), outputs * job.engine.sums_bytes(job.layer)),
         Wanted(Operand.SCRATCH, 1, max(_scratch(job, step) for step in steps)),
     ]
 

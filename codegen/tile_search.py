@@ -244,11 +244,14 @@ def _cycles(target: _Target, table: TileTables, pairs: _Pairs, loads: _Loads) ->
             count = count * (1 if is_last else size - 1)
             first &= (size > 1) != is_last
         tiles = _tiles(table, pairs, *last)
+        finish = target.engine.finish_cycles(machine, layer, tiles)
         compute = target.engine.cycles(machine, layer, kernel, tiles)
         x = x_costs(graph, layer, machine, tiles, channels_first=table.channels_first, in_l1=target.in_l1)[0]
         y = y_costs(graph, layer, machine, tiles)[0] * table.stored
         params = line_cycles(machine.dma, pairs.channel["last_block" if last[2] else "block"])
         x_each, params_each = loads.x_share * x, loads.params_share * params
+        reloads = (finish > 0) & (pairs.channel["ranges"] > 1)  # only when the cores have finished
+        compute = np.maximum(compute, finish + reloads * (x_each + params_each))
         between = sum(
             each
             for operand, each in ((Operand.X, x_each), (Operand.PARAMS, params_each))
@@ -259,10 +262,10 @@ def _cycles(target: _Target, table: TileTables, pairs: _Pairs, loads: _Loads) ->
             (Operand.X, x, loads.x_share) if loads.x_bursts else (Operand.PARAMS, params, loads.params_share)
         )
         passing = y + steady_each * (steady_load not in loads.late)
-        steady = np.maximum(compute, passing)
+        steady = np.maximum(compute, passing + target.engine.turn_cycles())
         beyond = np.maximum(0, burst - (steady - passing)) * (burst_load not in loads.late)
         total += count * (steady + share * beyond + between)
-        total += np.where(first, x + params, 0) + (y if all(last) else 0)
+        total += np.where(first, x + params, 0) + (y + finish if all(last) else 0)
         busy += count * (x_each + params_each + y)
     return total, busy
 

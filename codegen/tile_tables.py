@@ -67,8 +67,8 @@ class ChannelRow:
 @dataclass(frozen=True)
 class TileTables:
     """All tile sizes of a layer. `in_channels` is what a tile reads; None: its own channels. `x_bytes` and
-    `y_bytes` are those of an element. `inputs` counts those that are loaded; `stored` says that the output
-    is."""
+    `y_bytes` are those of an element, `sums_bytes` those of what an engine leaves of it to the cores. `inputs`
+    counts those that are loaded; `stored` says that the output is."""
 
     space: dict[str, IntArray]
     channels: dict[str, IntArray]
@@ -77,6 +77,7 @@ class TileTables:
     channels_first: bool
     x_bytes: int
     y_bytes: int
+    sums_bytes: int = 0
     stored: bool = True
 
     def l1_bytes(self, late: Collection[Operand] = ()) -> IntArray:
@@ -88,12 +89,14 @@ class TileTables:
         many = np.where(tiles * channel["ranges"] > 1, 2, 1)
         own = self.in_channels is None
         in_channels = channel["c"] if self.in_channels is None else np.array(self.in_channels)
+        outputs = space["h"] * space["w"] * channel["c"]
         x_slots = 1 if Operand.X in late else many if own else np.where(tiles > 1, 2, 1)
         params_slots = 1 if Operand.PARAMS in late else np.where(channel["ranges"] > 1, 2, 1)
         size: IntArray = (
             self.inputs * x_slots * _aligned(space["x_area"] * in_channels * self.x_bytes + space["slack"])
             + params_slots * _aligned(channel["block"])
-            + self.stored * many * _aligned(space["h"] * space["w"] * channel["c"] * self.y_bytes)
+            + self.stored * many * _aligned(outputs * self.y_bytes)
+            + many * _aligned(outputs * self.sums_bytes)
             + _aligned(space["scratch"])
         ).astype(np.int64)
         return size
@@ -159,6 +162,7 @@ def _tables(
         channels_first=choice.channels_first,
         x_bytes=graph.tensors[layer.inputs[0]].dtype.size,
         y_bytes=graph.tensors[layer.output].dtype.size,
+        sums_bytes=engine.sums_bytes(layer),
     )
 
 

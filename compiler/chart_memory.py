@@ -17,6 +17,7 @@ _NAMES = {
     Operand.X2: "second input",
     Operand.PARAMS: "parameters",
     Operand.Y: "output",
+    Operand.SUMS: "sums",
     Operand.SCRATCH: "scratch of the kernel",
     Operand.MID: "map between fused layers",
 }

@@ -21,6 +21,7 @@ from tvm_pulp.codegen.cost.xpulpv2 import (
     linear_cycles,
     matrix_cycles,
     pool_cycles,
+    sums_cycles,
 )
 from tvm_pulp.codegen.graph import Layer, LayerKind
 from tvm_pulp.codegen.machine import ClusterModel, Machine
@@ -68,6 +69,19 @@ def _measured(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> Floa
     if kernel in ELEMENTS:
         return element_cycles(ELEMENTS[kernel], calls)
     return _work(machine, layer, kernel, tiles)
+
+
+def requantize_cycles(machine: Machine, layer: Layer, tiles: Tiles) -> IntArray:
+    """Bytes from sums that another engine has left."""
+    requant = layer.requant
+    name = "pulp_requantize"
+    if requant is not None and requant.wide:
+        name += "_split" if requant.split else "_wide"
+    calls = Calls(machine.cores, layer.window, tiles)
+    work = sums_cycles(ELEMENTS[name], calls)
+    if requant is not None and (requant.lo, requant.hi) != (0, MAX_BYTE):
+        work = work + element_cycles(ELEMENTS["pulp_clip"], calls)
+    return np.ceil(work).astype(np.int64)
 
 
 def _work(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> FloatArray:

@@ -28,8 +28,10 @@ from tvm_pulp.codegen.plan import LayerPlan, Operand
 class StepCosts:
     """Cycles of each step: its kernel call, the loads of its inputs and of its parameters (0 where there are
     none), its store; and the DMA commands of loads and store. `late` are the operands that a step loads before
-    it computes, the others come while the step before does. `ahead_x` and `ahead_params` are cycles of loads
-    for the next layer beside the last step."""
+    it computes, the others come while the step before does. `finish` are the cycles in which the cores finish
+    what an engine has computed in a step, beside the next step. `ahead_x` and `ahead_params` are cycles of
+    loads for the next layer beside the last step, `fixed` those of the layer beside its steps, `turn` those of
+    each step in which no transfer is under way though it might be."""
 
     compute: IntArray
     load_x: IntArray
@@ -37,8 +39,11 @@ class StepCosts:
     store: IntArray
     load_commands: IntArray
     store_commands: IntArray
+    finish: IntArray
     ahead_x: int = 0
     ahead_params: int = 0
+    fixed: int = 0
+    turn: int = 0
     late: tuple[Operand, ...] = ()
 
     @property
@@ -57,9 +62,19 @@ class StepCosts:
     @property
     def intervals(self) -> IntArray:
         """Cycles from each step's begin to the next one's."""
-        longer: IntArray = np.maximum(self.compute, self.beside)
+        longer: IntArray = np.maximum(self.compute, self.beside + self.turn)
+        longer[1:] = np.maximum(longer[1:], self.finish[:-1] + self._load_after_finish[1:])
         longer[:-1] += self.load_late[1:]
         return longer
+
+    @property
+    def _load_after_finish(self) -> IntArray:
+        """Cycles of loads, while each step computes, that wait until the cores have finished the step before:
+        they need its parameters."""
+        loads = np.zeros_like(self.load)
+        if self.finish.any() and self.load_params[1:].any():
+            loads[:-1] = self.load[1:]
+        return loads
 
     @property
     def beside(self) -> IntArray:
@@ -74,8 +89,9 @@ class StepCosts:
     @property
     def cycles(self) -> int:
         """Cycles of the layer: the first loads, for every step the longer of its computation and of the
-        transfers beside it, and late loads, the last store."""
-        return int(self.load[0] + self.intervals.sum() + self.store[-1])
+        transfers beside it, and late loads, what the cores finish at last, the last store."""
+        steps = self.load[0] + self.intervals.sum() + self.finish[-1] + self.store[-1]
+        return int(steps) + self.fixed
 
     @property
     def commands(self) -> int:
@@ -99,6 +115,7 @@ def step_costs(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machin
         load_params[0] = 0
     if plan.x_ahead:
         load_x[0] = 0
+    engine = engine_named(plan.engine, machine.engines)
     return StepCosts(
         compute=_compute(layer, plan, machine),
         load_x=load_x,
@@ -106,6 +123,9 @@ def step_costs(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machin
         store=stored * y_cycles,
         load_commands=loads_x * x_commands + line_commands(params),
         store_commands=stored * y_commands,
+        finish=engine.finish_cycles(machine, layer, tiles),
+        fixed=engine.fixed_cycles(),
+        turn=engine.turn_cycles(),
         late=plan.late,
     )
 

@@ -167,6 +167,9 @@ ELEMENTS = {
     "pulp_mul_pixel": ElementCycles(call=482.0, word=59.8),
     "pulp_table": ElementCycles(call=332.0, word=22.2),
     "pulp_copy": ElementCycles(call=266.0, word=3.0),
+    "pulp_requantize": ElementCycles(call=300.0, word=20.0),
+    "pulp_requantize_split": ElementCycles(call=300.0, word=28.0),
+    "pulp_requantize_wide": ElementCycles(call=300.0, word=180.0),
     "pulp_clip": ElementCycles(call=267.0, word=7.9),
 }
 PAD_CALL = 689.0

@@ -241,3 +241,10 @@ def pool_cycles(t: PoolCycles, calls: Calls) -> FloatArray:
 def element_cycles(t: ElementCycles, calls: Calls) -> FloatArray:
     """Words of elements."""
     return t.call + ceil_div(ceil_div(calls.tiles.y_bytes, WORD), calls.cores) * t.word
+
+
+def sums_cycles(t: ElementCycles, calls: Calls) -> FloatArray:
+    """Pixels times groups of 4 channels."""
+    tiles = calls.tiles
+    units = tiles.y_h * tiles.y_w * ceil_div(tiles.y_c, WORD)
+    return t.call + ceil_div(units, calls.cores) * t.word

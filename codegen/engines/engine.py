@@ -7,9 +7,10 @@ and memory; it says what it can compute, what a tile costs it, and how its calls
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 from tvm_pulp.codegen.kernels import KernelChoice
 from tvm_pulp.codegen.params import BlockLayout
 from tvm_pulp.codegen.plan import LayerPlan, TileStep
@@ -41,13 +42,16 @@ class Job:
     what all jobs of the layer have in common, executed once for each; they see `job`, a pointer to a `state`.
     `start` are the statements that begin the computation of a tile whose operands are in L1: they see `step` (a
     row of the layer's step table), `l1` and `job`. `wait` is the call that returns when a job is done, with
-    `{job}` for the pointer to it; the next job is started before.
+    `{job}` for the pointer to it; the next job is started before. `finish` are
+    statements that all cores execute after that, with a barrier at their end, while the next job is under way;
+    they see `step` and `l1`.
     """
 
     state: str
     setup: list[str]
     start: list[str]
     wait: str
+    finish: list[str] = field(default_factory=list)
 
 
 class Engine(ABC):
@@ -98,6 +102,11 @@ class Engine(ABC):
         """Bytes after the input tile that may be read, without being used."""
         return 0
 
+    def sums_bytes(self, layer: Layer) -> int:
+        """L1 bytes of each output element in which the engine leaves what the cores make bytes of; 0 if it
+        makes them itself."""
+        return 0
+
     def block_bytes(self, layer: Layer, channels: int) -> int:
         """Size of a parameter block, 0 for a layer without parameters."""
         return self.block_layout(layer, channels).size
@@ -107,6 +116,19 @@ class Engine(ABC):
     @abstractmethod
     def cycles(self, machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> IntArray:
         """Predicted cycles of each tile, from its operands' arrival in L1 to its output there."""
+
+    def finish_cycles(self, machine: Machine, layer: Layer, tiles: Tiles) -> IntArray:
+        """Predicted cycles in which the cores finish each tile, while the engine computes the next."""
+        return np.zeros_like(tiles.y_h)
+
+    def fixed_cycles(self) -> int:
+        """Predicted cycles of a layer beside those of its tiles and transfers."""
+        return 0
+
+    def turn_cycles(self) -> int:
+        """Predicted cycles in which no transfer is under way, from the arrival of a tile's operands until those
+        of the next are asked for."""
+        return 0
 
     # ---- How it is called ------------------------------------------------------------------------------------
 

@@ -78,6 +78,15 @@ void pulp_mul(const uint8_t *a, const uint8_t *b, uint8_t *out, uint8_t zero_a, 
 void pulp_mul_pixel(const uint8_t *a, const uint8_t *b, uint8_t *out, uint8_t zero_a, uint8_t zero_b,
                     int32_t k, int32_t lambda, uint16_t shift, uint32_t elements, uint16_t channels);
 
+/* Sums of an accelerator, int32 of `pixels x channels`, to bytes: out = clip_u8((k[c] * sum + lambda[c]) >>
+ * shift). */
+void pulp_requantize(const int32_t *sums, uint8_t *out, const int32_t *k, const int32_t *lambda,
+                     uint16_t shift, uint32_t pixels, uint32_t channels);
+void pulp_requantize_split(const int32_t *sums, uint8_t *out, const int32_t *k, const int32_t *lambda,
+                           uint16_t low_bits, uint16_t shift, uint32_t pixels, uint32_t channels);
+void pulp_requantize_wide(const int32_t *sums, uint8_t *out, const int64_t *k, const int64_t *lambda,
+                          uint16_t shift, uint32_t pixels, uint32_t channels);
+
 /* out = table[in], element by element; the table has 256 entries. */
 void pulp_table(const uint8_t *in, uint8_t *out, const uint8_t *table, uint32_t elements);
 

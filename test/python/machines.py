@@ -14,6 +14,7 @@ NE16 = Ne16(
     output_cycles=9,
     strided_task_cycles=150,
     tile_cycles=1300,
+    layer_cycles=0,
     start_cycles=60,
 )
 

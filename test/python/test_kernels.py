@@ -450,6 +450,23 @@ def test_linear_64_bits(
     np.testing.assert_array_equal(out, requant(acc, k, lam, shift))
 
 
+@pytest.mark.parametrize("form", ["", *WIDE])
+@PROPERTY
+@given(pixels=st.integers(1, 40), channels=st.integers(1, 25), cores=CORES, seed=SEEDS)
+def test_requantize(
+    *, runtime: RuntimeLibrary, form: str, pixels: int, channels: int, cores: int, seed: int
+) -> None:
+    draw, requant = WIDE.get(form, (random_requant, requant_32))
+    rng = np.random.default_rng(seed)
+    sums = rng.integers(-(2**20), 2**20, (pixels, channels)).astype(np.int32)
+    k, lam, shift = draw(rng, channels)
+    out = np.zeros(sums.shape, np.uint8)
+    name = f"pulp_requantize_{form}" if form else "pulp_requantize"
+    sizes = ctypes.c_uint32(pixels), ctypes.c_uint32(channels)
+    runtime.run(cores, name, sums, out, k, lam, *shifts(form, shift), *sizes)
+    np.testing.assert_array_equal(out, requant(sums.astype(np.int64), k, lam, shift))
+
+
 @PROPERTY
 @given(elements=st.integers(0, 200), cores=CORES, seed=SEEDS)
 def test_add(runtime: RuntimeLibrary, elements: int, cores: int, seed: int) -> None:

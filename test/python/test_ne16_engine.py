@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from layers import Shape, residual_network, resnet8, single_layer, window3
 from machines import NE16, machine, with_ne16
 from tvm_pulp.codegen.checker import check_plan
 from tvm_pulp.codegen.cost.arrays import Tiles
-from tvm_pulp.codegen.graph import LayerGraph, LayerKind, Requant, Window, macs
+from tvm_pulp.codegen.graph import LayerGraph, LayerKind, Window, macs
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Operand, Plan
 from tvm_pulp.codegen.plan_json import plan_from_json, plan_to_json
@@ -33,6 +34,9 @@ def reluctant(target: Machine) -> Machine:
     return replace(target, cluster=replace(target.cluster, call_cycles=1_000_000))
 
 
+FORMS: list[dict[str, int]] = [{}, {"wide": True}, {"split": True}, {"lo": 3, "hi": 200}]
+
+
 @st.composite
 def ne16_shapes(draw: st.DrawFn) -> Shape:
     kind = draw(st.sampled_from([LayerKind.CONV2D, LayerKind.DEPTHWISE, LayerKind.POINTWISE, LayerKind.LINEAR]))
@@ -43,6 +47,7 @@ def ne16_shapes(draw: st.DrawFn) -> Shape:
         pads = [draw(st.integers(0, 1)) if kernel == 3 else 0 for _ in range(4)]
         window = Window(kernel, kernel, stride, stride, *pads)
     channels, out_channels = draw(st.integers(1, 60)), draw(st.integers(1, 80))
+    strided = kind is not LayerKind.POINTWISE and window.kernel_h == 3 and window.stride_h == 2
     even = 2 if window.stride_h == 2 else 1
     return Shape(
         kind=kind,
@@ -51,19 +56,25 @@ def ne16_shapes(draw: st.DrawFn) -> Shape:
         channels=channels * (even if kind is LayerKind.DEPTHWISE else 1),
         out_channels=out_channels * even,
         window=window,
-        zero_point=0 if any((window.pad_top, window.pad_bottom, window.pad_left, window.pad_right)) else 7,
+        zero_point=draw(st.sampled_from([0, 7])),
         seed=draw(st.integers(0, 999)),
+        **({} if strided else draw(st.sampled_from(FORMS))),
     )
 
 
 @st.composite
 def ne16_layers(draw: st.DrawFn) -> LayerGraph:
-    graph = single_layer(draw(ne16_shapes()))
+    shape = draw(ne16_shapes())
+    graph = single_layer(shape)
+    if NE16.refusal(graph, graph.layers[0]) is not None:  # because of its zero point
+        graph = single_layer(replace(shape, zero_point=0))
     if draw(st.integers(0, 3)) == 0:
         layer = graph.layers[0]
         assert layer.requant is not None
+        if layer.requant.wide:
+            return graph
         small = np.maximum(1, layer.requant.multiplier % 256)
-        requant = Requant(small, layer.requant.offset, layer.requant.shift)
+        requant = replace(layer.requant, multiplier=small)
         graph = replace(graph, layers=(replace(layer, requant=requant),))
     return graph
 
@@ -93,8 +104,9 @@ def assert_exact(runtime: HostRuntime, graph: LayerGraph, plan: Plan) -> None:
     models = [run_model(graph, {name: data[s] for name, data in inputs.items()}) for s in range(SAMPLES)]
     with tempfile.TemporaryDirectory() as folder:
         program = compile_graph(runtime, graph, plan, Path(folder), (NE16,))
-        for when in ("late", "early"):
-            outputs = run_program(program, graph, inputs, variables={"PULP_NE16": when}).outputs
+        for when in product(("late", "early"), repeat=2):
+            variables = dict(zip(("PULP_NE16", "PULP_DMA"), when, strict=True))
+            outputs = run_program(program, graph, inputs, variables=variables).outputs
             for name in graph.outputs:
                 np.testing.assert_array_equal(outputs[name], np.stack([model[name] for model in models]))
 
@@ -104,6 +116,20 @@ def assert_exact(runtime: HostRuntime, graph: LayerGraph, plan: Plan) -> None:
 @given(case=planned())
 def test_generated_code(runtime: HostRuntime, case: tuple[LayerGraph, Plan]) -> None:
     assert_exact(runtime, *case)
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    "changes", [{"wide": True}, {"split": True}, {"lo": 3}], ids=["wide", "split", "bounds"]
+)
+def test_sums_of_many_ranges(runtime: HostRuntime, changes: dict[str, bool]) -> None:
+    """Parameters are not loaded over those that the cores still need."""
+    graph = single_layer(Shape(LayerKind.POINTWISE, 6, 6, 128, 128, **changes))  # type: ignore[arg-type]
+    target = reluctant(with_ne16(20_000 if "wide" in changes else 26_000))
+    plan = plan_region(graph, target)
+    assert sum(step.load_params for step in plan.layers[0].steps) > 3
+    check_plan(graph, target, plan)
+    assert_exact(runtime, graph, plan)
 
 
 @needs_compiler
@@ -151,12 +177,23 @@ def with_requant(**changes: object) -> LayerGraph:
     ("graph", "reason"),
     [
         (single_layer(CONV), None),
-        (single_layer(replace(CONV, zero_point=5)), "NE16 pads with 0, which isn't the input's zero point"),
-        (single_layer(replace(CONV, zero_point=5, window=Window(3, 3))), None),
-        (single_layer(replace(CONV, wide=True)), "its requantization needs 64 bits"),
-        (single_layer(replace(CONV, lo=3)), "NE16 clips to 0..255 only"),
-        (with_requant(shift=32), "a shift above 31 or a negative multiplier"),
-        (with_requant(multiplier=np.full(32, -1, np.int64)), "a shift above 31 or a negative multiplier"),
+        (
+            single_layer(replace(CONV, zero_point=5)),
+            "NE16 pads behind the last row and column with 0, which isn't the input's zero point",
+        ),
+        (single_layer(replace(CONV, zero_point=5, window=Window(3, 3, pad_top=1, pad_left=1))), None),
+        (single_layer(replace(CONV, zero_point=5, window=window3(2))), None),
+        (
+            single_layer(replace(CONV, zero_point=5, height=3, window=window3(2))),
+            "NE16 pads behind the last row and column with 0, which isn't the input's zero point",
+        ),
+        (single_layer(replace(CONV, wide=True)), None),
+        (single_layer(replace(CONV, lo=3)), None),
+        (with_requant(shift=32), None),
+        (
+            single_layer(replace(CONV, wide=True, window=window3(2))),
+            "stride 2 and a requantization that NE16 doesn't have",
+        ),
         (single_layer(replace(CONV, window=Window(5, 5))), "NE16 has 1x1, 3x3 and depthwise 3x3 convolutions"),
         (
             single_layer(replace(CONV, window=Window(3, 3, 1, 1, 2, 2, 2, 2))),
@@ -190,8 +227,29 @@ def test_the_checker_knows_engines() -> None:
         check_plan(graph, machine(), plan)
     with pytest.raises(PlanError, match="NE16 computes this layer as ne16_3x3"):
         check_plan(graph, target, edited(plan, kernel="ne16_1x1"))
-    with pytest.raises(PlanError, match="engine ne16 can't compute it: its requantization needs 64 bits"):
+    with pytest.raises(PlanError, match="engine ne16 can't compute it: stride 2 with an odd number of output"):
+        check_plan(single_layer(replace(CONV, out_channels=31, window=window3(2))), target, plan)
+    with pytest.raises(PlanError, match=r"buffer sums\[0\] needs 8192 bytes and has 0"):
         check_plan(single_layer(replace(CONV, wide=True)), target, plan)
+
+
+@pytest.mark.parametrize(
+    ("graph", "sums"),
+    [
+        (single_layer(CONV), False),
+        (single_layer(replace(CONV, wide=True)), True),
+        (single_layer(replace(CONV, split=True)), True),
+        (single_layer(replace(CONV, lo=3)), True),
+        (with_requant(multiplier=np.full(32, -1, np.int64)), True),
+    ],
+)
+def test_what_it_leaves_to_the_cores(graph: LayerGraph, *, sums: bool) -> None:
+    """Sums of 32 bits, where it can't requantize."""
+    target = reluctant(with_ne16())
+    (layer,) = plan_region(graph, target).layers
+    assert layer.kernel == ("ne16_3x3_sums" if sums else "ne16_3x3")
+    sizes = [buffer.size for buffer in layer.buffers if buffer.operand is Operand.SUMS]
+    assert sizes == ([4 * layer.tile.size_bytes] * min(2, len(layer.steps)) if sums else [])
 
 
 def macs_per_cycle(shape: Shape) -> float:

@@ -244,7 +244,7 @@ v = 2
 def test_pulp_open_with_ne16_is_pulp_open_else() -> None:
     plain, both = (load_machine(PulpOptions(soc=name)) for name in ("pulp_open", "pulp_open_ne16"))
     assert [engine.name for engine in both.engines] == ["ne16"]
-    assert replace(both, soc=plain.soc, engines=()) == plain
+    assert replace(both, soc=plain.soc, engines=(), l2_bytes=plain.l2_bytes) == plain
 
 
 def test_the_cluster_alone() -> None:
@@ -291,7 +291,8 @@ def test_engines_that_cannot_be_had(soc: str, engines: str, message: str) -> Non
             "speed = 60",
             "speed",
             "unknown key `speed` in table [engines[1]]; its keys: type, pass_3x3_cycles, pass_1x1_cycles, "
-            "pass_depthwise_cycles, output_cycles, strided_task_cycles, tile_cycles, start_cycles",
+            "pass_depthwise_cycles, output_cycles, strided_task_cycles, tile_cycles, layer_cycles, "
+            "start_cycles",
         ),
         (
             'type = "ne16"',

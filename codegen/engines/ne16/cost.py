@@ -19,11 +19,15 @@ from tvm_pulp.codegen.engines.ne16.limits import (
     OUT_CHANNELS,
     Mode,
     is_strided,
+    leaves_sums,
     mode_of,
     scale_bytes,
 )
 from tvm_pulp.codegen.engines.ne16.weights import BITS
 from tvm_pulp.codegen.graph import Layer, LayerKind
+
+SUMS_STORED = 8
+"""Of one pixel, in a cycle."""
 
 HALO = 2
 """Rows and columns that a 3x3 window adds to a subtile."""
@@ -79,6 +83,10 @@ def _task(rates: Rates, layer: Layer, mode: Mode, sizes: _Sizes) -> IntArray:
         groups = np.ones_like(ranges) if mode is Mode.DEPTHWISE else ceil_div(sizes.ki, GROUP)
         work = groups * (ranges * (loads + blocks * fixed) + blocks * sizes.ko * BITS)
         stores = ranges * sizes.h * sizes.w
-    scales = blocks * ceil_div(sizes.ko, 4 // scale_bytes(layer))
+    if leaves_sums(layer):
+        stores = blocks * ceil_div(sizes.ko, SUMS_STORED) * 9
+        scales = np.zeros_like(blocks)
+    else:
+        scales = blocks * ceil_div(sizes.ko, 4 // scale_bytes(layer))
     total: IntArray = work + scales + stores + ranges * blocks * rates.output
     return total

@@ -9,15 +9,18 @@ from tvm_pulp.codegen.emit_text import address, call, fill
 from tvm_pulp.codegen.engines.engine import Job
 from tvm_pulp.codegen.engines.ne16.limits import (
     Mode,
+    clips,
+    entry_bytes,
     is_depthwise,
     is_strided,
+    leaves_sums,
     mode_of,
     scale_bytes,
     weights_of,
 )
 from tvm_pulp.codegen.engines.ne16.weights import BITS, OFFSET
-from tvm_pulp.codegen.graph import Layer, LayerKind
-from tvm_pulp.codegen.params import BlockLayout
+from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind
+from tvm_pulp.codegen.params import BlockLayout, needs_int64
 from tvm_pulp.errors import PlanError
 
 DEVICE = "ne16_pulp_get_dev()"
@@ -30,7 +33,7 @@ END = (f"ne16_nnx_term({DEVICE});",)
 _PADS = ("pad_top", "pad_bottom", "pad_left", "pad_right")
 
 
-def job(layer: Layer, layout: Callable[[Layer, int], BlockLayout], table: StepTable) -> Job:
+def job(graph: LayerGraph, layer: Layer, layout: Callable[[Layer, int], BlockLayout], table: StepTable) -> Job:
     """The text of a layer's jobs: a task for each tile, or with stride 2 for each 2x2 pixels of it."""
     strided = is_strided(layer)
     return Job(
@@ -41,11 +44,50 @@ def job(layer: Layer, layout: Callable[[Layer, int], BlockLayout], table: StepTa
             *_addresses(layer, layout, table),
             "",
             *(_strided_dims() if strided else _dims(layer)),
-            "  ne16_task_set_addr_norm_quant(job, scale, 0, bias);",
+            *_padding_value(graph, layer, table),
+            *_norm_quant_address(layer),
             *(_strided_dispatch() if strided else _dispatch()),
         ],
         wait=f"ne16_nnx_resolve_wait({DEVICE}, {{job}})",
+        finish=_finish(layer, table) if leaves_sums(layer) else [],
     )
+
+
+def _norm_quant_address(layer: Layer) -> list[str]:
+    return [] if leaves_sums(layer) else ["  ne16_task_set_addr_norm_quant(job, scale, 0, bias);"]
+
+
+def _padding_value(graph: LayerGraph, layer: Layer, table: StepTable) -> list[str]:
+    """What stands for 0 outside the map, if it isn't 0."""
+    value = graph.tensors[layer.inputs[0]].zero_point
+    if value == 0 or mode_of(layer) is Mode.POINT or not table.any(*_PADS):
+        return []
+    return [call("ne16_task_set_padding", ["job", *_PADS, str(value)])]
+
+
+def _finish(layer: Layer, table: StepTable) -> list[str]:
+    """Sums to bytes, by the cores."""
+    requant, value = layer.requant, table.expression
+    assert requant is not None  # the layer was accepted
+    form = "" if not requant.wide else "_split" if requant.split else "_wide"
+    integers = "int64_t" if needs_int64(requant) else "int32_t"
+    shifts = {"shift": requant.shift}
+    if requant.split:
+        shifts = {"low_bits": requant.low_bits, "shift": requant.shift - requant.low_bits}
+    lines = [
+        f"  const int32_t *const sums = (const void *)({address('l1', value('sums_l1'))});",
+        f"  uint8_t *const y = {address('l1', value('y_l1'))};",
+        f"  const uint32_t pixels = {value('y_pixels')}, channels = {value('y_c')};",
+        f"  const void *const params = {address('l1', value('params_l1'))}; /* k, lambda, weights */",
+        f"  const {integers} *const k = params;",
+        f"  const {integers} *const lambda = k + channels;",
+        fill("  const uint16_t ", [f"{name} = {bits}" for name, bits in shifts.items()], ";"),
+        "",
+        call(f"pulp_requantize{form}", ("sums", "y", "k", "lambda", *shifts, "pixels", "channels")),
+    ]
+    if clips(layer):
+        lines.append(call("pulp_clip", ("y", "pixels * channels", str(requant.lo), str(requant.hi))))
+    return lines
 
 
 def _sizes(layer: Layer, table: StepTable) -> list[str]:
@@ -71,10 +113,15 @@ def _addresses(layer: Layer, layout: Callable[[Layer, int], BlockLayout], table:
     """NE16's addresses of the operands; a parameter block holds scales, biases, weights."""
     places = {
         name: f"(uint32_t)(uintptr_t){_pointer(address('l1', table.expression(column)))}"
-        for name, column in (("x", "x_l1"), ("y", "y_l1"), ("scale", "params_l1"))
+        for name, column in _operand_columns(layer).items()
     }
     unit = scale_bytes(layer)
-    if not table.varies("y_c"):
+    if leaves_sums(layer):
+        offset = f"{2 * entry_bytes(layer)} * k_out"
+        if not table.varies("y_c"):
+            offset = str(layout(layer, table.constant("y_c")).weights_offset)
+        places["weights"] = f"{places.pop('params')} + {offset}"
+    elif not table.varies("y_c"):
         block = layout(layer, table.constant("y_c"))
         places |= {"bias": f"scale + {block.lambda_offset}", "weights": f"scale + {block.weights_offset}"}
     elif unit == 1:
@@ -82,6 +129,13 @@ def _addresses(layer: Layer, layout: Callable[[Layer, int], BlockLayout], table:
     else:
         places |= {"bias": "scale + 4 * k_out", "weights": "bias + 4 * k_out"}
     return [f"  const uint32_t {name} = {value};" for name, value in places.items()]
+
+
+def _operand_columns(layer: Layer) -> dict[str, str]:
+    """NE16's operands and the columns that say where they are."""
+    if leaves_sums(layer):
+        return {"x": "x_l1", "y": "sums_l1", "params": "params_l1"}
+    return {"x": "x_l1", "y": "y_l1", "scale": "params_l1"}
 
 
 def _pointer(text: str) -> str:
@@ -95,6 +149,13 @@ def _operation(layer: Layer) -> list[str]:
     kernel = 1 if mode_of(layer) is Mode.POINT else 3
     stride = 2 if is_strided(layer) else 1
     mode = "normMode8Bit" if scale_bytes(layer) == 1 else "normMode32Bit"
+    if leaves_sums(layer):
+        return [
+            "  ne16_task_init(job);",
+            f"  ne16_task_set_op_to_conv(job, {kernel}, {int(is_depthwise(layer))}, {stride});",
+            f"  ne16_task_set_bits(job, 8, 32, {BITS});",
+            f"  ne16_task_set_weight_offset(job, weightOffsetModeLayerWise, {OFFSET});",
+        ]
     return [
         f"  const ne16_quant_t quant = {{.shift_amount = {requant.shift}, .function = quantFunctionRelu}};",
         f"  const ne16_norm_t norm = {{.mode = {mode}, .flag_bias = ne16TaskFlagTrue}};",
@@ -111,7 +172,8 @@ def _dims(layer: Layer) -> list[str]:
     pads = ["0"] * 4 if mode_of(layer) is Mode.POINT else list(_PADS)
     step = "2 * " if layer.window.stride_h == 2 else ""  # only a 1x1 filter comes here with a stride
     strides = [f"{step}w_in * k_in", f"{step}k_in"]
-    dims = ["job", "w_in", "k_in", *strides, "h_out", "w_out", "k_out", "w_out * k_out", "k_out", *pads]
+    out = "4 * k_out" if leaves_sums(layer) else "k_out"
+    dims = ["job", "w_in", "k_in", *strides, "h_out", "w_out", "k_out", f"w_out * {out}", out, *pads]
     return [call("ne16_task_set_dims", dims), _operands(pads)]
 
 

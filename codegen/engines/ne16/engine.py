@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 from tvm_pulp.codegen.cost.arrays import IntArray, Tiles
+from tvm_pulp.codegen.cost.cluster import requantize_cycles
 from tvm_pulp.codegen.emit_steps import StepTable
 from tvm_pulp.codegen.engines.engine import Engine, Job, TileSteps
 from tvm_pulp.codegen.engines.ne16 import cost, emit, limits
@@ -15,7 +16,7 @@ from tvm_pulp.codegen.engines.ne16.weights import pack_weights, packed_bytes
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.kernels import KernelChoice
 from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.params import BlockLayout
+from tvm_pulp.codegen.params import BlockLayout, pack_entries
 from tvm_pulp.codegen.plan import Box, LayerPlan, TileStep
 
 Cycles = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -40,6 +41,7 @@ class Ne16(Engine):
         Cycles,
         Field(description="cycles in which core 0 programs a tile: task, loads and store, and their latency"),
     ]
+    layer_cycles: Annotated[Cycles, Field(description="cycles of a layer beside those of its tiles")]
     start_cycles: Annotated[Cycles, Field(description="cycles of each tile beside its work")]
 
     def refusal(self, graph: LayerGraph, layer: Layer) -> str | None:
@@ -49,29 +51,36 @@ class Ne16(Engine):
         return limits.violations(layer, plan, step)
 
     def choose_kernel(self, graph: LayerGraph, layer: Layer, tile: Box | None, cores: int) -> KernelChoice:
-        return KernelChoice(limits.kernel_name(layer))
+        return KernelChoice(limits.kernel_name(layer), clip=limits.clips(layer))
 
     def tile_steps(self, layer: Layer) -> TileSteps:
         pixels = 2 if limits.is_strided(layer) else 3
         return TileSteps(pixels, pixels, limits.GROUP, only_whole_channels=True)
 
     def block_layout(self, layer: Layer, channels: int) -> BlockLayout:
-        """Scales, biases, packed weights, in an order in which what NE16 reads too much of them is in L1."""
-        scales = channels * limits.scale_bytes(layer)
+        """Scales, biases, packed weights, in an order in which what NE16 reads too much of them is in L1. The
+        cores' multipliers and offsets are as they always are."""
+        unit = limits.entry_bytes(layer) if limits.leaves_sums(layer) else 4
+        scales = channels * (unit if limits.leaves_sums(layer) else limits.scale_bytes(layer))
         biases = scales + -scales % 4
-        weights = biases + 4 * channels
+        weights = biases + unit * channels
         shape = limits.weights_of(layer).shape
         end = weights + packed_bytes((channels, *shape[1:]), limits.is_depthwise(layer))
-        return BlockLayout(0, biases, weights, end + -end % 4)
+        return BlockLayout(0, biases, weights, end + -end % unit)
 
     def pack_block(self, layer: Layer, c0: int, channels: int) -> bytes:
         part, requant, layout = slice(c0, c0 + channels), layer.requant, self.block_layout(layer, channels)
         assert requant is not None  # `refusal` said so
+        weights = pack_weights(limits.weights_of(layer)[part], limits.is_depthwise(layer))
+        if limits.leaves_sums(layer):
+            return (pack_entries(requant, part) + weights).ljust(layout.size, b"\0")
         scales = requant.multiplier[part].astype("<u1" if limits.scale_bytes(layer) == 1 else "<u4").tobytes()
         biases = requant.offset[part].astype("<i4").tobytes()
-        weights = pack_weights(limits.weights_of(layer)[part], limits.is_depthwise(layer))
         block = scales.ljust(layout.lambda_offset, b"\0") + biases + weights
         return block.ljust(layout.size, b"\0")
+
+    def sums_bytes(self, layer: Layer) -> int:
+        return limits.SUM_BYTES if limits.leaves_sums(layer) else 0
 
     def cycles(self, machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> IntArray:
         rates = cost.Rates(
@@ -89,6 +98,18 @@ class Ne16(Engine):
         longer: IntArray = self.start_cycles + np.maximum(work, self.tile_cycles)
         return longer
 
+    def finish_cycles(self, machine: Machine, layer: Layer, tiles: Tiles) -> IntArray:
+        if not limits.leaves_sums(layer):
+            return np.zeros_like(tiles.y_h)
+        beside: IntArray = self.tile_cycles + requantize_cycles(machine, layer, tiles)
+        return beside
+
+    def fixed_cycles(self) -> int:
+        return self.layer_cycles
+
+    def turn_cycles(self) -> int:
+        return self.tile_cycles
+
     def begin_region(self) -> list[str]:
         return list(emit.BEGIN)
 
@@ -96,4 +117,4 @@ class Ne16(Engine):
         return list(emit.END)
 
     def job(self, graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) -> Job:
-        return emit.job(layer, self.block_layout, table)
+        return emit.job(graph, layer, self.block_layout, table)

@@ -1,7 +1,8 @@
-"""Which layers NE16 computes exactly, and in which of its modes.
+"""Which layers NE16 computes exactly, in which of its modes, and which it leaves to the cores as sums.
 
 NE16 multiplies a sum by an unsigned scale, wraps at 32 bits, adds a bias and shifts by an amount common to the
 layer. A layer whose requantization isn't `wide` is proven never to leave int32, so only the rest is looked at.
+Where NE16 can't requantize it writes the int32 sums.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Window
+from tvm_pulp.codegen.params import needs_int64
 from tvm_pulp.codegen.plan import LayerPlan, TileStep
+from tvm_pulp.codegen.tiling import columns, rows, span
 from tvm_pulp.errors import PlanError
 
 INT32_MAX = 2**31 - 1
@@ -25,6 +28,9 @@ MOST_PARTS = 65_535
 
 OUT_CHANNELS, GROUP = 32, 16
 """Output channels of a subtile; input channels of a pass, and channels of a depthwise subtile."""
+
+
+SUM_BYTES = 4
 
 
 class Mode(Enum):
@@ -63,7 +69,20 @@ def kernel_name(layer: Layer) -> str:
     """What a plan calls the computation."""
     mode = mode_of(layer)
     name = "none" if mode is None else mode.value.replace(" ", "_")
-    return f"ne16_{name}" + ("_stride2" if is_strided(layer) else "")
+    return f"ne16_{name}" + ("_stride2" if is_strided(layer) else "") + ("_sums" if leaves_sums(layer) else "")
+
+
+def leaves_sums(layer: Layer) -> bool:
+    """True if NE16 can't requantize the layer: the cores do."""
+    requant = layer.requant
+    return requant is not None and (
+        requant.wide
+        or requant.shift > MOST_SHIFT
+        or int(requant.multiplier.min()) < 0
+        or int(requant.multiplier.max()) > INT32_MAX
+        or int(np.abs(requant.offset).max()) > INT32_MAX
+        or (requant.lo, requant.hi) != (0, UINT8_MAX)
+    )
 
 
 def weights_of(layer: Layer) -> npt.NDArray[np.int8]:
@@ -71,6 +90,16 @@ def weights_of(layer: Layer) -> npt.NDArray[np.int8]:
     if layer.weights is None:
         raise PlanError("the layer has no weights", where=layer.name)
     return layer.weights[:, None, None, :] if layer.kind is LayerKind.LINEAR else layer.weights
+
+
+def clips(layer: Layer) -> bool:
+    """True if the bytes that the cores make of sums are clipped to other bounds than 0..255."""
+    return layer.requant is not None and (layer.requant.lo, layer.requant.hi) != (0, UINT8_MAX)
+
+
+def entry_bytes(layer: Layer) -> int:
+    """Bytes of a multiplier, and of an offset, as the cores read them."""
+    return 8 if layer.requant is not None and needs_int64(layer.requant) else 4
 
 
 def scale_bytes(layer: Layer) -> int:
@@ -83,7 +112,9 @@ def refusal(graph: LayerGraph, layer: Layer) -> str | None:
     """Why NE16 can't compute a layer exactly, or None."""
     if mode_of(layer) is None:
         return "NE16 has 1x1, 3x3 and depthwise 3x3 convolutions"
-    return _window_refusal(graph, layer) or _requant_refusal(layer)
+    if layer.requant is None:
+        return "it has no requantization"
+    return _window_refusal(graph, layer)
 
 
 def _window_refusal(graph: LayerGraph, layer: Layer) -> str | None:
@@ -93,25 +124,26 @@ def _window_refusal(graph: LayerGraph, layer: Layer) -> str | None:
         return "strides are 1 or 2, the same in both directions"
     if max(pads) > (0 if mode_of(layer) is Mode.POINT else MOST_PADDING):
         return "more padding than one row or column of a 3x3 filter"
-    if max(pads) > 0 and graph.tensors[layer.inputs[0]].zero_point != 0:
-        return "NE16 pads with 0, which isn't the input's zero point"
-    if is_strided(layer) and graph.tensors[layer.output].channels % 2:
-        return "stride 2 with an odd number of output channels"
+    if graph.tensors[layer.inputs[0]].zero_point != 0 and _pads_behind(graph, layer):
+        return "NE16 pads behind the last row and column with 0, which isn't the input's zero point"
+    if is_strided(layer):
+        return _strided_refusal(graph, layer)
     if weights_of(layer).shape[-1] > GROUP * MOST_PARTS:
         return "too many input channels"
     return None
 
 
-def _requant_refusal(layer: Layer) -> str | None:
-    requant = layer.requant
-    if requant is None or requant.wide:
-        return "its requantization needs 64 bits"
-    if requant.shift > MOST_SHIFT or int(requant.multiplier.min()) < 0:
-        return "a shift above 31 or a negative multiplier"
-    if int(requant.multiplier.max()) > INT32_MAX or int(np.abs(requant.offset).max()) > INT32_MAX:
-        return "a multiplier or an offset beyond 32 bits"
-    if (requant.lo, requant.hi) != (0, UINT8_MAX):
-        return "NE16 clips to 0..255 only"
+def _pads_behind(graph: LayerGraph, layer: Layer) -> bool:
+    """True if windows reach behind the last row or column."""
+    axes = (rows(graph, layer), columns(graph, layer))
+    return any(span(axis, axis.out_size - 1, 1).after > 0 for axis in axes)
+
+
+def _strided_refusal(graph: LayerGraph, layer: Layer) -> str | None:
+    if leaves_sums(layer):
+        return "stride 2 and a requantization that NE16 doesn't have"
+    if graph.tensors[layer.output].channels % 2:
+        return "stride 2 with an odd number of output channels"
     return None
 
 
@@ -120,8 +152,8 @@ def violations(layer: Layer, plan: LayerPlan, step: TileStep) -> list[str]:
     found = []
     if plan.kernel != kernel_name(layer):
         found.append(f"NE16 computes this layer as {kernel_name(layer)}")
-    if plan.channels_first or plan.pad_in_l1 or plan.clip:
-        found.append("NE16 pads itself, reads HWC and clips to 0..255")
+    if plan.channels_first or plan.pad_in_l1 or plan.clip != clips(layer):
+        found.append("NE16 pads itself and reads HWC; bounds other than 0..255 need clipping")
     pad = step.padding
     if max(pad.top, pad.bottom, pad.left, pad.right) > (0 if mode_of(layer) is Mode.POINT else MOST_PADDING):
         found.append("more padding than NE16 has")
