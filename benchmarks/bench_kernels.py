@@ -45,8 +45,8 @@ _HEADER = """\
 Made by `make bench` (`benchmarks/bench_kernels.py`); don't edit. One call of each XpulpV2 kernel on GVSoC's
 `pulp-open`, data in L1, the best of three calls, barrier included. **Rate**: multiply-accumulates a cycle, of
 kernels without weights elements read. **Limit**: the share of what the instruction set allows these cores: a
-dot product of four a cycle, for fully connected layers also the load of its weights, for kernels without weights
-a load of four elements. **Model**: the error of the cycles that the planner predicts.
+dot product of four a cycle, for fully connected layers also the load of its weights, for kernels without
+weights a load of four elements. **Model**: the error of the cycles that the planner predicts.
 
 | kernel | shape | cores | cycles | rate | limit | model |
 |---|---|--:|--:|--:|--:|--:|
