@@ -64,7 +64,7 @@ def _group(graph: LayerGraph, plan: LayerPlan, parts: Sequence[Layer]) -> Layer:
     if not 2 <= len(parts) <= _MOST or plan.engine != CLUSTER_NAME:
         raise _fail(f"a group is 2 or {_MOST} layers on the cores", where)
     for part in parts:
-        if part.kind in _NOT_FUSED:
+        if part.kind in _NOT_FUSED or part.makes_sums:
             raise _fail(f"a {part.kind.value} layer can't be fused", where)
     for before, after in pairwise(parts):
         _check_inner(graph, before, after, where)

@@ -51,11 +51,15 @@ def fused(parts: Sequence[Layer]) -> Layer:
 def may_fuse(graph: LayerGraph, parts: Sequence[Layer]) -> bool:
     """True if consecutive layers can be a group: each reads a plain map that the one before makes and that is
     needed nowhere else."""
-    if not 2 <= len(parts) <= MOST_STAGES or any(part.kind not in FUSIBLE for part in parts):
+    if not 2 <= len(parts) <= MOST_STAGES or not all(map(_may_take_part, parts)):
         return False
     return all(
         after.inputs == (before.output,) and is_inner(graph, before.output) for before, after in pairwise(parts)
     )
+
+
+def _may_take_part(layer: Layer) -> bool:
+    return layer.kind in FUSIBLE and not layer.makes_sums
 
 
 def is_inner(graph: LayerGraph, name: str) -> bool:

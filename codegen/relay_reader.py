@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from tvm import relay
 from ..passes.expressions import dtype_of, operator_name, post_order, shape_of
 from ..passes.legalize.spans import SEPARATOR
 from ..passes.numerics import accumulator_of, low_bits_of
-from ..passes.patterns.operator import Moves, Operands, Place, Transposition
+from ..passes.patterns.operator import Border, Moves, Operands, Place, Transposition
 from ..passes.patterns.table import find_operator
 from .graph import Dtype, Layer, LayerGraph, LayerKind, Requant, Tensor, View
 from .groups import group_layers, splits_into_groups
@@ -171,6 +172,8 @@ class _Reader:
         self._main = operator_name(composite.body).split(SEPARATOR)[0]
         if operands.moves is not None:
             self._add_moves(call, operands.moves, inputs)
+        elif operands.border is not None:
+            self._add_border(call, operands.border, inputs[0])
         elif operands.reshapes:
             self._add_reshape(call, inputs[0])
         elif operands.transposition is not None:
@@ -281,11 +284,42 @@ class _Reader:
             return
         output = self._add_tensor(call, wanted, self._main)
         for source, place in zip(inputs, moves.places, strict=True):
-            view = inside(self._tensors[output], place)
-            if self._is_free(source) and (place.step_h, place.step_w) == (1, 1):
-                self._tensors[source] = replace(self._tensors[source], view=view)
-            else:
-                self._copied(source, f"{output}_part", view)
+            self._put(source, output, place)
+
+    def _put(self, source: str, output: str, place: Place) -> None:
+        """A tensor has its place in the output: it lies there, or it is copied."""
+        view = inside(self._tensors[output], place)
+        if self._is_free(source) and (place.step_h, place.step_w) == (1, 1):
+            self._tensors[source] = replace(self._tensors[source], view=view)
+        else:
+            self._copied(source, f"{output}_part", view)
+
+    def _add_border(self, call: relay.Call, border: Border, source: str) -> None:
+        """The source in the middle of the output; around it what a table of one value makes of parts of it."""
+        output = self._add_tensor(
+            call, f"l{len(self._layers)}_{_identifier(self._main or 'pad')}_out", self._main
+        )
+        top, left, bottom, right = border.padding
+        inner = self._tensors[source]
+        self._put(source, output, Place(h0=top, w0=left))
+        rows = ((0, top), (top, inner.height), (top + inner.height, bottom))
+        columns = ((0, left), (left, inner.width), (left + inner.width, right))
+        table = np.full(256, border.value, np.uint8)
+        for (h0, height), (w0, width) in product(rows, columns):
+            if height and width and (h0, w0) != (top, left):
+                read = self._box(source, Place(), height, width)
+                self._add_lookup(read, self._box(output, Place(h0=h0, w0=w0), height, width), table)
+
+    def _box(self, name: str, place: Place, height: int, width: int) -> str:
+        """A view of a part of a tensor."""
+        view = self._add_view(f"{name}_part", name, inside(self._tensors[name], place))
+        self._tensors[view] = replace(self._tensors[view], height=height, width=width)
+        return view
+
+    def _add_lookup(self, source: str, output: str, table: npt.NDArray[np.uint8]) -> None:
+        name = self._layer_name(LayerKind.TABLE)
+        layer = Layer(name, LayerKind.TABLE, (source,), output, sources=self._sources, table=table)
+        self._layers.append(layer)
 
     def _add_part(self, call: relay.Call, source: str, place: Place, wanted: str) -> None:
         """The output is a view of the input, or a copy of that view where it leaves the region."""

@@ -61,13 +61,22 @@ class Transposition:
 
 
 @dataclass(frozen=True)
+class Border:
+    """A tensor without its border, the border's sizes (top, left, bottom, right) and its value."""
+
+    data: relay.Expr
+    padding: tuple[int, int, int, int]
+    value: int | None
+
+
+@dataclass(frozen=True)
 class Operands:
     """An operator taken apart, without its weights' values: what checks look at and the reader copies.
 
     `inputs` are the quantized inputs; `pad_value` is the byte that stands for 0 in the first, where that
     matters (padding, products), `pad_value2` in the second. `one_channel_groups`: the weights' layout is
     HWOI. `table` is that of the layer, `bias` that of one which makes sums. `reshapes`: it only gives its
-    input's bytes another shape.
+    input's bytes another shape. `border`: it puts one around its input.
     """
 
     kind: LayerKind
@@ -84,6 +93,7 @@ class Operands:
     transposition: Transposition | None = None
     reshapes: bool = False
     bias: npt.NDArray[np.int32] | None = None
+    border: Border | None = None
 
     def with_bias(self, bias: npt.NDArray[np.int32]) -> Operands:
         """The same with a number for each output channel."""

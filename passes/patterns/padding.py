@@ -1,13 +1,13 @@
-"""Explicit padding in front of an operator: the border is the input's zero point."""
+"""Explicit padding: the border of an operator's input, or a map with a border of its own."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from tvm import relay
 from tvm.relay.dataflow_pattern import DFPattern, is_constant, is_op, wildcard
 
-from ..expressions import as_call
+from ...codegen.graph import LayerKind, Window
+from ..expressions import as_call, shape_of
+from .operator import Border, Exactness, Operands, OperatorPattern, check_map
 
 
 def border_pattern() -> DFPattern:
@@ -20,18 +20,46 @@ def maybe_padded() -> DFPattern:
     return border_pattern() | wildcard()
 
 
-@dataclass(frozen=True)
-class Border:
-    """A tensor without its border, the border's sizes (top, left, bottom, right) and its value."""
-
-    data: relay.Expr
-    padding: tuple[int, int, int, int]
-    value: int | None
-
-
 def read_border(expr: relay.Expr) -> Border:
     """Takes a match of `maybe_padded` apart; only heights and widths are padded in canonical form."""
     if as_call(expr, "nn.pad") is None:
         return Border(expr, (0, 0, 0, 0), None)
     (top, bottom), (left, right) = ([int(p) for p in expr.attrs.pad_width[axis]] for axis in (1, 2))
     return Border(expr.args[0], (top, left, bottom, right), int(expr.args[1].data.numpy()))
+
+
+def read_pad(call: relay.Call) -> Operands:
+    """Takes a match of `border_pattern` apart."""
+    border = read_border(call)
+    return Operands(LayerKind.TABLE, (border.data,), Window(), None, None, border=border)
+
+
+def check_pad(call: relay.Call) -> str | None:
+    """A map with a border that is nowhere larger than the map: its bytes are made of the map's."""
+    border = read_border(call)
+    if isinstance(border.data, relay.Constant):
+        return "its input is a constant"
+    reason = check_map(border.data) or check_map(call)
+    if reason is not None:
+        return reason
+    _, height, width, _ = shape_of(border.data)
+    top, left, bottom, right = border.padding
+    if max(top, bottom) > height or max(left, right) > width:
+        return "its border is larger than the map"
+    return None
+
+
+PAD = OperatorPattern(
+    name="pulp.pad",
+    description="a border of one value around a map",
+    pattern=border_pattern,
+    check=check_pad,
+    read=read_pad,
+    kinds=(LayerKind.TABLE, LayerKind.COPY),
+    onnx=("Pad",),
+    conditions=(
+        "height and width, a constant that is a multiple of the scale; free where a convolution or average pool"
+        " behind it takes the border",
+    ),
+    exactness=Exactness.COPY,
+)

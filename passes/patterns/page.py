@@ -30,7 +30,7 @@ def operators_page() -> str:
     lines = [_HEAD, _line(columns), _line(["---"] * len(columns)), *map(_line, rows), ""]
     lines += [
         f"{_joined(FREE_OPERATORS)} cost nothing where the order of bytes stays, and where",
-        "a border is taken by the window behind it; otherwise they are TVM's C.",
+        "a border is taken by the window behind it.",
         "",
         *_exactness(),
     ]

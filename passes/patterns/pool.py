@@ -11,8 +11,8 @@ from tvm.relay.dataflow_pattern import DFPattern, is_constant, is_op, wildcard
 from ...codegen.graph import LayerKind, Requant, Window
 from ..expressions import shape_of
 from ..numerics import Ints, elements_inside
-from .operator import Exactness, Operands, OperatorPattern, check_map, check_window, window_of
-from .padding import Border, maybe_padded, read_border
+from .operator import Border, Exactness, Operands, OperatorPattern, check_map, check_window, window_of
+from .padding import maybe_padded, read_border
 from .requantization import read_requant, requantized
 
 

@@ -15,7 +15,7 @@ from .moves import CONCATENATE, RESIZE, SLICE
 from .multiply import MULTIPLY
 from .operator import OperatorPattern
 from .order import RESHAPE, TRANSPOSE
-from .padding import border_pattern
+from .padding import PAD
 from .pool import AVERAGE_POOL, MAX_POOL
 from .quantize import DEQUANTIZE, FLIP, QUANTIZE
 from .requantize import REQUANTIZE
@@ -41,6 +41,7 @@ OPERATORS: tuple[OperatorPattern, ...] = (
     FLIP,
     TRANSPOSE,
     RESHAPE,
+    PAD,
 )
 
 FREE_OPERATORS = frozenset(["Flatten", "Pad", "Reshape", "Squeeze", "Transpose", "Unsqueeze"])
@@ -72,15 +73,4 @@ def pattern_table(refuse: Refuse) -> list[TableEntry]:
 
         return predicate
 
-    def leave(reason: str) -> Callable[[relay.Call], bool]:
-        def predicate(match: relay.Call) -> bool:
-            refuse(match, reason)
-            return False
-
-        return predicate
-
-    served = [(operator.name, operator.pattern(), accept(operator)) for operator in OPERATORS]
-    return [
-        *served,
-        ("pulp.pad", border_pattern(), leave("no convolution or average pool behind it takes its border")),
-    ]
+    return [(operator.name, operator.pattern(), accept(operator)) for operator in OPERATORS]

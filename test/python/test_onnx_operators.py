@@ -53,11 +53,12 @@ class Case:
             if self.real
             else [writer.quantize(name, name, encoding, f"output{index}") for index, name in enumerate(names)]
         )
+        element = TensorProto.INT64 if self.op == "ArgMax" else TensorProto.FLOAT
         graph = helper.make_graph(
             writer.nodes,
             "operator",
             [helper.make_tensor_value_info("input", TensorProto.FLOAT, self.shape)],
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+            [helper.make_tensor_value_info(name, element, None) for name in outputs],
             list(writer.initializers.values()),
         )
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
@@ -118,8 +119,19 @@ CASES = {
     "pad alone": Case(
         "Pad",
         constants=(ints(0, 0, 1, 2, 0, 0, 1, 0), np.array(0, np.float32)),
-        refused="no convolution or average pool behind it takes its border",
+        kinds=("table",) * 5,  # the parts of its border
     ),
+    "large pad": Case(
+        "Pad",
+        constants=(ints(0, 0, 9, 0, 0, 0, 0, 0), np.array(0, np.float32)),
+        refused="its border is larger than the map",
+    ),
+    "softmax of channels": Case("Softmax", attributes={"axis": 1}, real=True),
+    "softmax of a row": Case("Softmax", (1, 300), real=True),
+    "softmax of columns": Case(
+        "Softmax", attributes={"axis": 2}, refused="its axis is neither the channels' nor the last", real=True
+    ),
+    "argmax": Case("ArgMax", attributes={"axis": 1}, refused="there is no kernel for ArgMax", real=True),
 }
 
 
