@@ -114,7 +114,8 @@ def test_inspect_reads_target_options_first(capsys: Captured) -> None:
     assert cli.run(["inspect", "no-such.onnx", "--target", "pulp -sock=gap8"]) == 1
     assert capsys.readouterr().err == (
         "tvm-pulp: error: target pulp: unknown option -sock; "
-        "did you mean -soc? (options: -soc, -l1, -l2, -cores, -engines, -plan, -plan-time, -fusion)\n"
+        "did you mean -soc? (options: -soc, -l1, -l2, -cores, -engines, -plan, -plan-time, -fusion, "
+        "-multiplier-error)\n"
     )
 
 

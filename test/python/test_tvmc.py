@@ -62,6 +62,7 @@ def test_command_line_of_the_readme(tmp_path):
         "plan": None,
         "plan_time": None,
         "fusion": None,
+        "multiplier_error": None,
     }
     assert len(package.metadata["pulp"]["regions"]) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["model.tar"]
