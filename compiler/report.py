@@ -286,7 +286,7 @@ def _layer_report(graph: LayerGraph, layer: Layer, plan: LayerPlan, busy: Mappin
         l1_bytes=sum(buffer.size for buffer in plan.buffers),
         dma_in=traffic.bytes_in,
         dma_out=traffic.bytes_out,
-        wide=layer.requant is not None and layer.requant.wide,
+        wide=layer.requant is not None and layer.requant.wide and not layer.requant.split,
         shift=None if layer.requant is None else layer.requant.shift,
         compute_cycles=busy[Lane.CORES],
         dma_cycles=busy[Lane.DMA_IN] + busy[Lane.DMA_OUT],
