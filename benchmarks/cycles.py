@@ -63,6 +63,8 @@ def _measured(
     except ToolTimeoutError:
         return _omitted(name, variant, f"takes more than {RUN_SECONDS} s to simulate", console)
     except PulpError as error:
+        if isinstance(variant, Stock):  # code, constants and workspace in L2
+            return _omitted(name, variant, f"doesn't build or run: {error}", console)
         raise click.ClickException(f"{name}, {variant.title}: {error}") from error
     console.print(
         f"{name}, {found.title}: {found.cycles:,} cycles, regions {found.region_cycles:,}, "

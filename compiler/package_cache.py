@@ -1,8 +1,8 @@
 """Whole packages of earlier compilations: the same network with the same settings isn't compiled twice.
 
-A package is kept under a key made of the bytes of the network's file, of the settings and the machine that the
-SoC's file describes, and of this distribution's files and the versions of what it calls. What isn't known to
-depend on these alone is compiled anew.
+A package is kept under a key made of the bytes of the network's file and its golden files, of the settings and
+the machine that the SoC's file describes, and of this distribution's files and the versions of what it calls.
+What isn't known to depend on these alone is compiled anew.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing import BinaryIO
 
 from .archive import write_archive, write_whole
 from .cache_folder import cache_folder
+from .golden_files import golden_files
 from .options import PulpOptions
 from .package import METADATA_FILE, Package
 from .soc import load_machine
@@ -97,8 +98,16 @@ def kept_package(
         return None
     if _ELSEWHERE in content or _ADDRESS.search(text):
         return None
-    parts = (sha256(content).hexdigest(), model.suffix, text, repr(options), repr(machine), _tools())
+    network = (sha256(content).hexdigest(), model.suffix, _golden(model.parent))
+    parts = (network, text, repr(options), repr(machine), _tools())
     return KeptPackage(folder / FOLDER / f"{sha256(repr(parts).encode()).hexdigest()}.tar.gz")
+
+
+def _golden(folder: Path) -> list[str]:
+    """Digests of the golden files that a package takes in."""
+    files = golden_files(folder)
+    taken = () if files is None else (files.input, files.layers[-1])
+    return [sha256(file.read_bytes()).hexdigest() for file in taken]
 
 
 def _members(stream: BinaryIO | gzip.GzipFile) -> dict[str, bytes]:

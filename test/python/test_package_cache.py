@@ -73,6 +73,16 @@ def test_the_key(model: Path, tmp_path: Path) -> None:
     assert place(model, name="default") != first
 
 
+def test_golden_files_count(model: Path, tmp_path: Path) -> None:
+    first = place(model)
+    (tmp_path / "input.txt").write_text("# input\n1,\n")
+    assert place(model) == first  # one alone is not used
+    (tmp_path / "out_layer0.txt").write_text("# layer\n2,\n")
+    second = place(model)
+    (tmp_path / "out_layer0.txt").write_text("# layer\n3,\n")
+    assert len({first, second, place(model)}) == 3
+
+
 def test_the_content_of_a_soc_file_counts(model: Path, tmp_path: Path) -> None:
     soc = tmp_path / "my.toml"
     stock = Path(__file__).parents[2] / "compiler" / "targets" / "gap8.toml"

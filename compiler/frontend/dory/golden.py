@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from tvm_pulp.passes.expressions import dtype_of, shape_of
 from tvm_pulp.passes.portable_math import PortableMath
 
 from ...golden import Golden
+from ...golden_files import golden_files
 
 Integers = npt.NDArray[np.int64]
 
@@ -25,26 +25,15 @@ def read_golden(folder: Path, mod: tvm.IRModule, tail: tvm.IRModule | None) -> G
 
     Raises ModelError for files that hold something else than this network's numbers.
     """
-    given, layers = folder / "input.txt", _layer_files(folder)
-    params = mod["main"].params
-    if tail is None or len(params) != 1 or not given.is_file() or not layers:
+    files, params = golden_files(folder), mod["main"].params
+    if tail is None or len(params) != 1 or files is None:
         return None
     last = tail["main"].params[0]
     return Golden(
-        inputs=(_tensor(given, shape_of(params[0]), dtype_of(params[0])),),
-        last=_tensor(layers[-1], shape_of(last), dtype_of(last)),
+        inputs=(_tensor(files.input, shape_of(params[0]), dtype_of(params[0])),),
+        last=_tensor(files.layers[-1], shape_of(last), dtype_of(last)),
         tail=tvm.ir.save_json(tail),
     )
-
-
-def _layer_files(folder: Path) -> list[Path]:
-    """The files of the layers, in the order of their numbers."""
-    numbered = {
-        int(found[1]): file
-        for file in folder.glob("out_layer*.txt")
-        if (found := re.fullmatch(r"out_layer(\d+)\.txt", file.name))
-    }
-    return [numbered[number] for number in sorted(numbered)]
 
 
 def _tensor(file: Path, shape: tuple[int, ...], dtype: str) -> npt.NDArray[np.generic]:
