@@ -29,9 +29,14 @@ Map = npt.NDArray[Any]
 class Sanitizer(Enum):
     """Compiler flags that make every finding fatal."""
 
-    NONE = ()
-    ADDRESS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-    THREAD = ("-fsanitize=thread",)
+    NONE = ""
+    ADDRESS = "-fsanitize=address,undefined -fno-sanitize-recover=all"
+    THREAD = "-fsanitize=thread"
+
+    @property
+    def flags(self) -> list[str]:
+        """One by one. No tuples: Python 3.11.2 takes an empty one in an enumeration for an object."""
+        return self.value.split()
 
 
 class Dma(Enum):
@@ -71,7 +76,7 @@ def build_runtime(folder: Path, sanitizer: Sanitizer = Sanitizer.NONE) -> HostRu
     parts = ("kernels/portable", "accel/*", "accel/*/model", "platform/common", "platform/host")
     sources = [source for part in parts for source in sorted(RUNTIME.glob(f"{part}/*.c"))]
     sources.append(RUNTIME / "platform" / "runner.c")
-    flags = [*STRICT, "-O2", "-pthread", "-D_POSIX_C_SOURCE=200809L", *sanitizer.value, *INCLUDES]
+    flags = [*STRICT, "-O2", "-pthread", "-D_POSIX_C_SOURCE=200809L", *sanitizer.flags, *INCLUDES]
     folder.mkdir(parents=True, exist_ok=True)
     _execute([str(c_compiler()), *flags, "-c", *map(str, sources)], folder)
     library = folder / "libpulp.a"
@@ -99,7 +104,7 @@ def compile_graph(
     sources += [word for file in drivers for word in (f"-I{file.parent}", str(file))]
     _execute(
         [
-            *(str(c_compiler()), *STRICT, "-O1", *runtime.sanitizer.value, *INCLUDES),
+            *(str(c_compiler()), *STRICT, "-O1", *runtime.sanitizer.flags, *INCLUDES),
             *(*sources, "-Wl,--whole-archive", str(runtime.library), "-Wl,--no-whole-archive"),
             *("-pthread", "-o", str(program)),
         ],
