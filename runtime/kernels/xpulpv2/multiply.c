@@ -10,12 +10,15 @@ typedef void block_function_t(const pulp_block_t *block);
 
 /* Groups of so many pixels. */
 static void multiply_groups(const pulp_block_t *block, uint32_t pixels, pulp_form_t form) {
-  static block_function_t *const functions[][BLOCK_PIXELS] = {
-      {pulp_block_1, pulp_block_2, pulp_block_3, pulp_block_4},
-      {pulp_block_split_1, pulp_block_split_2, pulp_block_split_3, pulp_block_split_4},
-      {pulp_block_wide_1, pulp_block_wide_2, pulp_block_wide_3, pulp_block_wide_4},
+  enum { ROW = BLOCK_PIXELS }; /* the place of what is faster for one row of several words */
+  static block_function_t *const functions[][ROW + 1] = {
+      {pulp_block_1, pulp_block_2, pulp_block_3, pulp_block_4, pulp_block_row_4},
+      {pulp_block_split_1, pulp_block_split_2, pulp_block_split_3, pulp_block_split_4,
+       pulp_block_split_row_4},
+      {pulp_block_wide_1, pulp_block_wide_2, pulp_block_wide_3, pulp_block_wide_4, pulp_block_wide_4},
   };
-  functions[form][pixels - 1](block);
+  const int row = pixels == BLOCK_PIXELS && block->rows == 1 && block->words > 1;
+  functions[form][row ? ROW : pixels - 1](block);
 }
 
 /* True if the blocks' output stage is what is asked for. */
