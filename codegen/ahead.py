@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 from tvm_pulp.codegen.graph import LayerGraph
-from tvm_pulp.codegen.plan import CLUSTER_NAME, L1Buffer, LayerPlan, Operand
+from tvm_pulp.codegen.plan import L1Buffer, LayerPlan, Operand
 
 
 def in_use_at_last(plan: LayerPlan) -> list[L1Buffer]:
@@ -24,7 +24,7 @@ def in_use_at_last(plan: LayerPlan) -> list[L1Buffer]:
 def loadable_ahead(graph: LayerGraph, plans: Sequence[LayerPlan], index: int) -> tuple[Operand, ...]:
     """What the layer with this index loads for its first step that may come during the layer before: X, which
     stands for X2 too, PARAMS."""
-    if index == 0 or not plans[index].engine == plans[index - 1].engine == CLUSTER_NAME:
+    if index == 0 or not (plans[index].on_cores and plans[index - 1].on_cores):
         return ()
     first, found = plans[index].steps[0], []
     if first.load_x and not plans[index].pad_in_l1 and _inputs_are_stored(graph, plans, index):
@@ -37,7 +37,8 @@ def loadable_ahead(graph: LayerGraph, plans: Sequence[LayerPlan], index: int) ->
 def first_step_alone(plan: LayerPlan) -> LayerPlan:
     """The plan of the first step only, which loads its operands itself."""
     stages = tuple(replace(stage, steps=stage.steps[:1]) for stage in plan.stages)
-    return replace(plan, steps=plan.steps[:1], stages=stages, params_ahead=False, x_ahead=False)
+    shares = tuple(replace(share, steps=share.steps[:1]) for share in plan.shares)
+    return replace(plan, steps=plan.steps[:1], stages=stages, shares=shares, params_ahead=False, x_ahead=False)
 
 
 def _inputs_are_stored(graph: LayerGraph, plans: Sequence[LayerPlan], index: int) -> bool:

@@ -10,7 +10,7 @@ from tvm_pulp.codegen.ahead import first_step_alone
 from tvm_pulp.codegen.emit_kernels import compute_tile
 from tvm_pulp.codegen.emit_l3 import layer_marks
 from tvm_pulp.codegen.emit_params import params_symbol
-from tvm_pulp.codegen.emit_steps import COLUMNS, StepTable, stage_table, step_table
+from tvm_pulp.codegen.emit_steps import COLUMNS, StepTable, share_table, stage_table, step_table
 from tvm_pulp.codegen.emit_text import (
     LINE,
     address,
@@ -37,6 +37,7 @@ from tvm_pulp.codegen.plan import (
     Operand,
     Plan,
 )
+from tvm_pulp.codegen.shares import rows_words, share_plans, share_rows
 from tvm_pulp.codegen.step_groups import StepGroups, narrowest
 
 _WINDOWED = (
@@ -83,7 +84,8 @@ class _Function:
 class _Functions:
     """What a layer does with each tile; `late` loads what the step before has no buffer beside, `ahead` for the
     next layer. A body is empty where nothing is to be moved. On an engine beside the cores `compute` starts a
-    `job`, and `finish` is what is left for the cores."""
+    `job`, and `finish` is what is left for the cores. Where two engines compute a layer, `helpers` are those
+    beside the cores, and `compute` is what the cores do, if they are one of the two."""
 
     load: _Function
     late: _Function
@@ -94,6 +96,29 @@ class _Functions:
     setup: _Function | None = None
     stages: tuple[_Function, ...] = ()
     finish: _Function | None = None
+    helpers: tuple[_Helper, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Helper:
+    """What core 0 does with an engine that computes some rows of each tile while others compute the rest: sets
+    up a job once, starts it for each tile and waits for it."""
+
+    job: Job
+    name: str
+    setup: _Function
+    start: _Function
+
+    @property
+    def words(self) -> dict[str, str]:
+        """C for the templates."""
+        variable, place = f"{self.name}_job", f"&{self.name}_job"
+        return {
+            "variable": f"{self.job.state} {variable}",
+            "setup": self.setup.call("step").format(job=place),
+            "start": self.start.call("step").format(job=place),
+            "wait": self.job.wait.format(job=place),
+        }
 
 
 def layer_text(
@@ -104,18 +129,19 @@ def layer_text(
     homes = {one.tensor: one.offset for one in region.l1_tensors}
     table = step_table(graph, layer, plan, step_places(graph, region, index), homes)
     job = _Job(graph, region, index, table)
-    functions = _functions(job, engine_named(plan.engine, engines))
+    functions = _functions(job, engines)
     run = _run(templates, job, functions)
     step_type = f"step_{layer.name}_t"
     moving = (functions.load, functions.late, functions.ahead, functions.store)
-    working = (*functions.stages, functions.setup, functions.compute, functions.finish)
+    helping = (one for helper in functions.helpers for one in (helper.setup, helper.start))
+    working = (*functions.stages, functions.setup, *helping, functions.compute, functions.finish)
     definitions = templates.get_template("layer.c.j2").render(
         name=layer.name,
         comment="\n".join(_comment(graph, index, layer, plan, cores)),
         steps=_step_table(templates, layer.name, table),
         **_l1_ranges(job),
         moves=[function.definition(step_type) for function in moving if function.body],
-        compute="\n\n".join(one.definition(step_type) for one in working if one),
+        compute="\n\n".join(one.definition(step_type) for one in working if one and one.body),
         run=run,
     )
     return LayerText(f"run_{layer.name}", definitions)
@@ -145,13 +171,14 @@ class _Job:
         return "l2_arena" if in_arena else params_symbol(self.graph, self.layer)
 
 
-def _functions(job: _Job, engine: Engine) -> _Functions:
+def _functions(job: _Job, engines: Iterable[Engine]) -> _Functions:
     graph, layer, plan, table = job.graph, job.layer, job.plan, job.table
+    engine = engine_named(plan.engine, engines)
     name, inputs = layer.name, _loaded_names(layer, plan)
     late_inputs = inputs if Operand.X in plan.late else ()
     early_inputs = () if late_inputs or not table.any("load_x") else inputs
     next_inputs = _next_inputs(job)
-    beside = None if engine.name == CLUSTER_NAME else engine.job(graph, layer, plan, table)
+    beside = None if plan.on_cores else engine.job(graph, layer, plan, table)
     stages = tuple(_stage(job, index) for index in range(len(layer.parts)))
     return _Functions(
         load=_load_function(f"load_{name}", early_inputs, _load(job, late=False)),
@@ -175,6 +202,7 @@ def _functions(job: _Job, engine: Engine) -> _Functions:
         setup=None if beside is None else _setup(name, beside),
         stages=stages,
         finish=None if beside is None or not beside.finish else _finish(name, beside),
+        helpers=_helpers(job, engines),
     )
 
 
@@ -226,10 +254,33 @@ def _buffers_ahead(plan: LayerPlan) -> list[L1Buffer]:
 
 
 def _compute(job: _Job, stages: tuple[_Function, ...]) -> _Function:
-    """All of a tile; of a group one layer after the other."""
+    """What the cores do with a tile; of a group one layer after the other."""
     calls = [f"  {stage.call('step')};" for stage in stages]
-    body = calls or compute_tile(job.graph, job.layer, job.plan, job.table)
+    body = calls or [line for part in _parts_on_cores(job) for line in compute_tile(*part)]
     return _Function("void ", f"compute_{job.layer.name}", ("uint8_t *l1",), ("l1",), body)
+
+
+def _parts_on_cores(job: _Job) -> list[tuple[LayerGraph, Layer, LayerPlan, StepTable]]:
+    """The layer, or its rows if another engine computes the other ones; nothing if two others share it."""
+    if not job.plan.shares:
+        return [(job.graph, job.layer, job.plan, job.table)]
+    return [
+        (job.graph, job.layer, plan, share_table(job.plan, job.table, index))
+        for index, plan in enumerate(share_plans(job.plan))
+        if plan.engine == CLUSTER_NAME
+    ]
+
+
+def _helpers(job: _Job, engines: Iterable[Engine]) -> tuple[_Helper, ...]:
+    """The engines beside the cores that compute a part of each tile."""
+    found = []
+    for index, plan in enumerate(share_plans(job.plan)):
+        if plan.engine != CLUSTER_NAME:
+            table = share_table(job.plan, job.table, index)
+            own = engine_named(plan.engine, engines).job(job.graph, job.layer, plan, table)
+            name = f"{job.layer.name}_{plan.engine}"
+            found.append(_Helper(own, plan.engine, _setup(name, own), _start(name, own)))
+    return tuple(found)
 
 
 def _stage(job: _Job, index: int) -> _Function:
@@ -292,7 +343,8 @@ def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
         load_late=functions.late.call("step") if functions.late.body else "",
         load_ahead=functions.ahead.call("step") if functions.ahead.body else "",
         has_steps=bool(table.columns()),
-        compute_call=functions.compute.call("step"),
+        compute_call=functions.compute.call("step") if functions.compute.body else "",
+        helpers=[helper.words for helper in functions.helpers],
         store_call=functions.store.call("step") if stores else "",
     )
     pointers = [*_pointers(inputs), *(["uint8_t *out"] if stores else [])]
@@ -355,7 +407,8 @@ def _comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores
     inputs = [_shape(graph.tensors[name]) for name in layer.inputs]
     tile = plan.tile
     on_cores = f"{cores} core{'s' if cores > 1 else ''}"
-    kernel = f"{plan.kernel} on {on_cores if plan.engine == CLUSTER_NAME else plan.engine}"
+    units = " and ".join(on_cores if name == CLUSTER_NAME else name for name in plan.engines)
+    kernel = f"{plan.kernel} on {units}"
     lines = [
         f"/* Layer {index + 1} of {len(graph.layers)}: {layer.name} ({layer.kind.value})",
         " *",
@@ -363,6 +416,7 @@ def _comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores
         *labelled("shape", [f"{' + '.join(inputs)} -> {_shape(graph.tensors[layer.output])} (h x w x c)"]),
         *_window_comment(layer),
         *labelled("kernel", [kernel]),
+        *(labelled("rows", [rows_words(share_rows(plan))]) if plan.shares else []),
         *labelled("tile", [f"{tile.h} x {tile.w} x {tile.c}", *_steps_comment(plan)]),
         *_requant_comment(layer),
         *labelled("work", [f"{macs(graph, layer):,} {_work_unit(layer)}", f"about {plan.cycles:,} cycles"]),

@@ -11,7 +11,7 @@ from tvm_pulp.codegen.cost.layer import region_costs
 from tvm_pulp.codegen.effort import Effort
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
-from tvm_pulp.codegen.engines.registry import engines_of
+from tvm_pulp.codegen.engines.registry import engines_of, teams_of
 from tvm_pulp.codegen.fusion import fused_graph
 from tvm_pulp.codegen.fusion_choice import (
     Groups,
@@ -33,6 +33,7 @@ from tvm_pulp.codegen.machine import L3Model, Machine
 from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L1Tensor, LayerPlan, Plan
 from tvm_pulp.codegen.schedule import schedule_layer
+from tvm_pulp.codegen.share_schedule import schedule_on
 from tvm_pulp.codegen.spill import tensor_lives
 from tvm_pulp.codegen.tile_search import NothingFits, Search, search_tiles
 from tvm_pulp.errors import PlanError
@@ -270,7 +271,7 @@ def _plan_layer(
     if layer.parts:
         plan = schedule_group(graph, layer, best.tile, machine.cores, best.order)
         return replace(plan, cycles=search.best.cycles)
-    plan = schedule_layer(graph, layer, best.tile, machine.cores, best.order, engine=engine, late=best.late)
+    plan = schedule_on(graph, layer, machine, best.tile, best.order, engine=engine, late=best.late)
     return replace(plan, cycles=search.best.cycles)
 
 
@@ -354,7 +355,8 @@ class _Searches:
         self, graph: LayerGraph, layer: Layer, most_rows: int | None, *, params_once: bool = False
     ) -> tuple[Engine, Search]:
         """The fastest engine for a layer, and the ways to run it there. Raises PlanError if none fits L1."""
-        engines = [one for one in engines_of(self._machine) if one.refusal(graph, layer) is None]
+        units = (*engines_of(self._machine), *(teams_of(self._machine) if self._effort.shares else ()))
+        engines = [one for one in units if one.refusal(graph, layer) is None]
         engines = [CLUSTER] if layer.parts else engines
         searches = [(one, self._on(graph, layer, (most_rows, params_once), one)) for one in engines]
         fitting = [(one, found) for one, found in searches if isinstance(found, Search)]

@@ -44,6 +44,7 @@ _OPTION_HELP = {
     "multiplier_error": "units of the last place that 32-bit multipliers may be off; default 0.5, the most",
     "plan_time": "seconds that making a plan may take, as the solver counts work; default 20",
     "fusion": "auto: layers are fused tile by tile where that is faster (default); off: they are not",
+    "split": "auto: two engines divide a layer's rows where that is faster (default); off: they don't",
     "plan": "plan (JSON) to take instead of making one, or a folder of them, such as plan/ of a package",
 }
 _Handler = Callable[[argparse.Namespace], Any]

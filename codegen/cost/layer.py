@@ -18,10 +18,12 @@ from tvm_pulp.codegen.cost.dma import (
     line_cycles,
 )
 from tvm_pulp.codegen.engines.registry import engine_named
+from tvm_pulp.codegen.engines.team import Team
 from tvm_pulp.codegen.fusion import stage_plans
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import LayerPlan, Operand
+from tvm_pulp.codegen.shares import share_plans
 
 
 @dataclass(frozen=True)
@@ -131,8 +133,15 @@ def step_costs(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machin
 
 
 def _compute(layer: Layer, plan: LayerPlan, machine: Machine) -> IntArray:
-    """Cycles of each step's kernel calls: one, or one for each layer of a group."""
+    """Cycles of each step's kernel calls: one, or one for each layer of a group, or for each of two engines."""
     engine = engine_named(plan.engine, machine.engines)
+    if isinstance(engine, Team):
+        return engine.together(
+            [
+                member.cycles(machine, layer, share.kernel, tiles_of(share))
+                for member, share in zip(engine.members, share_plans(plan), strict=True)
+            ]
+        )
     if not layer.parts:
         return engine.cycles(machine, layer, plan.kernel, tiles_of(plan))
     total = np.zeros(len(plan.steps), np.int64)

@@ -17,6 +17,7 @@ from layers import Shape, residual_network, resnet8, single_layer, window3
 from machines import NE16, machine, with_ne16
 from tvm_pulp.codegen.checker import check_plan
 from tvm_pulp.codegen.cost.arrays import Tiles
+from tvm_pulp.codegen.effort import Effort
 from tvm_pulp.codegen.graph import LayerGraph, LayerKind, Window, macs
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Operand, Plan
@@ -139,7 +140,7 @@ def test_networks_on_both(runtime: HostRuntime, graph: LayerGraph, l1_bytes: int
     target = with_ne16(l1_bytes)
     plan = plan_region(graph, target)
     check_plan(graph, target, plan)
-    assert {layer.engine for layer in plan.layers} == {"cluster", "ne16"}
+    assert {name for layer in plan.layers for name in layer.engines} == {"cluster", "ne16"}
     assert_exact(runtime, graph, plan)
 
 
@@ -155,7 +156,7 @@ def test_no_operands_late_on_ne16() -> None:
 
 def test_the_faster_engine() -> None:
     """A 3x3 convolution is for NE16, a depthwise one and an addition are for the cores."""
-    plan = plan_region(residual_network(), with_ne16())
+    plan = plan_region(residual_network(), with_ne16(), Effort(shares=False))
     engines = {layer.layer: layer.engine for layer in plan.layers}
     assert engines["l0"] == engines["l2"] == "ne16"
     assert engines["l3"] == engines["l4"] == engines["l5"] == "cluster"
