@@ -164,11 +164,7 @@
 .endm
 
 .macro FUNCTION name
-  .text
-  .balign 16
-  .globl \name
-  .type \name, @function
-\name:
+  BEGIN_FUNCTION \name
   addi sp, sp, -FRAME_SIZE
   sw ra, 0(sp)
   sw tp, 4(sp)
@@ -268,7 +264,7 @@
   lw s11, 52(sp)
   addi sp, sp, FRAME_SIZE
   ret
-  .size \name, . - \name
+  FINISH_FUNCTION \name
 .endm
 
 /* To label \to unless the job has \flag; 2 instructions, 3 unless narrow. */

@@ -23,4 +23,17 @@
  * times. Level 0 lies inside level 1 and must not end with the same instruction. */
 #define LOOP(level, count, words) .insn i 0x7b, 4, x##level, count, 2 * (words)
 
+/* Around the text of a function. */
+.macro BEGIN_FUNCTION name
+  .text
+  .balign 16
+  .globl \name
+  .type \name, @function
+\name:
+.endm
+
+.macro FINISH_FUNCTION name
+  .size \name, . - \name
+.endm
+
 #endif
