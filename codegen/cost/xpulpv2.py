@@ -22,6 +22,7 @@ from tvm_pulp.codegen.graph import Window
 
 BLOCK = 4  # output channels, and pixels, of a matrix product's register block
 PAIR, PAIR_WORDS = 2, 7  # channels, and words of a window, of the kernel that keeps weights in registers
+ROWS = 8  # outputs of a fully connected layer in a pass over its inputs
 WORD = 4  # bytes
 _WEIGHT_WORDS = 64  # that depthwise_any.c has room for
 _STALLING_CORES = 8  # on which shares of stalls are measured
@@ -34,7 +35,7 @@ class Form:
     split: bool = False
     wide: bool = False
 
-    def extra(self, t: MatrixCycles | DepthwiseCycles | ColumnCycles) -> float:
+    def extra(self, t: MatrixCycles | DepthwiseCycles | ColumnCycles | LinearCycles) -> float:
         """What an output's cycles are more than with 32 bits."""
         return t.wide if self.wide else t.split if self.split else 0.0
 
@@ -221,14 +222,13 @@ def _by_columns(t: ColumnCycles, calls: Calls, channels: IntArray) -> FloatArray
 
 
 def linear_cycles(t: LinearCycles, calls: Calls, inputs: int) -> FloatArray:
-    """Fully connected: whole blocks of outputs, unless single ones are divided more evenly."""
-    words = -(-inputs // WORD) * calls.stalls(t.stall)
-    block, single = t.block + t.block_word * words, t.single + t.single_word * words
-    own = ceil_div(calls.tiles.y_c, calls.cores)
-    blocks = ceil_div(calls.tiles.y_c, BLOCK * calls.cores)
-    by_word = own // BLOCK * t.block_word + own % BLOCK * t.single_word
-    outputs = own // BLOCK * block + own % BLOCK * single
-    return t.call + np.where(by_word < t.block_word * blocks, outputs, blocks * block)
+    """Fully connected: each core's outputs in passes over the inputs."""
+    outputs = ceil_div(calls.tiles.y_c, calls.cores)
+    passes = ceil_div(outputs, ROWS)
+    words, tail = inputs // WORD, t.tail if inputs % WORD else 0.0
+    output = t.weight_word * words + tail + calls.form.extra(t)
+    cycles: FloatArray = t.call + passes * (t.run + t.input_word * words) + outputs * output
+    return cycles
 
 
 def pool_cycles(t: PoolCycles, calls: Calls) -> FloatArray:

@@ -24,6 +24,7 @@
 #define LOOP(level, count, words) .insn i 0x7b, 4, x##level, count, 2 * (words)
 
 /* Around the text of a function. */
+/* clang-format off */
 .macro BEGIN_FUNCTION name
   .text
   .balign 16
@@ -35,5 +36,6 @@
 .macro FINISH_FUNCTION name
   .size \name, . - \name
 .endm
+/* clang-format on */
 
 #endif
