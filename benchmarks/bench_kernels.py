@@ -184,6 +184,8 @@ CASES = [
     Case(Kernel.LINEAR, 1, 1, 1024, 40),
     Case(Kernel.LINEAR, 1, 1, 128, 128),
     Case(Kernel.LINEAR, 1, 1, 64, 12),
+    Case(Kernel.LINEAR, 1, 1, 250, 30),
+    *_scaling(Case(Kernel.LINEAR, 1, 1, 640, 32)),
     Case(Kernel.ADD, 16, 16, 32, 32),
     Case(Kernel.AVGPOOL, 8, 8, 64, 64, 8),
     Case(Kernel.AVGPOOL, 4, 4, 256, 256, 4),

@@ -175,11 +175,7 @@
 .endm
 
 .macro BLOCK name, n, length
-  .text
-  .balign 16
-  .globl \name
-  .type \name, @function
-\name:
+  BEGIN_FUNCTION \name
   addi sp, sp, -FRAME_SIZE
   SAVE sw, ra, tp, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
   lw s0, X(a0)
@@ -431,7 +427,7 @@
   SAVE lw, ra, tp, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
   addi sp, sp, FRAME_SIZE
   ret
-  .size \name, . - \name
+  FINISH_FUNCTION \name
 .endm
 
 .set MODE, NARROW

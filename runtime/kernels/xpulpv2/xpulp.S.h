@@ -22,5 +22,25 @@
 /* Repeats the next `words` 4-byte instructions, which begin 4-byte aligned, `count` (a register, at least 1)
  * times. Level 0 lies inside level 1 and must not end with the same instruction. */
 #define LOOP(level, count, words) .insn i 0x7b, 4, x##level, count, 2 * (words)
+/* The same in three parts, for a loop that begins `start_words` instructions behind the one that says so and
+ * is entered anywhere; `end_words` behind is its last instruction. */
+#define LOOP_START(level, start_words) .insn i 0x7b, 0, x##level, x0, 2 * (start_words)
+#define LOOP_END(level, end_words) .insn i 0x7b, 1, x##level, x0, 2 * (end_words)
+#define LOOP_COUNT(level, count) .insn i 0x7b, 2, x##level, count, 0
+
+/* Around the text of a function. */
+/* clang-format off */
+.macro BEGIN_FUNCTION name
+  .text
+  .balign 16
+  .globl \name
+  .type \name, @function
+\name:
+.endm
+
+.macro FINISH_FUNCTION name
+  .size \name, . - \name
+.endm
+/* clang-format on */
 
 #endif

@@ -300,6 +300,13 @@ XPULP_INLINE uint32_t xp_requant_wide(int32_t acc, int64_t k, int64_t lambda, ui
   return above < 0 ? 0 : above > 0 || value > 255 ? 255 : value;
 }
 
+/* The same value, of which the compiler doesn't know where it is from: of a quotient, that the remainder
+ * follows from it without a second division. */
+XPULP_INLINE uint32_t xp_opaque(uint32_t value) {
+  __asm__("" : "+r"(value));
+  return value;
+}
+
 /* Four bytes as a word, b0 lowest. */
 XPULP_INLINE uint32_t xp_pack4(uint32_t b0, uint32_t b1, uint32_t b2, uint32_t b3) {
   return xp_packhi_b(xp_packlo_b(0, b1, b0), b3, b2);
