@@ -83,7 +83,7 @@ class _Function:
 class _Functions:
     """What a layer does with each tile; `late` loads what the step before has no buffer beside, `ahead` for the
     next layer. A body is empty where nothing is to be moved. On an engine beside the cores `compute` starts a
-    `job`, and `finish` is what is left for the cores."""
+    `job`, and `finish` is what is left for the cores; `before` is what they compute before that, of a group."""
 
     load: _Function
     late: _Function
@@ -94,6 +94,7 @@ class _Functions:
     setup: _Function | None = None
     stages: tuple[_Function, ...] = ()
     finish: _Function | None = None
+    before: _Function | None = None
 
 
 def layer_text(
@@ -108,7 +109,7 @@ def layer_text(
     run = _run(templates, job, functions)
     step_type = f"step_{layer.name}_t"
     moving = (functions.load, functions.late, functions.ahead, functions.store)
-    working = (*functions.stages, functions.setup, functions.compute, functions.finish)
+    working = (*functions.stages, functions.before, functions.setup, functions.compute, functions.finish)
     definitions = templates.get_template("layer.c.j2").render(
         name=layer.name,
         comment="\n".join(_comment(graph, index, layer, plan, cores)),
@@ -151,8 +152,8 @@ def _functions(job: _Job, engine: Engine) -> _Functions:
     late_inputs = inputs if Operand.X in plan.late else ()
     early_inputs = () if late_inputs or not table.any("load_x") else inputs
     next_inputs = _next_inputs(job)
-    beside = None if engine.name == CLUSTER_NAME else engine.job(graph, layer, plan, table)
-    stages = tuple(_stage(job, index) for index in range(len(layer.parts)))
+    beside = None if engine.name == CLUSTER_NAME else _beside(job, engine)
+    stages = tuple(_stage(job, index) for index in range(len(layer.parts) - (beside is not None)))
     return _Functions(
         load=_load_function(f"load_{name}", early_inputs, _load(job, late=False)),
         late=_load_function(f"load_late_{name}", late_inputs, _load(job, late=True)),
@@ -175,7 +176,18 @@ def _functions(job: _Job, engine: Engine) -> _Functions:
         setup=None if beside is None else _setup(name, beside),
         stages=stages,
         finish=None if beside is None or not beside.finish else _finish(name, beside),
+        before=_compute(job, stages) if beside is not None and stages else None,
     )
+
+
+def _beside(job: _Job, engine: Engine) -> Job:
+    """The jobs of an engine beside the cores: a layer, or the last one of a group."""
+    graph, layer, plan, table = job.graph, job.layer, job.plan, job.table
+    if not layer.parts:
+        return engine.job(graph, layer, plan, table)
+    last = len(layer.parts) - 1
+    own = stage_table(graph, layer, plan, table, last)
+    return engine.job(graph, layer.parts[last], stage_plans(plan)[last], own)
 
 
 def _load_function(name: str, inputs: tuple[str, ...], body: list[str]) -> _Function:
@@ -262,8 +274,11 @@ def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
     y_slot = table.expression("y_slot") if stores else ""
     beside = functions.job
     finish = functions.finish
+    before = functions.before
     kind = "run" if beside is None else "run_beside" if finish is None else "run_finished"
+    kind = kind if before is None else "run_group"
     body = templates.get_template(f"{kind}_{'pipelined' if len(steps) > 1 else 'single'}.c.j2").render(
+        before="" if before is None else before.call("step"),
         state="" if beside is None else beside.state,
         setup="" if functions.setup is None else functions.setup.call("step"),
         start=functions.compute.call("step"),
@@ -372,11 +387,12 @@ def _comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores
 
 def _group_comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores: int) -> list[str]:
     tile, work = plan.tile, macs(graph, layer)
+    on_cores = f"{cores} cores" if plan.engine == CLUSTER_NAME else f"{cores} cores and {plan.engine}"
     lines = [
         f"/* Layer {index + 1} of {len(graph.layers)}: {len(layer.parts)} fused, between them only L1",
         " *",
         *labelled("tile", [f"{tile.h} x {tile.w} x {tile.c}", *_steps_comment(plan)]),
-        *labelled("work", [f"{work:,} MAC", f"about {plan.cycles:,} cycles on {cores} cores"]),
+        *labelled("work", [f"{work:,} MAC", f"about {plan.cycles:,} cycles on {on_cores}"]),
     ]
     for part, stage in zip(layer.parts, plan.stages, strict=True):
         source, out = (_shape(graph.tensors[name]) for name in (part.inputs[0], part.output))
