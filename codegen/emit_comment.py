@@ -39,11 +39,12 @@ def layer_comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, 
 
 def _group_comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores: int) -> list[str]:
     tile, work = plan.tile, macs(graph, layer)
+    on_cores = f"{cores} cores" if plan.engine == CLUSTER_NAME else f"{cores} cores and {plan.engine}"
     lines = [
         f"/* Layer {index + 1} of {len(graph.layers)}: {len(layer.parts)} fused, between them only L1",
         " *",
         *labelled("tile", [f"{tile.h} x {tile.w} x {tile.c}", *_steps_comment(plan)]),
-        *labelled("work", [f"{work:,} MAC", f"about {plan.cycles:,} cycles on {cores} cores"]),
+        *labelled("work", [f"{work:,} MAC", f"about {plan.cycles:,} cycles on {on_cores}"]),
     ]
     for part, stage in zip(layer.parts, plan.stages, strict=True):
         source, out = (_shape(graph.tensors[name]) for name in (part.inputs[0], part.output))

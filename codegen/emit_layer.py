@@ -59,7 +59,7 @@ class _Function:
 class _Functions:
     """What a layer does with each tile; `late` loads what the step before has no buffer beside, `ahead` for the
     next layer. A body is empty where nothing is to be moved. On an engine beside the cores `compute` starts a
-    `job`, and `finish` is what is left for the cores."""
+    `job`, and `finish` is what is left for the cores; `before` is what they compute before that, of a group."""
 
     load: _Function
     late: _Function
@@ -70,6 +70,7 @@ class _Functions:
     setup: _Function | None = None
     stages: tuple[_Function, ...] = ()
     finish: _Function | None = None
+    before: _Function | None = None
 
 
 def layer_text(
@@ -84,7 +85,7 @@ def layer_text(
     run = _run(templates, context, functions)
     step_type = f"step_{layer.name}_t"
     moving = (functions.load, functions.late, functions.ahead, functions.store)
-    working = (*functions.stages, functions.setup, functions.compute, functions.finish)
+    working = (*functions.stages, functions.before, functions.setup, functions.compute, functions.finish)
     definitions = templates.get_template("layer.c.j2").render(
         name=layer.name,
         comment="\n".join(layer_comment(graph, index, layer, plan, cores)),
@@ -103,8 +104,8 @@ def _functions(context: LayerContext, engine: Engine) -> _Functions:
     late_inputs = inputs if Operand.X in plan.late else ()
     early_inputs = () if late_inputs or not table.any("load_x") else inputs
     following = next_inputs(context)
-    beside = None if engine.name == CLUSTER_NAME else engine.job(graph, layer, plan, table)
-    stages = tuple(_stage(context, index) for index in range(len(layer.parts)))
+    beside = None if engine.name == CLUSTER_NAME else _beside(context, engine)
+    stages = tuple(_stage(context, index) for index in range(len(layer.parts) - (beside is not None)))
     return _Functions(
         load=_load_function(f"load_{name}", early_inputs, load(context, late=False)),
         late=_load_function(f"load_late_{name}", late_inputs, load(context, late=True)),
@@ -127,7 +128,18 @@ def _functions(context: LayerContext, engine: Engine) -> _Functions:
         setup=None if beside is None else _setup(name, beside),
         stages=stages,
         finish=None if beside is None or not beside.finish else _finish(name, beside),
+        before=_compute(context, stages) if beside is not None and stages else None,
     )
+
+
+def _beside(context: LayerContext, engine: Engine) -> Job:
+    """The jobs of an engine beside the cores: a layer, or the last one of a group."""
+    graph, layer, plan, table = context.graph, context.layer, context.plan, context.table
+    if not layer.parts:
+        return engine.job(graph, layer, plan, table)
+    last = len(layer.parts) - 1
+    own = stage_table(graph, layer, plan, table, last)
+    return engine.job(graph, layer.parts[last], stage_plans(plan)[last], own)
 
 
 def _load_function(name: str, inputs: tuple[str, ...], body: list[str]) -> _Function:
@@ -167,8 +179,8 @@ def _run(templates: Environment, context: LayerContext, functions: _Functions) -
     """The layer's entry function: one tile, or the pipelined loop over tiles."""
     layer, steps = context.layer, context.table.plan.steps
     ranges = l2_ranges(context)
-    kind = "run" if functions.job is None else "run_beside" if functions.finish is None else "run_finished"
-    body = templates.get_template(f"{kind}_{'pipelined' if len(steps) > 1 else 'single'}.c.j2").render(
+    loop = "pipelined" if len(steps) > 1 else "single"
+    body = templates.get_template(f"{_kind(functions)}_{loop}.c.j2").render(
         name=layer.name,
         n_steps=len(steps),
         l2_ranges="\n".join(ranges),
@@ -184,6 +196,15 @@ def _run(templates: Environment, context: LayerContext, functions: _Functions) -
     pointers = [*_pointers(loaded_names(layer, context.plan)), *(["uint8_t *out"] * bool(functions.store.body))]
     pointers += _pointers(tuple(f"next_{one}" for one in next_inputs(context)))
     return signature("void ", f"run_{layer.name}", ["uint8_t *l1", *pointers]) + f"\n{body}}}"
+
+
+def _kind(functions: _Functions) -> str:
+    """The first word of the template's name: who computes, and in which order."""
+    if functions.before is not None:
+        return "run_group"
+    if functions.job is None:
+        return "run"
+    return "run_beside" if functions.finish is None else "run_finished"
 
 
 def _load_calls(context: LayerContext, functions: _Functions) -> dict[str, object]:
@@ -204,7 +225,7 @@ def _load_calls(context: LayerContext, functions: _Functions) -> dict[str, objec
 def _compute_calls(functions: _Functions) -> dict[str, str]:
     """What the template says about the computation, on the cores or on an engine beside them."""
     job, setup, finish = functions.job, functions.setup, functions.finish
-    calls = {"compute_call": functions.compute.call("step")}
+    calls = {"compute_call": functions.compute.call("step"), "finish": ""}
     if job is not None and setup is not None:
         calls |= {
             "state": job.state,
@@ -212,6 +233,8 @@ def _compute_calls(functions: _Functions) -> dict[str, str]:
             "start": calls["compute_call"],
             "wait": job.wait,
         }
+    if functions.before is not None:
+        calls["before"] = functions.before.call("step")
     if finish is not None:
         calls |= {"finish": finish.call("step"), "finish_before": finish.call("&before")}
     return calls

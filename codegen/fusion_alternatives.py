@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tvm_pulp.codegen.cost.layer import layer_cycles
+from tvm_pulp.codegen.engines.cluster import CLUSTER
+from tvm_pulp.codegen.engines.registry import engines_of
 from tvm_pulp.codegen.fusion import fused_graph
 from tvm_pulp.codegen.fusion_choice import possible_groups
+from tvm_pulp.codegen.fusion_engines import engines_of_last
 from tvm_pulp.codegen.fusion_search import search_group
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.machine import Machine
@@ -53,11 +56,16 @@ def group_alternatives(
 
 
 def _alone(graph: LayerGraph, layer: Layer, machine: Machine) -> int:
-    found = search_tiles(graph, layer, machine)
-    return 0 if isinstance(found, NothingFits) else found.best.cycles
+    engines = [one for one in engines_of(machine) if one.refusal(graph, layer) is None]
+    searches = [search_tiles(graph, layer, machine, engine=engine) for engine in engines]
+    return min((one.best.cycles for one in searches if not isinstance(one, NothingFits)), default=0)
 
 
 def _best(graph: LayerGraph, group: range, machine: Machine) -> tuple[int | None, int | None]:
     grouped = fused_graph(graph, [group])
-    found = search_group(grouped, grouped.layers[group.start], machine)
-    return (None, None) if isinstance(found, NothingFits) else (found.best.cycles, found.best.l1_bytes)
+    layer = grouped.layers[group.start]
+    engines = (CLUSTER, *engines_of_last(grouped, layer.parts, machine.engines))
+    searches = [search_group(grouped, layer, machine, engine=engine) for engine in engines]
+    fitting = [one.best for one in searches if not isinstance(one, NothingFits)]
+    best = min(fitting, key=lambda one: one.cycles, default=None)
+    return (None, None) if best is None else (best.cycles, best.l1_bytes)
