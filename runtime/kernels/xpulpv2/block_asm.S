@@ -51,6 +51,7 @@
 #define WIDE 1
 #define SUMS 2
 #define SPLIT 3
+#define SHORT 4
 
 /* Products of the pixel word in \px with the weights in t0..t3, added to sums or, if \as is DOT, in place of them.
  */
@@ -128,6 +129,19 @@
   .endr
 .endm
 
+/* The same with a short k. */
+.macro REQUANT_SHORT regs:vararg
+  LW_INC_I(x, t0, 4)
+  LW_INC_I(t4, t1, 4)
+  PACK_H(x, x, x)
+  .irp reg, \regs
+  MULU_16(t5, \reg, x)
+  MACHH(t5, \reg, x)
+  ADD_N(t5, t4, t2)
+  CLIP_U8(\reg, t5)
+  .endr
+.endm
+
 /* Two accumulators, or one, of REQUANT_SPLIT. */
 .macro SPLIT_PAIR a, b
   mul w, \a, t5
@@ -168,6 +182,8 @@
 .macro REQUANT_ANY regs:vararg
   .if MODE == SPLIT
   REQUANT_SPLIT \regs
+  .elseif MODE == SHORT
+  REQUANT_SHORT \regs
   .else
   REQUANT \regs
   .endif
@@ -482,6 +498,11 @@ BLOCK pulp_block_1, 1
 BLOCK pulp_block_2, 2
 BLOCK pulp_block_3, 3
 BLOCK pulp_block_4, 4
+.set MODE, SHORT
+BLOCK pulp_block_short_1, 1
+BLOCK pulp_block_short_2, 2
+BLOCK pulp_block_short_3, 3
+BLOCK pulp_block_short_4, 4
 .set MODE, SPLIT
 BLOCK pulp_block_split_1, 1
 BLOCK pulp_block_split_2, 2
@@ -502,6 +523,8 @@ BLOCK pulp_block_wide_4, 4
 .set K_LOG, 4
 .set MODE, NARROW
 BLOCK pulp_block_row_4, 4
+.set MODE, SHORT
+BLOCK pulp_block_short_row_4, 4
 .set MODE, SPLIT
 BLOCK pulp_block_split_row_4, 4
 #endif
