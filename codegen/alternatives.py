@@ -77,7 +77,8 @@ def layer_alternatives(graph: LayerGraph, layer: Layer, machine: Machine, chosen
 def _group_tiles(graph: LayerGraph, layer: Layer, machine: Machine, chosen: LayerPlan) -> Alternatives:
     """The tiles of a fused group that its search schedules."""
     tried = {_key(chosen): _alternative(graph, layer, chosen, machine, chosen=True)}
-    fitting, plans = group_candidates(graph, layer, machine, MOST_STEPS)
+    engine = engine_named(chosen.engine, machine.engines)
+    fitting, plans = group_candidates(graph, layer, machine, MOST_STEPS, engine)
     for plan in plans:
         tried.setdefault(_key(plan), _alternative(graph, layer, plan, machine))
     ordered = sorted(tried.values(), key=lambda one: (one.cycles, not one.chosen, one.l1_bytes))

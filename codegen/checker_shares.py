@@ -39,6 +39,8 @@ def shares_of(plan: LayerPlan, engine: Engine) -> Iterator[CheckedShare]:
         raise _fail(f"the layer's parts aren't those of {plan.engine}", where)
     if not members:
         return
+    if plan.stages:
+        raise _fail("a group's layers aren't divided between engines", where)
     if members[0] == members[1]:
         raise _fail("an engine can't work beside itself", where)
     if plan.kernel != " + ".join(share.kernel for share in plan.shares):

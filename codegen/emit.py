@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jinja2 import Environment
+from tvm_pulp.codegen.emit_context import in_l2
 from tvm_pulp.codegen.emit_l3 import l3_text
-from tvm_pulp.codegen.emit_layer import in_l2, layer_text
+from tvm_pulp.codegen.emit_layer import layer_text
 from tvm_pulp.codegen.emit_params import emit_params
 from tvm_pulp.codegen.emit_templates import template_environment
 from tvm_pulp.codegen.emit_text import address, call, comment_text, fill, labelled

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from jinja2 import Environment
+from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.engines.registry import engine_named
 from tvm_pulp.codegen.engines.team import Team
@@ -89,16 +90,17 @@ def _block(layer: Layer, engine: Engine, place: tuple[int, int], part: tuple[int
 
 
 def _group_block(layer: Layer, plan: LayerPlan, engine: Engine, place: tuple[int, int]) -> list[str]:
-    """Block number `place[0]` at `place[1]` of a fused group: the block of each of its layers, and what is
-    between."""
+    """Block number `place[0]` at `place[1]` of a fused group, whose last layer `engine` computes: the block of
+    each of its layers, and what is between."""
     (index, offset), lines, at = place, list[str](), 0
     number = next(number for number, step in enumerate(plan.steps) if step.params_offset == offset)
-    for part, stage in zip(layer.parts, plan.stages, strict=True):
+    engines = (*[CLUSTER] * (len(layer.parts) - 1), engine)
+    for part, stage, own in zip(layer.parts, plan.stages, engines, strict=True):
         step = stage.steps[number]
         if step.params_size:
             lines += _bytes(bytes(step.params_offset - at))
             lines += [f"    /* {part.name} */"]
-            lines += _block(part, engine, (index, offset + step.params_offset), (step.y.c0, step.y.c))
+            lines += _block(part, own, (index, offset + step.params_offset), (step.y.c0, step.y.c))
             at = step.params_offset + step.params_size
     return lines + _bytes(bytes(plan.steps[number].params_size - at))
 

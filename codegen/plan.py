@@ -26,7 +26,7 @@ class Operand(Enum):
     Y = "y"  # output tile
     SUMS = "sums"  # int32 sums of an output tile, from an engine to the cores
     SCRATCH = "scratch"  # what the kernel needs beside its operands (im2col and the like)
-    MID = "mid"  # what one layer of a fused group makes for the next; a slot for each such map
+    MID = "mid"  # what one layer of a fused group makes for the next; a slot for each such map, and one more
 
 
 class LoopOrder(Enum):
@@ -160,6 +160,8 @@ class LayerPlan:
 
     A group has `stages`, its layers in order: each step computes the last one's `y` from the first one's `x`,
     and what is in between is in L1 only. `layer` and `kernel` name them all, `pad_in_l1` is that of the first.
+    `engine` is that of the last one, the others are the cores': if it isn't the cluster, what it reads
+    alternates between two buffers, the last two slots of MID.
 
     A layer that two engines compute together has `shares`, the one with the first rows first: in each step both
     work at the same time, on parts of the same tile. `engine` and `kernel` name both.
