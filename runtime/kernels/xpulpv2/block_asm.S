@@ -51,6 +51,7 @@
 #define WIDE 1
 #define SUMS 2
 #define SPLIT 3
+#define SHORT 4
 
 /* Products of the pixel word in \px with the weights in t0..t3. */
 .macro DOTS px, a0, a1, a2, a3
@@ -127,6 +128,19 @@
   .endr
 .endm
 
+/* The same with a short k. */
+.macro REQUANT_SHORT regs:vararg
+  LW_INC_I(x, t0, 4)
+  LW_INC_I(t4, t1, 4)
+  PACK_H(x, x, x)
+  .irp reg, \regs
+  MULU_16(t5, \reg, x)
+  MACHH(t5, \reg, x)
+  ADD_N(t5, t4, t2)
+  CLIP_U8(\reg, t5)
+  .endr
+.endm
+
 /* Two accumulators, or one, of REQUANT_SPLIT. */
 .macro SPLIT_PAIR a, b
   mul w, \a, t5
@@ -167,6 +181,8 @@
 .macro REQUANT_ANY regs:vararg
   .if MODE == SPLIT
   REQUANT_SPLIT \regs
+  .elseif MODE == SHORT
+  REQUANT_SHORT \regs
   .else
   REQUANT \regs
   .endif
@@ -300,11 +316,7 @@
 
 .macro BLOCK name, n
   .set length, 4 + 5 * \n
-  .text
-  .balign 16
-  .globl \name
-  .type \name, @function
-\name:
+  BEGIN_FUNCTION \name
   addi sp, sp, -FRAME_SIZE
   SAVE sw, ra, tp, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
   lw s0, X(a0)
@@ -510,7 +522,7 @@
   SAVE lw, ra, tp, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
   addi sp, sp, FRAME_SIZE
   ret
-  .size \name, . - \name
+  FINISH_FUNCTION \name
 .endm
 
 .set ONE_ROW, 0
@@ -521,6 +533,11 @@ BLOCK pulp_block_1, 1
 BLOCK pulp_block_2, 2
 BLOCK pulp_block_3, 3
 BLOCK pulp_block_4, 4
+.set MODE, SHORT
+BLOCK pulp_block_short_1, 1
+BLOCK pulp_block_short_2, 2
+BLOCK pulp_block_short_3, 3
+BLOCK pulp_block_short_4, 4
 .set MODE, SPLIT
 BLOCK pulp_block_split_1, 1
 BLOCK pulp_block_split_2, 2
@@ -541,6 +558,8 @@ BLOCK pulp_block_wide_4, 4
 .set K_LOG, 4
 .set MODE, NARROW
 BLOCK pulp_block_row_4, 4
+.set MODE, SHORT
+BLOCK pulp_block_short_row_4, 4
 .set MODE, SPLIT
 BLOCK pulp_block_split_row_4, 4
 #endif

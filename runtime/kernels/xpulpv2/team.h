@@ -26,21 +26,4 @@ typedef struct {
  * time. */
 pulp_part_t pulp_my_part(const pulp_load_t *load);
 
-/* Cycles of a word of one pixel and of `outputs` channels: blocks, then single outputs. */
-static inline uint32_t pulp_word_cycles(uint32_t outputs) {
-  return outputs / BLOCK_CHANNELS * 9 + outputs % BLOCK_CHANNELS * 3;
-}
-
-/* The calling core's part of the outputs for one pixel: whole blocks, unless some cores would get too many.
- */
-static inline pulp_share_t pulp_my_outputs(uint32_t outputs) {
-  const pulp_share_t blocks = pulp_my_share((outputs + BLOCK_CHANNELS - 1) / BLOCK_CHANNELS);
-  const uint32_t cores = pulp_num_cores();
-  const uint32_t most_blocks = (outputs + BLOCK_CHANNELS * cores - 1) / (BLOCK_CHANNELS * cores);
-  if (pulp_word_cycles((outputs + cores - 1) / cores) < pulp_word_cycles(BLOCK_CHANNELS * most_blocks)) {
-    return pulp_my_share(outputs);
-  }
-  return pulp_block_channels(blocks, outputs);
-}
-
 #endif

@@ -20,11 +20,35 @@
 #define PACK_H(rd, high, low) .insn r 0x57, 0, 0x68, rd, high, low
 #define PACKHI_B(rd, b3, b2) .insn r 0x57, 1, 0x6c, rd, b3, b2
 #define PACKLO_B(rd, b1, b0) .insn r 0x57, 1, 0x70, rd, b1, b0
+/* Low halves, unsigned: rd = a * b >> 16. */
+#define MULU_16(rd, a, b) .insn r 0x5b, 0, 16, rd, a, b
+/* High halves, signed: rd += a * b. */
+#define MACHH(rd, a, b) .insn r 0x5b, 1, 0x60, rd, a, b
 #define MAC(rd, a, b) .insn r 0x33, 0, 0x21, rd, a, b
 #define ADD_N(rd, a, shift) .insn r 0x5b, 2, 0x20, rd, a, shift
 #define CLIP_U8(rd, a) .insn r 0x33, 2, 0x0a, rd, a, x9
 /* Repeats the next `words` 4-byte instructions, which begin 4-byte aligned, `count` (a register, at least 1)
  * times. Level 0 lies inside level 1 and must not end with the same instruction. */
 #define LOOP(level, count, words) .insn i 0x7b, 4, x##level, count, 2 * (words)
+/* The same in three parts, for a loop that begins `start_words` instructions behind the one that says so and
+ * is entered anywhere; `end_words` behind is its last instruction. */
+#define LOOP_START(level, start_words) .insn i 0x7b, 0, x##level, x0, 2 * (start_words)
+#define LOOP_END(level, end_words) .insn i 0x7b, 1, x##level, x0, 2 * (end_words)
+#define LOOP_COUNT(level, count) .insn i 0x7b, 2, x##level, count, 0
+
+/* Around the text of a function. */
+/* clang-format off */
+.macro BEGIN_FUNCTION name
+  .text
+  .balign 16
+  .globl \name
+  .type \name, @function
+\name:
+.endm
+
+.macro FINISH_FUNCTION name
+  .size \name, . - \name
+.endm
+/* clang-format on */
 
 #endif
