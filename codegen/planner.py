@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
+from math import isqrt
 
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.cost.layer import region_costs
@@ -39,8 +41,9 @@ from tvm_pulp.codegen.spill import tensor_lives
 from tvm_pulp.codegen.tile_search import NothingFits, Search, search_tiles
 from tvm_pulp.errors import PlanError
 
-SIZE_STEP, SIZES = 256, 64
-"""How finely the least L2 is looked for, in bytes and in parts of what everything takes."""
+SIZE_STEP, SIZE_RATIO = 256, 1.1
+"""How finely the least L2 is looked for: until what isn't enough and what is differ by so many bytes, or so
+little."""
 
 LESS_L1 = (0.6, 0.35)
 """Shares of L1 to try where L2 is too small for the tiles that all of it allows."""
@@ -76,7 +79,7 @@ def _plain_task(graph: LayerGraph, machine: Machine, effort: Effort, searches: _
     return L2Task(
         graph=graph,
         best=best,
-        by_rows=lambda index: _plans_by_rows(graph, graph.layers[index], machine, searches),
+        by_rows=cache(lambda index: _plans_by_rows(graph, graph.layers[index], machine, searches)),
         costs=lambda plans: region_costs(graph, plans, machine),
         machine=machine,
         effort=effort,
@@ -199,13 +202,12 @@ def _fitting_plan(task: L2Task, in_l1: tuple[L1Tensor, ...] = ()) -> Plan:
 
 
 def _enough_l2(task: L2Task) -> int:
-    """The least L2, to a hundredth or so, with which a plan is found."""
+    """The least L2, about, with which a plan is found."""
     everything = sum(tensor.size_bytes for tensor in task.graph.tensors.values())
     everything += sum(map(pack_size, task.best)) + 2 * step_tables_bytes(task.graph, task.best)
     low, high = task.machine.l2_bytes, align(everything)
-    step = max(SIZE_STEP, (high - low) // SIZES)
-    while high - low > step:
-        middle = align((low + high) // 2)
+    while high - low > SIZE_STEP and high > SIZE_RATIO * low:
+        middle = align(isqrt(low * high))
         if _any_plan(replace(task, machine=replace(task.machine, l2_bytes=middle))) is None:
             low = middle
         else:
