@@ -21,7 +21,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 from tvm_pulp.codegen.cost.arrays import Tiles
-from tvm_pulp.codegen.cost.measured import COLUMNS, DEPTHWISE, ELEMENTS, MATRIX, POOLS
+from tvm_pulp.codegen.cost.measured import DEPTHWISE, ELEMENTS, MATRIX, POOLS, STRIPS
 from tvm_pulp.codegen.cost.measured import LINEAR as LINEAR_CYCLES
 from tvm_pulp.codegen.cost.xpulpv2 import (
     Calls,
@@ -260,7 +260,7 @@ def predicted_cycles(case: Case) -> float | None:
     if case.kernel in CONV:
         cycles = matrix_cycles(MATRIX, calls)
     elif name.startswith("depthwise"):
-        cycles = depthwise_cycles(DEPTHWISE, COLUMNS, calls)
+        cycles = depthwise_cycles(DEPTHWISE, STRIPS, calls)
     elif is_linear:
         cycles = linear_cycles(LINEAR_CYCLES, calls, case.in_y * case.in_x * case.ch_in)
     elif f"pulp_{name}" in POOLS:
