@@ -24,7 +24,8 @@ class PulpOptions:
     folder with a plan for each region; `plan_time` is how many seconds making one may take, as the solver
     counts work. `fusion` says whether layers are fused where that is faster (`auto`), or not (`off`).
     `multiplier_error` is how many units of the last place the 32-bit multipliers of a convolution or linear
-    layer may be off; a layer of which they are more gets longer ones.
+    layer may be off; a layer of which they are more gets longer ones. Without it that is half a unit, or next
+    to nothing in a network whose result would differ by more than half a unit (`codegen/rounding_noise.py`).
     """
 
     soc: str = "gap8"
