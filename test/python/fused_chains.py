@@ -17,13 +17,16 @@ _CORES = 8
 
 
 @st.composite
-def chains(draw: st.DrawFn) -> LayerGraph:
-    """2 or 3 layers, each of which reads the one before it, that may be fused."""
+def chains(draw: st.DrawFn, last: tuple[LayerKind, ...] = FUSIBLE) -> LayerGraph:
+    """2 or 3 layers, each of which reads the one before it, that may be fused; the last is of one of these
+    kinds."""
     height, width, channels = draw(st.integers(1, 17)), draw(st.integers(1, 17)), draw(st.integers(1, 20))
     tensors = [Tensor("image", height, width, channels, draw(st.sampled_from([0, 0, 9])), "in")]
     layers: list[Layer] = []
-    for index in range(draw(st.integers(2, 3))):
-        part = single_layer(_shape(draw, tensors[-1], first=index == 0))
+    count = draw(st.integers(2, 3))
+    for index in range(count):
+        kind = draw(st.sampled_from(last if index == count - 1 else FUSIBLE))
+        part = single_layer(_shape(draw, tensors[-1], kind, first=index == 0))
         tensors.append(replace(part.tensors["y"], name=f"t{index}"))
         made = replace(part.layers[0], name=f"layer_{index}", sources=(f"op_{index}",))
         layers.append(replace(made, inputs=(tensors[-2].name,), output=tensors[-1].name))
@@ -31,8 +34,7 @@ def chains(draw: st.DrawFn) -> LayerGraph:
     return graph
 
 
-def _shape(draw: st.DrawFn, x: Tensor, *, first: bool) -> Shape:
-    kind = draw(st.sampled_from(FUSIBLE))
+def _shape(draw: st.DrawFn, x: Tensor, kind: LayerKind, *, first: bool) -> Shape:
     windowless = kind in (LayerKind.POINTWISE, LayerKind.TABLE)
     window = Window() if windowless else draw(windows(x.height, x.width))
     if kind is LayerKind.CONV2D and window == Window():
