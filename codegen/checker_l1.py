@@ -103,8 +103,6 @@ def _check_ahead(graph: LayerGraph, plan: Plan, index: int) -> None:
     where = f"layer {layer.layer}"
     if index == 0:
         raise _fail("there is no layer before it to load its operands ahead", where)
-    if not (_on_cores(layer) and _on_cores(plan.layers[index - 1])):
-        raise _fail("its operands are loaded ahead, but not both layers run on the cores", where)
     first = layer.steps[0]
     if layer.params_ahead:
         _check_params_ahead(plan, index, where)
@@ -114,11 +112,6 @@ def _check_ahead(graph: LayerGraph, plan: Plan, index: int) -> None:
         for operand, name in zip((Operand.X, Operand.X2), graph.layers[index].inputs, strict=False):
             if name not in layer.in_l1:
                 _check_target(plan, index, (operand, first.x_slot))
-
-
-def _on_cores(layer: LayerPlan) -> bool:
-    """True if the cores go through the steps, with another engine or without."""
-    return layer.engine == CLUSTER_NAME or len(layer.shares) > 0
 
 
 def _check_params_ahead(plan: Plan, index: int, where: str) -> None:
