@@ -38,7 +38,8 @@ def loadable_ahead(graph: LayerGraph, plans: Sequence[LayerPlan], index: int) ->
 def first_step_alone(plan: LayerPlan) -> LayerPlan:
     """The plan of the first step only, which loads its operands itself."""
     stages = tuple(replace(stage, steps=stage.steps[:1]) for stage in plan.stages)
-    return replace(plan, steps=plan.steps[:1], stages=stages, params_ahead=False, x_ahead=False)
+    shares = tuple(replace(share, steps=share.steps[:1]) for share in plan.shares)
+    return replace(plan, steps=plan.steps[:1], stages=stages, shares=shares, params_ahead=False, x_ahead=False)
 
 
 def _inputs_are_stored(graph: LayerGraph, plans: Sequence[LayerPlan], index: int) -> bool:

@@ -173,9 +173,7 @@ class _Sizes:
         out = group.graph.tensors[group.layer.output]
         steps = group.engine.tile_steps(group.parts[-1])
         sizes = [size for size in cuts(out.height, steps.rows) if most_rows is None or size <= most_rows]
-        if (
-            group.overlaps
-        ):  # a last tile that is small is soon done; of one tile there is nothing to do meanwhile
+        if group.overlaps:  # a small last tile is soon done; of a single tile there is nothing to do meanwhile
             sizes = sorted({*sizes, *range(steps.rows, most_rows or out.height, steps.rows)} - {out.height})
         heights = tuple(_cut_of(size, group.row_cut(size)) for size in sizes)
         widths = tuple(_cut_of(size, group.column_cut(size)) for size in cuts(out.width, steps.columns))

@@ -104,14 +104,17 @@ class PoolCycles:
 
 @dataclass(frozen=True)
 class LinearCycles:
-    """Fully connected: a call; blocks of 4 outputs and single ones, and a word of each."""
+    """Fully connected (`rows_asm.S`): a call; a pass over the inputs for up to 8 outputs, a word of the inputs
+    in it and a word of an output's weights; an output's last bytes where they are no word, and what an output
+    takes more with `split` or `wide` multipliers."""
 
     call: float
-    block: float
-    single: float
-    block_word: float = 9.0
-    single_word: float = 3.0
-    stall: float = 0.1
+    run: float
+    input_word: float = 1.0
+    weight_word: float = 2.0
+    tail: float = 0.0
+    split: float = 0.0
+    wide: float = 0.0
 
 
 MATRIX = MatrixCycles(
@@ -155,7 +158,9 @@ COLUMNS = ColumnCycles(
     split=4.8,
     wide=9.7,
 )
-LINEAR = LinearCycles(call=888.0, block=62.6, single=64.2, block_word=9.0, single_word=3.0, stall=0.102)
+LINEAR = LinearCycles(
+    call=246.0, run=249.0, input_word=1.02, weight_word=2.05, tail=138.0, split=9.4, wide=31.0
+)
 POOLS = {
     "pulp_avgpool": PoolCycles(call=643.0, output=146.0, row=16.3, element=6.2),
     "pulp_maxpool": PoolCycles(call=881.0, output=71.7, row=0.0, element=8.2),

@@ -21,7 +21,9 @@ from tvm_pulp.codegen.cost.measured import (
 from tvm_pulp.codegen.graph import Window
 
 BLOCK = 4  # output channels, and pixels, of a matrix product's register block
-PAIR, PAIR_WORDS = 2, 7  # channels, and words of a window, of the kernel that keeps weights in registers
+PAIR = 2  # channels that depthwise 3x3 and the kernel that keeps weights in registers take together
+PAIR_WORDS = 7  # of a window of the latter
+ROWS = 8  # outputs of a fully connected layer in a pass over its inputs
 WORD = 4  # bytes
 _WEIGHT_WORDS = 64  # that depthwise_any.c has room for
 _STALLING_CORES = 8  # on which shares of stalls are measured
@@ -29,12 +31,13 @@ _STALLING_CORES = 8  # on which shares of stalls are measured
 
 @dataclass(frozen=True)
 class Form:
-    """How sums become outputs: in 32 bits, with multipliers in two parts, in 64 bits."""
+    """How sums become outputs: in 32 bits, with short multipliers, with such in two parts, in 64 bits."""
 
+    short: bool = False
     split: bool = False
     wide: bool = False
 
-    def extra(self, t: MatrixCycles | DepthwiseCycles | ColumnCycles) -> float:
+    def extra(self, t: MatrixCycles | DepthwiseCycles | ColumnCycles | LinearCycles) -> float:
         """What an output's cycles are more than with 32 bits."""
         return t.wide if self.wide else t.split if self.split else 0.0
 
@@ -180,17 +183,16 @@ class _Product:
 
 def depthwise_cycles(t: DepthwiseCycles, other: ColumnCycles, calls: Calls) -> FloatArray:
     """3x3 with strides up to 2 by pairs of channels, any other by columns."""
-    window, channels = calls.window, calls.tiles.y_c
+    window = calls.window
     three = window.kernel_h == 3 and window.kernel_w == 3
     if not three or max(window.stride_h, window.stride_w) > 2:
-        return _by_columns(other, calls, channels)
-    odd = np.where(channels % 2 == 1, _by_columns(other, calls, np.ones_like(channels)), 0.0)
-    return _by_pairs(t, calls) + odd
+        return _by_columns(other, calls)
+    return _by_pairs(t, calls)
 
 
 def _by_pairs(t: DepthwiseCycles, calls: Calls) -> FloatArray:
     tiles = calls.tiles
-    rows = ceil_div(tiles.y_c // 2 * tiles.y_h, calls.cores)
+    rows = ceil_div(ceil_div(tiles.y_c, PAIR) * tiles.y_h, calls.cores)
     row = t.row + t.column * calls.map_columns + (t.output + calls.form.extra(t)) * tiles.y_w
     pairs = ceil_div(rows, tiles.y_h)
     runs = 1 + np.minimum(calls.padding_rows, 2)  # the rows at the map's borders are runs of their own
@@ -199,8 +201,9 @@ def _by_pairs(t: DepthwiseCycles, calls: Calls) -> FloatArray:
     return cycles
 
 
-def _by_columns(t: ColumnCycles, calls: Calls, channels: IntArray) -> FloatArray:
+def _by_columns(t: ColumnCycles, calls: Calls) -> FloatArray:
     window, tiles = calls.window, calls.tiles
+    channels = tiles.y_c
     words = -(-window.kernel_h // WORD)
     filter_words = words * window.kernel_w
     size = BLOCK if BLOCK * filter_words <= _WEIGHT_WORDS else 1
@@ -221,14 +224,13 @@ def _by_columns(t: ColumnCycles, calls: Calls, channels: IntArray) -> FloatArray
 
 
 def linear_cycles(t: LinearCycles, calls: Calls, inputs: int) -> FloatArray:
-    """Fully connected: whole blocks of outputs, unless single ones are divided more evenly."""
-    words = -(-inputs // WORD) * calls.stalls(t.stall)
-    block, single = t.block + t.block_word * words, t.single + t.single_word * words
-    own = ceil_div(calls.tiles.y_c, calls.cores)
-    blocks = ceil_div(calls.tiles.y_c, BLOCK * calls.cores)
-    by_word = own // BLOCK * t.block_word + own % BLOCK * t.single_word
-    outputs = own // BLOCK * block + own % BLOCK * single
-    return t.call + np.where(by_word < t.block_word * blocks, outputs, blocks * block)
+    """Fully connected: each core's outputs in passes over the inputs."""
+    outputs = ceil_div(calls.tiles.y_c, calls.cores)
+    passes = ceil_div(outputs, ROWS)
+    words, tail = inputs // WORD, t.tail if inputs % WORD else 0.0
+    output = t.weight_word * words + tail + calls.form.extra(t)
+    cycles: FloatArray = t.call + passes * (t.run + t.input_word * words) + outputs * output
+    return cycles
 
 
 def pool_cycles(t: PoolCycles, calls: Calls) -> FloatArray:

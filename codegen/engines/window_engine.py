@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 from tvm_pulp.codegen.cost.arrays import IntArray, Tiles
 from tvm_pulp.codegen.emit_steps import StepTable
 from tvm_pulp.codegen.emit_text import address
 from tvm_pulp.codegen.engines.engine import Engine, Job
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Window
 from tvm_pulp.codegen.kernels import KernelChoice
+from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.params import BlockLayout
 from tvm_pulp.codegen.plan import Box, LayerPlan, TileStep
 from tvm_pulp.errors import PlanError
@@ -32,11 +34,14 @@ class Output:
     shift: int
 
 
+@dataclass(frozen=True)
 class WindowEngine(Engine):
     """A parameter block is `[k][bias][weights]`, weights in the layer's own order, int32 the others."""
 
     headers: ClassVar[tuple[str, ...]] = ("pulp_window_jobs.h",)
     largest_output: ClassVar[int] = 255
+
+    start_cycles: Annotated[int, Field(ge=0, le=1_000_000, description="cycles to program a tile")]
 
     @abstractmethod
     def output(self, layer: Layer) -> Output | None:
@@ -49,6 +54,12 @@ class WindowEngine(Engine):
     @abstractmethod
     def work_cycles(self, layer: Layer, tiles: Tiles) -> IntArray:
         """Cycles of each tile in the engine."""
+
+    def cycles(self, machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> IntArray:
+        return self.start_cycles + self.work_cycles(layer, tiles)
+
+    def program_cycles(self) -> int:
+        return self.start_cycles
 
     def refusal(self, graph: LayerGraph, layer: Layer) -> str | None:
         if layer.weights is None or layer.requant is None:

@@ -60,11 +60,7 @@
 .endm
 
 .macro FUNCTION name
-  .text
-  .balign 16
-  .globl \name
-  .type \name, @function
-\name:
+  BEGIN_FUNCTION \name
   addi sp, sp, -48
   sw s0, 0(sp)
   sw s1, 4(sp)
@@ -164,7 +160,7 @@
   lw s8, 32(sp)
   addi sp, sp, 48
   ret
-  .size \name, . - \name
+  FINISH_FUNCTION \name
 .endm
 
 .set WIDE, 0

@@ -235,7 +235,7 @@ static void begin_group(group_t *g, pulp_share_t channels) {
 }
 
 /* Unit u is row u % out_y of group u / out_y. */
-void pulp_depthwise_any(const pulp_depthwise_t *d, uint32_t first) {
+void pulp_depthwise_any(const pulp_depthwise_t *d) {
   const pulp_window_t *const w = d->window;
   group_t g; /* no initializer: it would fill the buffers */
   g.d = d;
@@ -243,16 +243,16 @@ void pulp_depthwise_any(const pulp_depthwise_t *d, uint32_t first) {
   g.filter = g.words * w->k_x;
   g.has_border = 0;
   if (w->ch_in < GROUP || g.filter > COLUMN_WORDS) {
-    pulp_depthwise_by_output(d, pulp_my_share(pulp_out_pixels(w)), (pulp_share_t){first, w->ch_in});
+    pulp_depthwise_by_output(d, pulp_my_share(pulp_out_pixels(w)), (pulp_share_t){0, w->ch_in});
     return;
   }
   const uint32_t size = GROUP * g.filter <= WEIGHT_WORDS ? GROUP : 1;
   const uint32_t most = (COLUMN_WORDS / g.words - w->k_x) / w->stride_x + 1;
-  const uint32_t groups = (w->ch_in - first + size - 1) / size;
+  const uint32_t groups = (w->ch_in + size - 1) / size;
   const pulp_share_t units = pulp_my_share(groups * w->out_y);
-  uint32_t group = units.begin / w->out_y, y = units.begin - group * w->out_y;
+  uint32_t group = xp_opaque(units.begin / w->out_y), y = units.begin - group * w->out_y;
   for (uint32_t unit = units.begin; unit < units.end; group++, y = 0) {
-    const uint32_t channel = first + group * size, left = w->ch_in - channel;
+    const uint32_t channel = group * size, left = w->ch_in - channel;
     const uint32_t end = y + units.end - unit < w->out_y ? y + units.end - unit : w->out_y;
     const pulp_share_t channels = {channel, channel + (left < size ? left : size)};
     if (pulp_depthwise_is_fast(d, channels)) {

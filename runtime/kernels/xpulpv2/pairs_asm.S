@@ -15,6 +15,11 @@
 #define SHIFT 36
 #define LOW_BITS 40
 
+/* What becomes of the sums; also the instructions of the loop beyond those of NARROW */
+#define NARROW 0
+#define SHORT 2
+#define SPLIT 4
+
 /* Places in the frame behind the saved registers: the address of the pulp_pairs_t, the next pair's weights, k
  * and lambda, the pairs left. */
 #define JOB_AT 56
@@ -80,11 +85,7 @@
 .endm
 
 .macro FUNCTION name
-  .text
-  .balign 16
-  .globl \name
-  .type \name, @function
-\name:
+  BEGIN_FUNCTION \name
   addi sp, sp, -FRAME_SIZE
   SAVE sw
   sw a0, JOB_AT(sp)
@@ -123,7 +124,10 @@
   sw t6, PAIRS_LEFT(sp)
   lw t3, PIXELS(a0)
   lw x, X(a0)
-  .if SPLIT
+  .if MODE == SHORT
+  PACK_H(ka, ka, ka)
+  PACK_H(kb, kb, kb)
+  .elseif MODE == SPLIT
   lw low_bits, LOW_BITS(a0)
   li t4, 1
   sll t4, t4, low_bits
@@ -136,7 +140,7 @@
   .balign 4
   .option push
   .option norvc
-  LOOP(0, t3, 29 + 4 * SPLIT)
+  LOOP(0, t3, 29 + MODE)
   LW_INC_I(p, x, 4)
   LW_INC_I(q, x, 4)
   DOTUSP_B(a, p, wa0)
@@ -152,7 +156,16 @@
   LW_INC_I(p, x, 4)
   WORD q, wa5, wb5
   WORD p, wa6, wb6
-  .if SPLIT
+  .if MODE == SHORT
+  MULU_16(p, a, ka)
+  MULU_16(q, b, kb)
+  MACHH(p, a, ka)
+  MACHH(q, b, kb)
+  ADD_N(p, la, shift)
+  ADD_N(q, lb, shift)
+  CLIP_U8(a, p)
+  CLIP_U8(b, q)
+  .elseif MODE == SPLIT
   mul p, a, ka_low
   mul q, b, kb_low
   sra p, p, low_bits
@@ -188,11 +201,13 @@
   SAVE lw
   addi sp, sp, FRAME_SIZE
   ret
-  .size \name, . - \name
+  FINISH_FUNCTION \name
 .endm
 
-.set SPLIT, 0
+.set MODE, NARROW
 FUNCTION pulp_pairs
-.set SPLIT, 1
+.set MODE, SHORT
+FUNCTION pulp_pairs_short
+.set MODE, SPLIT
 FUNCTION pulp_pairs_split
 #endif
