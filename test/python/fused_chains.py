@@ -6,24 +6,35 @@ from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
-from layers import Shape, dilated, single_layer, windows
+from layers import ENDS, Shape, dilated, single_layer, windows
 from tvm_pulp.codegen.fusion import FUSIBLE, fused_graph
 from tvm_pulp.codegen.fusion_schedule import runs_fused
 from tvm_pulp.codegen.fusion_tiling import Group
-from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
+from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind, Tensor, Window
 
 _FORMS: tuple[dict[str, Any], ...] = ({}, {}, {"wide": True}, {"split": True})
 _CORES = 8
 
+STARTS = ((LayerKind.QUANTIZE, LayerKind.TRANSPOSE), (LayerKind.TRANSPOSE,), (LayerKind.QUANTIZE,))
+"""First layers that read floats or planes."""
+
 
 @st.composite
 def chains(draw: st.DrawFn) -> LayerGraph:
-    """2 or 3 layers, each of which reads the one before it, that may be fused."""
+    """2 or 3 layers, each of which reads the one before it, that may be fused; maybe from floats or planes."""
     height, width, channels = draw(st.integers(1, 17)), draw(st.integers(1, 17)), draw(st.integers(1, 20))
     tensors = [Tensor("image", height, width, channels, draw(st.sampled_from([0, 0, 9])), "in")]
     layers: list[Layer] = []
-    for index in range(draw(st.integers(2, 3))):
-        part = single_layer(_shape(draw, tensors[-1], first=index == 0))
+    kinds: list[LayerKind | None] = [None] * draw(st.integers(2, 3))
+    start = draw(st.sampled_from([(), (), *STARTS]))
+    if start:
+        dtype = Dtype.FLOAT32 if LayerKind.QUANTIZE in start else Dtype.UINT8
+        tensors = [replace(tensors[0], zero_point=0, dtype=dtype, planar=LayerKind.TRANSPOSE in start)]
+        kinds = [*start, *kinds[len(start) :]]
+    for index, kind in enumerate(kinds):
+        part = single_layer(
+            _shape(draw, tensors[-1], first=index == 0) if kind is None else _start(tensors[-1], kind)
+        )
         tensors.append(replace(part.tensors["y"], name=f"t{index}"))
         made = replace(part.layers[0], name=f"layer_{index}", sources=(f"op_{index}",))
         layers.append(replace(made, inputs=(tensors[-2].name,), output=tensors[-1].name))
@@ -31,8 +42,14 @@ def chains(draw: st.DrawFn) -> LayerGraph:
     return graph
 
 
+def _start(x: Tensor, kind: LayerKind) -> Shape:
+    """A layer that quantizes floats or planes of them, or transposes planes."""
+    planar = (x.planar, x.planar and kind is LayerKind.QUANTIZE)
+    return Shape(kind, x.height, x.width, x.channels, planar=planar, seed=x.height)
+
+
 def _shape(draw: st.DrawFn, x: Tensor, *, first: bool) -> Shape:
-    kind = draw(st.sampled_from(FUSIBLE))
+    kind = draw(st.sampled_from([kind for kind in FUSIBLE if kind not in ENDS]))
     windowless = kind in (LayerKind.POINTWISE, LayerKind.TABLE)
     window = Window() if windowless else draw(windows(x.height, x.width))
     if kind is LayerKind.CONV2D and window == Window():
