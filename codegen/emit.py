@@ -47,8 +47,8 @@ def emit_region(graph: LayerGraph, plan: Plan, engines: Sequence[Engine] = ()) -
 
 def _used(plan: Plan, engines: Sequence[Engine]) -> tuple[Engine, ...]:
     """The engines beside the cluster that some layer runs on."""
-    names = dict.fromkeys(layer.engine for layer in plan.layers if layer.engine != CLUSTER_NAME)
-    return tuple(engine_named(name, engines) for name in names)
+    names = dict.fromkeys(name for layer in plan.layers for name in layer.engines)
+    return tuple(engine_named(name, engines) for name in names if name != CLUSTER_NAME)
 
 
 def _source(templates: Environment, graph: LayerGraph, plan: Plan, engines: tuple[Engine, ...]) -> str:

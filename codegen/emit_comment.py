@@ -5,6 +5,7 @@ from __future__ import annotations
 from tvm_pulp.codegen.emit_text import comment_text, labelled
 from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind, Tensor, macs
 from tvm_pulp.codegen.plan import CLUSTER_NAME, LayerPlan, LoopOrder
+from tvm_pulp.codegen.shares import rows_words, share_rows
 
 _WINDOWED = (
     LayerKind.CONV2D,
@@ -22,7 +23,8 @@ def layer_comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, 
     inputs = [_shape(graph.tensors[name]) for name in layer.inputs]
     tile = plan.tile
     on_cores = f"{cores} core{'s' if cores > 1 else ''}"
-    kernel = f"{plan.kernel} on {on_cores if plan.engine == CLUSTER_NAME else plan.engine}"
+    units = " and ".join(on_cores if name == CLUSTER_NAME else name for name in plan.engines)
+    kernel = f"{plan.kernel} on {units}"
     lines = [
         f"/* Layer {index + 1} of {len(graph.layers)}: {layer.name} ({layer.kind.value})",
         " *",
@@ -30,6 +32,7 @@ def layer_comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, 
         *labelled("shape", [f"{' + '.join(inputs)} -> {_shape(graph.tensors[layer.output])} (h x w x c)"]),
         *_window_comment(layer),
         *labelled("kernel", [kernel]),
+        *(labelled("rows", [rows_words(share_rows(plan))]) if plan.shares else []),
         *labelled("tile", [f"{tile.h} x {tile.w} x {tile.c}", *_steps_comment(plan)]),
         *_requant_comment(layer),
         *labelled("work", [f"{macs(graph, layer):,} {_work_unit(layer)}", f"about {plan.cycles:,} cycles"]),

@@ -12,7 +12,7 @@ from tvm_pulp.codegen.emit_kernels import compute_tile
 from tvm_pulp.codegen.emit_l3 import layer_marks
 from tvm_pulp.codegen.emit_moves import load, load_ahead, store
 from tvm_pulp.codegen.emit_ranges import l1_ranges, l2_ranges
-from tvm_pulp.codegen.emit_steps import stage_table, step_table
+from tvm_pulp.codegen.emit_steps import share_table, stage_table, step_table
 from tvm_pulp.codegen.emit_tables import table_text
 from tvm_pulp.codegen.emit_text import signature
 from tvm_pulp.codegen.engines.engine import Engine, Job
@@ -22,6 +22,7 @@ from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.l3_places import step_places
 from tvm_pulp.codegen.params import has_params
 from tvm_pulp.codegen.plan import CLUSTER_NAME, Operand, Plan
+from tvm_pulp.codegen.shares import share_plans
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,9 @@ class _Function:
 class _Functions:
     """What a layer does with each tile; `late` loads what the step before has no buffer beside, `ahead` for the
     next layer. A body is empty where nothing is to be moved. On an engine beside the cores `compute` starts a
-    `job`, and `finish` is what is left for the cores; `before` is what they compute before that, of a group."""
+    `job`, and `finish` is what is left for the cores; `before` is what they compute before that, of a group.
+    Where two engines divide the rows, `helpers` are those beside the cores, and `compute` is what the cores do,
+    if they are one of the two."""
 
     load: _Function
     late: _Function
@@ -71,6 +74,29 @@ class _Functions:
     stages: tuple[_Function, ...] = ()
     finish: _Function | None = None
     before: _Function | None = None
+    helpers: tuple[_Helper, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Helper:
+    """What core 0 does with an engine that computes some rows of each tile while others compute the rest: sets
+    up a job once, starts it for each tile and waits for it."""
+
+    engine: str
+    job: Job
+    setup: _Function
+    start: _Function
+
+    @property
+    def words(self) -> dict[str, str]:
+        """C for the templates."""
+        variable = f"{self.engine}_job"
+        return {
+            "variable": f"{self.job.state} {variable}",
+            "setup": self.setup.call("step").format(job=f"&{variable}"),
+            "start": self.start.call("step").format(job=f"&{variable}"),
+            "wait": self.job.wait.format(job=f"&{variable}"),
+        }
 
 
 def layer_text(
@@ -81,30 +107,34 @@ def layer_text(
     homes = {one.tensor: one.offset for one in region.l1_tensors}
     table = step_table(graph, layer, plan, step_places(graph, region, index), homes)
     context = LayerContext(graph, region, index, table)
-    functions = _functions(context, engine_named(plan.engine, engines))
+    functions = _functions(context, engines)
     run = _run(templates, context, functions)
     step_type = f"step_{layer.name}_t"
     moving = (functions.load, functions.late, functions.ahead, functions.store)
-    working = (*functions.stages, functions.before, functions.setup, functions.compute, functions.finish)
+    helping = (one for helper in functions.helpers for one in (helper.setup, helper.start))
+    working = (
+        *(*functions.stages, functions.before, functions.setup, *helping),
+        *(functions.compute, functions.finish),
+    )
     definitions = templates.get_template("layer.c.j2").render(
         name=layer.name,
         comment="\n".join(layer_comment(graph, index, layer, plan, cores)),
         steps=table_text(templates, layer.name, table),
         **l1_ranges(context),
         moves=[function.definition(step_type) for function in moving if function.body],
-        compute="\n\n".join(one.definition(step_type) for one in working if one),
+        compute="\n\n".join(one.definition(step_type) for one in working if one and one.body),
         run=run,
     )
     return LayerText(f"run_{layer.name}", definitions)
 
 
-def _functions(context: LayerContext, engine: Engine) -> _Functions:
+def _functions(context: LayerContext, engines: Iterable[Engine]) -> _Functions:
     graph, layer, plan, table = context.graph, context.layer, context.plan, context.table
     name, inputs = layer.name, loaded_names(layer, plan)
     late_inputs = inputs if Operand.X in plan.late else ()
     early_inputs = () if late_inputs or not table.any("load_x") else inputs
     following = next_inputs(context)
-    beside = None if engine.name == CLUSTER_NAME else _beside(context, engine)
+    beside = None if plan.on_cores else _beside(context, engine_named(plan.engine, engines))
     stages = tuple(_stage(context, index) for index in range(len(layer.parts) - (beside is not None)))
     return _Functions(
         load=_load_function(f"load_{name}", early_inputs, load(context, late=False)),
@@ -129,6 +159,7 @@ def _functions(context: LayerContext, engine: Engine) -> _Functions:
         stages=stages,
         finish=None if beside is None or not beside.finish else _finish(name, beside),
         before=_compute(context, stages) if beside is not None and stages else None,
+        helpers=_helpers(context, engines),
     )
 
 
@@ -149,10 +180,38 @@ def _load_function(name: str, inputs: tuple[str, ...], body: list[str]) -> _Func
 
 
 def _compute(context: LayerContext, stages: tuple[_Function, ...]) -> _Function:
-    """All of a tile; of a group one layer after the other."""
+    """What the cores do with a tile; of a group one layer after the other."""
     calls = [f"  {stage.call('step')};" for stage in stages]
-    body = calls or compute_tile(context.graph, context.layer, context.plan, context.table)
+    body = calls or (_rows_on_cores(context) if context.plan.shares else _tile(context))
     return _Function("void ", f"compute_{context.layer.name}", ("uint8_t *l1",), ("l1",), body)
+
+
+def _tile(context: LayerContext) -> list[str]:
+    return compute_tile(context.graph, context.layer, context.plan, context.table)
+
+
+def _rows_on_cores(context: LayerContext) -> list[str]:
+    """The cores' rows of a tile; nothing if two others divide it."""
+    return [
+        line
+        for index, plan in enumerate(share_plans(context.plan))
+        if plan.engine == CLUSTER_NAME
+        for line in compute_tile(
+            context.graph, context.layer, plan, share_table(context.plan, context.table, index)
+        )
+    ]
+
+
+def _helpers(context: LayerContext, engines: Iterable[Engine]) -> tuple[_Helper, ...]:
+    """The engines beside the cores that compute some rows of each tile."""
+    found = []
+    for index, plan in enumerate(share_plans(context.plan)):
+        if plan.engine != CLUSTER_NAME:
+            table = share_table(context.plan, context.table, index)
+            job = engine_named(plan.engine, engines).job(context.graph, context.layer, plan, table)
+            name = f"{context.layer.name}_{plan.engine}"
+            found.append(_Helper(plan.engine, job, _setup(name, job), _start(name, job)))
+    return tuple(found)
 
 
 def _stage(context: LayerContext, index: int) -> _Function:
@@ -222,10 +281,14 @@ def _load_calls(context: LayerContext, functions: _Functions) -> dict[str, objec
     }
 
 
-def _compute_calls(functions: _Functions) -> dict[str, str]:
+def _compute_calls(functions: _Functions) -> dict[str, object]:
     """What the template says about the computation, on the cores or on an engine beside them."""
     job, setup, finish = functions.job, functions.setup, functions.finish
-    calls = {"compute_call": functions.compute.call("step"), "finish": ""}
+    calls: dict[str, object] = {
+        "compute_call": functions.compute.call("step") if functions.compute.body else "",
+        "helpers": [helper.words for helper in functions.helpers],
+        "finish": "",
+    }
     if job is not None and setup is not None:
         calls |= {
             "state": job.state,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tvm_pulp.codegen.cost.layer import layer_cycles
 from tvm_pulp.codegen.engines.cluster import CLUSTER
-from tvm_pulp.codegen.engines.registry import engines_of
+from tvm_pulp.codegen.engines.registry import able_engines
 from tvm_pulp.codegen.fusion import fused_graph
 from tvm_pulp.codegen.fusion_choice import possible_groups
 from tvm_pulp.codegen.fusion_engines import engines_of_last
@@ -33,10 +33,10 @@ class GroupAlternative:
 
 
 def group_alternatives(
-    graph: LayerGraph, layers: Sequence[str], machine: Machine, plan: Plan
+    graph: LayerGraph, layers: Sequence[str], machine: Machine, plan: Plan, *, teams: bool = True
 ) -> tuple[GroupAlternative, ...]:
     """The groups that any of these layers can be in; `graph` is without groups, `plan` the one that is
-    explained."""
+    explained. `teams` says that two engines may compute a layer together."""
     chosen = {tuple(stage.layer for stage in one.stages): one for one in plan.layers}
     found = []
     for group in possible_groups(graph):
@@ -44,7 +44,7 @@ def group_alternatives(
         names = tuple(part.name for part in parts)
         if not set(names) & set(layers):
             continue
-        alone = sum(_alone(graph, part, machine) for part in parts)
+        alone = sum(_alone(graph, part, machine, teams) for part in parts)
         inside = sum(graph.tensors[part.output].size_bytes for part in parts[:-1])
         cycles, l1_bytes = _best(graph, group, machine)
         if names in chosen:
@@ -55,8 +55,8 @@ def group_alternatives(
     return tuple(found)
 
 
-def _alone(graph: LayerGraph, layer: Layer, machine: Machine) -> int:
-    engines = [one for one in engines_of(machine) if one.refusal(graph, layer) is None]
+def _alone(graph: LayerGraph, layer: Layer, machine: Machine, teams: bool) -> int:
+    engines = able_engines(graph, layer, machine, teams=teams)
     searches = [search_tiles(graph, layer, machine, engine=engine) for engine in engines]
     return min((one.best.cycles for one in searches if not isinstance(one, NothingFits)), default=0)
 

@@ -12,6 +12,7 @@ from tvm_pulp.codegen.fusion_tiling import Group, Through
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.kernels import KernelChoice, choose_for_tiles, input_slack_bytes
 from tvm_pulp.codegen.plan import (
+    KERNEL_SEPARATOR,
     Box,
     LayerPlan,
     LoopOrder,
@@ -23,8 +24,6 @@ from tvm_pulp.codegen.plan import (
 )
 from tvm_pulp.codegen.schedule import Wanted, assign_slots, input_tile_bytes, place_one_by_one
 from tvm_pulp.codegen.tiling import channel_ranges, in_turns
-
-KERNEL_SEPARATOR = " + "
 
 
 def schedule_group(

@@ -30,8 +30,9 @@ from tvm_pulp.codegen.tile_search import Candidate, NothingFits, Search, afforda
 from tvm_pulp.codegen.tile_tables import cuts
 from tvm_pulp.codegen.tiling import channel_ranges
 
-MOST_HEIGHTS = 5
-"""So many tile heights, the largest that fit, are tried for each width and number of channels."""
+MOST_HEIGHTS, MOST_HEIGHTS_BESIDE = 5, 12
+"""So many tile heights, the largest that fit, are tried for each width and number of channels; and where an
+engine works beside the cores, which begins late with large tiles."""
 
 FINALISTS, MOST_ESTIMATES = 4, 30
 
@@ -172,8 +173,8 @@ class _Sizes:
         out = group.graph.tensors[group.layer.output]
         steps = group.engine.tile_steps(group.parts[-1])
         sizes = [size for size in cuts(out.height, steps.rows) if most_rows is None or size <= most_rows]
-        if group.overlaps:  # of one tile there is nothing to do meanwhile
-            sizes = [size for size in sizes if size < out.height]
+        if group.overlaps:  # a small last tile is soon done; of a single tile there is nothing to do meanwhile
+            sizes = sorted({*sizes, *range(steps.rows, most_rows or out.height, steps.rows)} - {out.height})
         heights = tuple(_cut_of(size, group.row_cut(size)) for size in sizes)
         widths = tuple(_cut_of(size, group.column_cut(size)) for size in cuts(out.width, steps.columns))
         channels = cuts(out.channels, steps.channels) if group.tiles_channels else [out.channels]
@@ -256,7 +257,7 @@ class _Kinds:
 
 def _estimates(target: _Target, sizes: _Sizes, fits: BoolArray, by_rows: bool) -> list[_Estimate]:
     """The most promising tile sizes, best first."""
-    tried = _worth_trying(fits)
+    tried = _worth_trying(fits, MOST_HEIGHTS_BESIDE if target.group.overlaps else MOST_HEIGHTS)
     kinds = _kinds(target, sizes, tried)
     graph, layer, machine = target.group.graph, target.group.layer, target.machine
     compute, job = _compute(target, kinds, _tile(sizes, tried[0]))
@@ -302,12 +303,12 @@ def _compute(target: _Target, kinds: _Kinds, tile: Box) -> tuple[IntArray, IntAr
 _Index = tuple[int, int, int]
 
 
-def _worth_trying(fits: BoolArray) -> list[_Index]:
+def _worth_trying(fits: BoolArray, most_heights: int) -> list[_Index]:
     """Numbers of heights, widths and channels: for each of the latter two the largest heights that fit."""
     tried: list[_Index] = []
     for w in range(fits.shape[1]):
         for c in range(fits.shape[2]):
-            heights = np.flatnonzero(fits[:, w, c])[-MOST_HEIGHTS:]
+            heights = np.flatnonzero(fits[:, w, c])[-most_heights:]
             tried += [(int(h), w, c) for h in heights]
     return tried
 

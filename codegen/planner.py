@@ -13,7 +13,7 @@ from tvm_pulp.codegen.cost.layer import region_costs
 from tvm_pulp.codegen.effort import Effort
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
-from tvm_pulp.codegen.engines.registry import engines_of
+from tvm_pulp.codegen.engines.registry import able_engines
 from tvm_pulp.codegen.fusion import fused_graph
 from tvm_pulp.codegen.fusion_choice import (
     Groups,
@@ -37,6 +37,7 @@ from tvm_pulp.codegen.machine import L3Model, Machine
 from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L1Tensor, LayerPlan, Plan
 from tvm_pulp.codegen.schedule import schedule_layer
+from tvm_pulp.codegen.share_schedule import schedule_on
 from tvm_pulp.codegen.spill import tensor_lives
 from tvm_pulp.codegen.tile_search import NothingFits, Search, search_tiles
 from tvm_pulp.errors import PlanError
@@ -274,7 +275,7 @@ def _plan_layer(
     if layer.parts:
         plan = schedule_group(graph, layer, best.tile, machine.cores, best.order, engine=engine)
         return replace(plan, cycles=search.best.cycles)
-    plan = schedule_layer(graph, layer, best.tile, machine.cores, best.order, engine=engine, late=best.late)
+    plan = schedule_on(graph, layer, machine, best.tile, best.order, engine=engine, late=best.late)
     return replace(plan, cycles=search.best.cycles)
 
 
@@ -370,7 +371,7 @@ class _Searches:
         """Those that can compute a layer, or the last one of a group."""
         if layer.parts:
             return [CLUSTER, *engines_of_last(graph, layer.parts, self._machine.engines)]
-        return [one for one in engines_of(self._machine) if one.refusal(graph, layer) is None]
+        return able_engines(graph, layer, self._machine, teams=self._effort.shares)
 
     def _on(
         self, graph: LayerGraph, layer: Layer, limits: tuple[int | None, bool], engine: Engine

@@ -177,7 +177,8 @@ def _golden_inputs(package: Package, golden: Golden) -> dict[str, Array]:
 def _engines(package: Package) -> set[str]:
     """The engines that a package's code uses; none where it doesn't say."""
     try:
-        return {layer.engine for region in read_report(package).regions for layer in region.layers}
+        layers = (layer for region in read_report(package).regions for layer in region.layers)
+        return {engine for layer in layers for engine in layer.engines}
     except InputError:
         return set()
 

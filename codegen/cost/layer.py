@@ -19,10 +19,12 @@ from tvm_pulp.codegen.cost.dma import (
 )
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.registry import engine_named
+from tvm_pulp.codegen.engines.team import Team
 from tvm_pulp.codegen.fusion import stage_plans
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import LayerPlan, Operand
+from tvm_pulp.codegen.shares import share_plans
 
 
 @dataclass(frozen=True)
@@ -147,9 +149,13 @@ def step_costs(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machin
 
 
 def _compute(layer: Layer, plan: LayerPlan, machine: Machine) -> tuple[IntArray, IntArray | None]:
-    """Cycles of each step's kernel calls: one, or one for each layer of a group. If the last one's is a job of
-    an engine beside the cores, that by itself."""
+    """Cycles of each step's kernel calls: one, or one for each layer of a group, or for each of two engines. If
+    the last one's is a job of an engine beside the cores, that by itself."""
     engine = engine_named(plan.engine, machine.engines)
+    if isinstance(engine, Team):
+        parts = zip(engine.members, share_plans(plan), strict=True)
+        each = [one.cycles(machine, layer, share.kernel, tiles_of(share)) for one, share in parts]
+        return engine.together(each), None
     if not layer.parts:
         return engine.cycles(machine, layer, plan.kernel, tiles_of(plan)), None
     engines = (*[CLUSTER] * (len(layer.parts) - 1), engine)

@@ -51,15 +51,13 @@
 #define WIDE 1
 #define SUMS 2
 #define SPLIT 3
-#define SHORT 4
 
-/* Products of the pixel word in \px with the weights in t0..t3, added to sums or, if \as is DOT, in place of them.
- */
-.macro DOTS as, px, a0, a1, a2, a3
-  DOTUSP_AS(\as, \a0, \px, t0)
-  DOTUSP_AS(\as, \a1, \px, t1)
-  DOTUSP_AS(\as, \a2, \px, t2)
-  DOTUSP_AS(\as, \a3, \px, t3)
+/* Products of the pixel word in \px with the weights in t0..t3. */
+.macro DOTS px, a0, a1, a2, a3
+  SDOTUSP_B(\a0, \px, t0)
+  SDOTUSP_B(\a1, \px, t1)
+  SDOTUSP_B(\a2, \px, t2)
+  SDOTUSP_B(\a3, \px, t3)
 .endm
 
 .macro WEIGHTS
@@ -69,32 +67,32 @@
   LW_INC(t3, w, w_back)
 .endm
 
-/* A word of \n pixels and of 4 channels: 4 + 5 * \n instructions. */
-.macro WORD_OF n, as
+/* A word of \n pixels and of 4 channels, added to the sums: 4 + 5 * \n instructions. */
+.macro WORD_OF n
   .if \n == 1
   LW_INC(t4, x, x_back)
   WEIGHTS
-  DOTS \as, t4, s0, s1, s2, s3
+  DOTS t4, s0, s1, s2, s3
   .else
   WEIGHTS
   LW_INC(t4, x, x_stride)
   .if \n == 2
   LW_INC(t5, x, x_back)
-  DOTS \as, t4, s0, s1, s2, s3
-  DOTS \as, t5, s4, s5, s6, s7
+  DOTS t4, s0, s1, s2, s3
+  DOTS t5, s4, s5, s6, s7
   .else
   LW_INC(t5, x, x_stride)
-  DOTS \as, t4, s0, s1, s2, s3
+  DOTS t4, s0, s1, s2, s3
   .if \n == 3
   LW_INC(t4, x, x_back)
-  DOTS \as, t5, s4, s5, s6, s7
-  DOTS \as, t4, s8, s9, s10, s11
+  DOTS t5, s4, s5, s6, s7
+  DOTS t4, s8, s9, s10, s11
   .else
   LW_INC(t4, x, x_stride)
-  DOTS \as, t5, s4, s5, s6, s7
+  DOTS t5, s4, s5, s6, s7
   LW_INC(t5, x, x_back)
-  DOTS \as, t4, s8, s9, s10, s11
-  DOTS \as, t5, a0, a1, a2, a3
+  DOTS t4, s8, s9, s10, s11
+  DOTS t5, a0, a1, a2, a3
   .endif
   .endif
   .endif
@@ -126,19 +124,6 @@
   .endr
   .irp reg, \regs
   CLIP_U8(\reg, \reg)
-  .endr
-.endm
-
-/* The same with a short k. */
-.macro REQUANT_SHORT regs:vararg
-  LW_INC_I(x, t0, 4)
-  LW_INC_I(t4, t1, 4)
-  PACK_H(x, x, x)
-  .irp reg, \regs
-  MULU_16(t5, \reg, x)
-  MACHH(t5, \reg, x)
-  ADD_N(t5, t4, t2)
-  CLIP_U8(\reg, t5)
   .endr
 .endm
 
@@ -182,8 +167,6 @@
 .macro REQUANT_ANY regs:vararg
   .if MODE == SPLIT
   REQUANT_SPLIT \regs
-  .elseif MODE == SHORT
-  REQUANT_SHORT \regs
   .else
   REQUANT \regs
   .endif
@@ -225,24 +208,64 @@
   .endr
 .endm
 
-/* Sums of \n pixels' windows, of one row of at least two words; the first products need no zeros to add to. */
-.macro SUM_ROW n
+/* What the fourth pixel's word, in t5, adds to its sums, and in between the next word of the first pixel and of
+ * the weights. Where the pixels' and channels' distances are multiples of 64 bytes, all these words lie in the
+ * same bank of the memory: cores that load at the same time get out of each other's way once, after which each
+ * loads while the other multiplies. */
+.macro FOURTH_PIXEL
+  LW_INC(t4, x, x_stride)
+  SDOTUSP_B(a0, t5, t0)
+  LW_INC(t0, w, w_stride)
+  SDOTUSP_B(a1, t5, t1)
+  LW_INC(t1, w, w_stride)
+  SDOTUSP_B(a2, t5, t2)
+  LW_INC(t2, w, w_stride)
+  SDOTUSP_B(a3, t5, t3)
+  LW_INC(t3, w, w_back)
+.endm
+
+/* The products of the other three with the weights, and the fourth's word. */
+.macro THREE_PIXELS as
+  DOTUSP_AS(\as, s0, t4, t0)
+  DOTUSP_AS(\as, s1, t4, t1)
+  LW_INC(t5, x, x_stride)
+  DOTUSP_AS(\as, s2, t4, t2)
+  DOTUSP_AS(\as, s3, t4, t3)
+  DOTUSP_AS(\as, s4, t5, t0)
+  LW_INC(t4, x, x_stride)
+  DOTUSP_AS(\as, s5, t5, t1)
+  DOTUSP_AS(\as, s6, t5, t2)
+  DOTUSP_AS(\as, s7, t5, t3)
+  DOTUSP_AS(\as, s8, t4, t0)
+  LW_INC(t5, x, x_back)
+  DOTUSP_AS(\as, s9, t4, t1)
+  DOTUSP_AS(\as, s10, t4, t2)
+  DOTUSP_AS(\as, s11, t4, t3)
+.endm
+
+/* Sums of four pixels' windows, of one row of at least two words. */
+.macro SUM_ROW
   lw x, X(sp)
+  ZERO a0, a1, a2, a3
   .balign 4
   .option push
   .option norvc
-  WORD_OF \n, DOT
+  LW_INC(t4, x, x_stride)
+  WEIGHTS
+  THREE_PIXELS DOT
   .if MODE == SPLIT
-  lw t0, WORDS(sp)
-  LOOP(0, t0, length)
+  lw t4, WORDS(sp)
+  LOOP(0, t4, 24)
   .else
-  LOOP(0, word_count, length)
+  LOOP(0, word_count, 24)
   .endif
-  WORD_OF \n, SUM_DOT
+  FOURTH_PIXEL
+  THREE_PIXELS SUM_DOT
+  DOTS t5, a0, a1, a2, a3
   .option pop
 .endm
 
-/* The same of any number of rows and words. */
+/* Sums of \n pixels' windows of any number of rows and words. */
 .macro SUM_ROWS n
   lw t0, ROWS(sp)
   lw x, X(sp)
@@ -267,7 +290,7 @@
   LOOP(1, t0, 5 + length)
   LOOP(0, word_count, length)
   .endif
-  WORD_OF \n, SUM_DOT
+  WORD_OF \n
   lw t0, X_SKIP(sp)
   lw t1, W_SKIP(sp)
   add x, x, t0
@@ -346,7 +369,7 @@
   .endif
 20: /* for each block of channels */
   .if ONE_ROW
-  SUM_ROW \n
+  SUM_ROW
   .else
   SUM_ROWS \n
   .endif
@@ -494,11 +517,6 @@ BLOCK pulp_block_1, 1
 BLOCK pulp_block_2, 2
 BLOCK pulp_block_3, 3
 BLOCK pulp_block_4, 4
-.set MODE, SHORT
-BLOCK pulp_block_short_1, 1
-BLOCK pulp_block_short_2, 2
-BLOCK pulp_block_short_3, 3
-BLOCK pulp_block_short_4, 4
 .set MODE, SPLIT
 BLOCK pulp_block_split_1, 1
 BLOCK pulp_block_split_2, 2
@@ -519,8 +537,6 @@ BLOCK pulp_block_wide_4, 4
 .set K_LOG, 4
 .set MODE, NARROW
 BLOCK pulp_block_row_4, 4
-.set MODE, SHORT
-BLOCK pulp_block_short_row_4, 4
 .set MODE, SPLIT
 BLOCK pulp_block_split_row_4, 4
 #endif
