@@ -21,7 +21,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 from tvm_pulp.codegen.cost.arrays import Tiles
-from tvm_pulp.codegen.cost.measured import COLUMNS, DEPTHWISE, ELEMENTS, MATRIX, POOLS
+from tvm_pulp.codegen.cost.measured import DEPTHWISE, ELEMENTS, MATRIX, POOLS, STRIPS
 from tvm_pulp.codegen.cost.measured import LINEAR as LINEAR_CYCLES
 from tvm_pulp.codegen.cost.xpulpv2 import (
     Calls,
@@ -184,6 +184,8 @@ CASES = [
     Case(Kernel.LINEAR, 1, 1, 1024, 40),
     Case(Kernel.LINEAR, 1, 1, 128, 128),
     Case(Kernel.LINEAR, 1, 1, 64, 12),
+    Case(Kernel.LINEAR, 1, 1, 250, 30),
+    *_scaling(Case(Kernel.LINEAR, 1, 1, 640, 32)),
     Case(Kernel.ADD, 16, 16, 32, 32),
     Case(Kernel.AVGPOOL, 8, 8, 64, 64, 8),
     Case(Kernel.AVGPOOL, 4, 4, 256, 256, 4),
@@ -258,7 +260,7 @@ def predicted_cycles(case: Case) -> float | None:
     if case.kernel in CONV:
         cycles = matrix_cycles(MATRIX, calls)
     elif name.startswith("depthwise"):
-        cycles = depthwise_cycles(DEPTHWISE, COLUMNS, calls)
+        cycles = depthwise_cycles(DEPTHWISE, STRIPS, calls)
     elif is_linear:
         cycles = linear_cycles(LINEAR_CYCLES, calls, case.in_y * case.in_x * case.ch_in)
     elif f"pulp_{name}" in POOLS:

@@ -1,7 +1,8 @@
 """What of a layer's first step may be loaded during the last step of the layer before.
 
 At the begin of that step the layer before has loaded all that it loads. Only the slots that the step uses are
-in use then, and output tiles, which may still be on their way to L2.
+in use then, and output tiles, which may still be on their way to L2. An engine beside the cores is given the
+last step while it is at the one before: the loads are started when it has ended that.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 from tvm_pulp.codegen.graph import LayerGraph
-from tvm_pulp.codegen.plan import CLUSTER_NAME, L1Buffer, LayerPlan, Operand
+from tvm_pulp.codegen.plan import L1Buffer, LayerPlan, Operand
 
 
 def in_use_at_last(plan: LayerPlan) -> list[L1Buffer]:
@@ -24,7 +25,7 @@ def in_use_at_last(plan: LayerPlan) -> list[L1Buffer]:
 def loadable_ahead(graph: LayerGraph, plans: Sequence[LayerPlan], index: int) -> tuple[Operand, ...]:
     """What the layer with this index loads for its first step that may come during the layer before: X, which
     stands for X2 too, PARAMS."""
-    if index == 0 or not plans[index].engine == plans[index - 1].engine == CLUSTER_NAME:
+    if index == 0:
         return ()
     first, found = plans[index].steps[0], []
     if first.load_x and not plans[index].pad_in_l1 and _inputs_are_stored(graph, plans, index):
@@ -37,7 +38,8 @@ def loadable_ahead(graph: LayerGraph, plans: Sequence[LayerPlan], index: int) ->
 def first_step_alone(plan: LayerPlan) -> LayerPlan:
     """The plan of the first step only, which loads its operands itself."""
     stages = tuple(replace(stage, steps=stage.steps[:1]) for stage in plan.stages)
-    return replace(plan, steps=plan.steps[:1], stages=stages, params_ahead=False, x_ahead=False)
+    shares = tuple(replace(share, steps=share.steps[:1]) for share in plan.shares)
+    return replace(plan, steps=plan.steps[:1], stages=stages, shares=shares, params_ahead=False, x_ahead=False)
 
 
 def _inputs_are_stored(graph: LayerGraph, plans: Sequence[LayerPlan], index: int) -> bool:

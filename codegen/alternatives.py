@@ -14,7 +14,7 @@ from tvm_pulp.codegen.fusion_search import group_candidates
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder, Operand
-from tvm_pulp.codegen.schedule import schedule_layer
+from tvm_pulp.codegen.share_schedule import schedule_on
 from tvm_pulp.codegen.tile_search import late_choices
 from tvm_pulp.codegen.tile_tables import tile_tables
 from tvm_pulp.codegen.traffic import layer_traffic
@@ -67,7 +67,7 @@ def layer_alternatives(graph: LayerGraph, layer: Layer, machine: Machine, chosen
         if steps > MOST_STEPS and len(tried) > 1:
             break
         for order in LoopOrder:
-            plan = schedule_layer(graph, layer, box, machine.cores, order, engine=engine, late=late)
+            plan = schedule_on(graph, layer, machine, box, order, engine=engine, late=late)
             if _key(plan) not in tried:
                 tried[_key(plan)] = _alternative(graph, layer, plan, machine)
     ordered = sorted(tried.values(), key=lambda one: (one.cycles, not one.chosen, one.l1_bytes))
@@ -77,7 +77,8 @@ def layer_alternatives(graph: LayerGraph, layer: Layer, machine: Machine, chosen
 def _group_tiles(graph: LayerGraph, layer: Layer, machine: Machine, chosen: LayerPlan) -> Alternatives:
     """The tiles of a fused group that its search schedules."""
     tried = {_key(chosen): _alternative(graph, layer, chosen, machine, chosen=True)}
-    fitting, plans = group_candidates(graph, layer, machine, MOST_STEPS)
+    engine = engine_named(chosen.engine, machine.engines)
+    fitting, plans = group_candidates(graph, layer, machine, MOST_STEPS, engine)
     for plan in plans:
         tried.setdefault(_key(plan), _alternative(graph, layer, plan, machine))
     ordered = sorted(tried.values(), key=lambda one: (one.cycles, not one.chosen, one.l1_bytes))

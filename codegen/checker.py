@@ -14,8 +14,11 @@ import numpy.typing as npt
 from tvm_pulp.codegen.checker_fusion import check_no_stages, grouped, stage_blocks, stages_of
 from tvm_pulp.codegen.checker_l1 import check_l1
 from tvm_pulp.codegen.checker_l2 import check_l2
+from tvm_pulp.codegen.checker_shares import share_blocks, shares_of
+from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.engines.registry import engine_named
+from tvm_pulp.codegen.engines.team import Team
 from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind, Tensor
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import CLUSTER_NAME, Box, L1Buffer, LayerPlan, Operand, Plan, TileStep
@@ -65,7 +68,7 @@ def _check_header(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
 
 def _check_layer(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, plan: Plan, engine: Engine) -> None:
     where = f"layer {layer.name}"
-    refusal = engine.refusal(graph, layer)
+    refusal = engine.refusal(graph, layer.parts[-1] if layer.parts else layer)
     if refusal is not None:
         raise _fail(f"engine {engine.name} can't compute it: {refusal}", where)
     if not layer_plan.steps:
@@ -73,17 +76,25 @@ def _check_layer(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, plan: P
     _check_buffers(layer, layer_plan, plan, where)
     _check_boxes(graph, layer_plan, layer, where)
     _check_coverage(graph, layer, layer_plan, where)
+    shares = list(shares_of(layer_plan, engine))
     if layer.parts:
-        for stage in stages_of(layer, layer_plan):
+        for stage, own in zip(stages_of(layer, layer_plan), _engines(layer, engine), strict=True):
             for index, step in enumerate(stage.plan.steps):
                 out = graph.tensors[stage.layer.output]
                 _check_inside(step.y, out, "y", f"layer {stage.layer.name}, step {index}")
-            _check_steps(graph, stage.layer, stage.plan, plan.cores, engine)
+            _check_steps(graph, stage.layer, stage.plan, plan.cores, own)
     else:
         check_no_stages(layer_plan)
         _check_steps(graph, layer, layer_plan, plan.cores, engine)
+        for share in shares:
+            _check_steps(graph, layer, share.plan, plan.cores, share.engine)
     _check_params(layer, layer_plan, where, engine)
     _replay_slots(layer, layer_plan, where, engine)
+
+
+def _engines(layer: Layer, engine: Engine) -> tuple[Engine, ...]:
+    """Those of a group's layers: all but the last one are the cores'."""
+    return (*[CLUSTER] * (len(layer.parts) - 1), engine)
 
 
 def _check_steps(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, cores: int, engine: Engine) -> None:
@@ -309,11 +320,14 @@ def _check_params(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engin
 
 def _block_sizes(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engine) -> list[int]:
     """Bytes of each step's block."""
+    if isinstance(engine, Team):
+        own = [[_block_size(layer, step.y.c, one) for step in layer_plan.steps] for one in engine.members]
+        return share_blocks(layer, layer_plan, own, engine.members, where)
     if not layer.parts:
         return [_block_size(layer, step.y.c, engine) for step in layer_plan.steps]
     sizes = [
-        [_block_size(part, step.y.c, engine) for step in stage.steps]
-        for part, stage in zip(layer.parts, layer_plan.stages, strict=True)
+        [_block_size(part, step.y.c, own) for step in stage.steps]
+        for part, own, stage in zip(layer.parts, _engines(layer, engine), layer_plan.stages, strict=True)
     ]
     return stage_blocks(layer_plan, sizes, where)
 
@@ -341,7 +355,7 @@ def _block_size(layer: Layer, channels: int, engine: Engine) -> int:
 def _replay_slots(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engine) -> None:
     """Every step finds its operands; no load goes to the slot that the step before still reads, unless it is
     late, and no result to the slot that is still being stored."""
-    if layer_plan.late and engine.name != CLUSTER_NAME:
+    if layer_plan.late and engine.name != CLUSTER_NAME and not layer_plan.shares:
         raise _fail(f"engine {engine.name} can't load operands late", where)
     if not set(layer_plan.late) <= {Operand.X, Operand.PARAMS}:
         raise _fail("only x and params can be late", where)

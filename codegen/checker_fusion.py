@@ -59,8 +59,10 @@ def _group(graph: LayerGraph, plan: LayerPlan, parts: Sequence[Layer]) -> Layer:
     where = f"layer {plan.layer}"
     if plan.layer != "_and_".join(part.name for part in parts):
         raise _fail("isn't called as its layers are together", where)
-    if not 2 <= len(parts) <= _MOST or plan.engine != CLUSTER_NAME:
-        raise _fail(f"a group is 2 or {_MOST} layers on the cores", where)
+    if not 2 <= len(parts) <= _MOST:
+        raise _fail(f"a group is 2 or {_MOST} layers", where)
+    if plan.engine != CLUSTER_NAME and (len(plan.steps) < 2 or any(one.load_params for one in plan.steps[1:])):
+        raise _fail(f"engine {plan.engine} takes several steps of a group, with the same parameters", where)
     for part in parts:
         if part.kind in _NOT_FUSED or part.makes_sums:
             raise _fail(f"a {part.kind.value} layer can't be fused", where)
@@ -115,12 +117,14 @@ def _alone(plan: LayerPlan, index: int) -> LayerPlan:
     for number, step in enumerate(plan.steps):
         own = stage.steps[number]
         source = step.x if index == 0 else plan.stages[index - 1].steps[number].y
-        x_slot, y_slot = step.x_slot if index == 0 else 0, step.y_slot if index == last else 0
+        x_slot = step.x_slot if index == 0 else number % _mid_buffers(plan, index - 1)
+        y_slot = step.y_slot if index == last else number % _mid_buffers(plan, index)
         steps.append(
             TileStep(own.y, source, own.padding, x_slot, step.params_slot, y_slot, params_size=own.params_size)
         )
     buffers = [*_role(plan, index - 1, Operand.X), *_role(plan, index, Operand.Y)]
     buffers += [one for one in plan.buffers if one.operand in (Operand.PARAMS, Operand.SCRATCH)]
+    buffers += [one for one in plan.buffers if one.operand is Operand.SUMS and index == last]
     return LayerPlan(
         layer=stage.layer,
         kernel=stage.kernel,
@@ -137,8 +141,14 @@ def _role(plan: LayerPlan, mid: int, role: Operand) -> list[L1Buffer]:
     """The buffers of the map number `mid` in between, or of the group's own input or output."""
     if mid in (-1, len(plan.stages) - 1):
         return [one for one in plan.buffers if one.operand is role]
-    here = [one for one in plan.buffers if (one.operand, one.slot) == (Operand.MID, mid)]
-    return [L1Buffer(role, 0, one.offset, one.size) for one in here]
+    slots = range(mid, mid + _mid_buffers(plan, mid))
+    here = [one for one in plan.buffers if one.operand is Operand.MID and one.slot in slots]
+    return [L1Buffer(role, one.slot - mid, one.offset, one.size) for one in here]
+
+
+def _mid_buffers(plan: LayerPlan, mid: int) -> int:
+    """The cores write one while an engine reads the other."""
+    return 1 + (plan.engine != CLUSTER_NAME and mid == len(plan.stages) - 2)
 
 
 def check_no_stages(plan: LayerPlan) -> None:

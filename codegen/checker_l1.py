@@ -103,8 +103,6 @@ def _check_ahead(graph: LayerGraph, plan: Plan, index: int) -> None:
     where = f"layer {layer.layer}"
     if index == 0:
         raise _fail("there is no layer before it to load its operands ahead", where)
-    if not layer.engine == plan.layers[index - 1].engine == CLUSTER_NAME:
-        raise _fail("its operands are loaded ahead, but not both layers run on the cores", where)
     first = layer.steps[0]
     if layer.params_ahead:
         _check_params_ahead(plan, index, where)

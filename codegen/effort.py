@@ -14,11 +14,12 @@ class Effort:
 
     A search for addresses happens up to twenty times, a choice of what lies in L3 five times. The solver's
     seconds are its own count of work (CP-SAT's deterministic time). `fuses` says that groups of layers are
-    tried, too.
+    tried, too, `shares` that two engines may compute a layer together.
     """
 
     seconds: int = DEFAULT_SECONDS
     fuses: bool = True
+    shares: bool = True
 
     @property
     def address_seconds(self) -> float:

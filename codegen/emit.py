@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jinja2 import Environment
+from tvm_pulp.codegen.emit_context import in_l2
 from tvm_pulp.codegen.emit_l3 import l3_text
-from tvm_pulp.codegen.emit_layer import in_l2, layer_text
+from tvm_pulp.codegen.emit_layer import layer_text
 from tvm_pulp.codegen.emit_params import emit_params
 from tvm_pulp.codegen.emit_templates import template_environment
 from tvm_pulp.codegen.emit_text import address, call, comment_text, fill, labelled
@@ -46,8 +47,8 @@ def emit_region(graph: LayerGraph, plan: Plan, engines: Sequence[Engine] = ()) -
 
 def _used(plan: Plan, engines: Sequence[Engine]) -> tuple[Engine, ...]:
     """The engines beside the cluster that some layer runs on."""
-    names = dict.fromkeys(layer.engine for layer in plan.layers if layer.engine != CLUSTER_NAME)
-    return tuple(engine_named(name, engines) for name in names)
+    names = dict.fromkeys(name for layer in plan.layers for name in layer.engines)
+    return tuple(engine_named(name, engines) for name in names if name != CLUSTER_NAME)
 
 
 def _source(templates: Environment, graph: LayerGraph, plan: Plan, engines: tuple[Engine, ...]) -> str:

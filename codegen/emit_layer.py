@@ -2,50 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from jinja2 import Environment
-from tvm_pulp.codegen.ahead import first_step_alone
+from tvm_pulp.codegen.emit_comment import layer_comment
+from tvm_pulp.codegen.emit_context import LayerContext, loaded_names, next_inputs
 from tvm_pulp.codegen.emit_kernels import compute_tile
 from tvm_pulp.codegen.emit_l3 import layer_marks
-from tvm_pulp.codegen.emit_params import params_symbol
-from tvm_pulp.codegen.emit_steps import COLUMNS, StepTable, stage_table, step_table
-from tvm_pulp.codegen.emit_text import (
-    LINE,
-    address,
-    comment_text,
-    designated,
-    fill,
-    labelled,
-    scaled,
-    signature,
-)
+from tvm_pulp.codegen.emit_moves import load, load_ahead, store
+from tvm_pulp.codegen.emit_ranges import l1_ranges, l2_ranges
+from tvm_pulp.codegen.emit_steps import share_table, stage_table, step_table
+from tvm_pulp.codegen.emit_tables import table_text
+from tvm_pulp.codegen.emit_text import signature
 from tvm_pulp.codegen.engines.engine import Engine, Job
 from tvm_pulp.codegen.engines.registry import engine_named
 from tvm_pulp.codegen.fusion import stage_plans
-from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind, Tensor, macs
-from tvm_pulp.codegen.l3_places import step_places, streams_params, transfers_of
-from tvm_pulp.codegen.params import has_params, pack_size
-from tvm_pulp.codegen.plan import (
-    CLUSTER_NAME,
-    L1Buffer,
-    L3Kind,
-    L3Transfer,
-    LayerPlan,
-    LoopOrder,
-    Operand,
-    Plan,
-)
-from tvm_pulp.codegen.step_groups import StepGroups, narrowest
-
-_WINDOWED = (
-    LayerKind.CONV2D,
-    LayerKind.DEPTHWISE,
-    LayerKind.CONV_DIRECT,
-    LayerKind.AVGPOOL,
-    LayerKind.MAXPOOL,
-)
+from tvm_pulp.codegen.graph import LayerGraph
+from tvm_pulp.codegen.l3_places import step_places
+from tvm_pulp.codegen.params import has_params
+from tvm_pulp.codegen.plan import CLUSTER_NAME, Operand, Plan
+from tvm_pulp.codegen.shares import share_plans
 
 
 @dataclass(frozen=True)
@@ -83,7 +60,9 @@ class _Function:
 class _Functions:
     """What a layer does with each tile; `late` loads what the step before has no buffer beside, `ahead` for the
     next layer. A body is empty where nothing is to be moved. On an engine beside the cores `compute` starts a
-    `job`, and `finish` is what is left for the cores."""
+    `job`, and `finish` is what is left for the cores; `before` is what they compute before that, of a group.
+    Where two engines divide the rows, `helpers` are those beside the cores, and `compute` is what the cores do,
+    if they are one of the two."""
 
     load: _Function
     late: _Function
@@ -94,6 +73,30 @@ class _Functions:
     setup: _Function | None = None
     stages: tuple[_Function, ...] = ()
     finish: _Function | None = None
+    before: _Function | None = None
+    helpers: tuple[_Helper, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Helper:
+    """What core 0 does with an engine that computes some rows of each tile while others compute the rest: sets
+    up a job once, starts it for each tile and waits for it."""
+
+    engine: str
+    job: Job
+    setup: _Function
+    start: _Function
+
+    @property
+    def words(self) -> dict[str, str]:
+        """C for the templates."""
+        variable = f"{self.engine}_job"
+        return {
+            "variable": f"{self.job.state} {variable}",
+            "setup": self.setup.call("step").format(job=f"&{variable}"),
+            "start": self.start.call("step").format(job=f"&{variable}"),
+            "wait": self.job.wait.format(job=f"&{variable}"),
+        }
 
 
 def layer_text(
@@ -103,79 +106,71 @@ def layer_text(
     layer, plan, cores = graph.layers[index], region.layers[index], region.cores
     homes = {one.tensor: one.offset for one in region.l1_tensors}
     table = step_table(graph, layer, plan, step_places(graph, region, index), homes)
-    job = _Job(graph, region, index, table)
-    functions = _functions(job, engine_named(plan.engine, engines))
-    run = _run(templates, job, functions)
+    context = LayerContext(graph, region, index, table)
+    functions = _functions(context, engines)
+    run = _run(templates, context, functions)
     step_type = f"step_{layer.name}_t"
     moving = (functions.load, functions.late, functions.ahead, functions.store)
-    working = (*functions.stages, functions.setup, functions.compute, functions.finish)
+    helping = (one for helper in functions.helpers for one in (helper.setup, helper.start))
+    working = (
+        *(*functions.stages, functions.before, functions.setup, *helping),
+        *(functions.compute, functions.finish),
+    )
     definitions = templates.get_template("layer.c.j2").render(
         name=layer.name,
-        comment="\n".join(_comment(graph, index, layer, plan, cores)),
-        steps=_step_table(templates, layer.name, table),
-        **_l1_ranges(job),
+        comment="\n".join(layer_comment(graph, index, layer, plan, cores)),
+        steps=table_text(templates, layer.name, table),
+        **l1_ranges(context),
         moves=[function.definition(step_type) for function in moving if function.body],
-        compute="\n\n".join(one.definition(step_type) for one in working if one),
+        compute="\n\n".join(one.definition(step_type) for one in working if one and one.body),
         run=run,
     )
     return LayerText(f"run_{layer.name}", definitions)
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What the text of a layer depends on."""
-
-    graph: LayerGraph
-    region: Plan
-    index: int
-    table: StepTable
-
-    @property
-    def layer(self) -> Layer:
-        return self.graph.layers[self.index]
-
-    @property
-    def plan(self) -> LayerPlan:
-        return self.region.layers[self.index]
-
-    @property
-    def params(self) -> str:
-        """C for the array in which the parameter blocks lie when the DMA fetches them."""
-        in_arena = streams_params(self.region, self.index)
-        return "l2_arena" if in_arena else params_symbol(self.graph, self.layer)
-
-
-def _functions(job: _Job, engine: Engine) -> _Functions:
-    graph, layer, plan, table = job.graph, job.layer, job.plan, job.table
-    name, inputs = layer.name, _loaded_names(layer, plan)
+def _functions(context: LayerContext, engines: Iterable[Engine]) -> _Functions:
+    graph, layer, plan, table = context.graph, context.layer, context.plan, context.table
+    name, inputs = layer.name, loaded_names(layer, plan)
     late_inputs = inputs if Operand.X in plan.late else ()
     early_inputs = () if late_inputs or not table.any("load_x") else inputs
-    next_inputs = _next_inputs(job)
-    beside = None if engine.name == CLUSTER_NAME else engine.job(graph, layer, plan, table)
-    stages = tuple(_stage(job, index) for index in range(len(layer.parts)))
+    following = next_inputs(context)
+    beside = None if plan.on_cores else _beside(context, engine_named(plan.engine, engines))
+    stages = tuple(_stage(context, index) for index in range(len(layer.parts) - (beside is not None)))
     return _Functions(
-        load=_load_function(f"load_{name}", early_inputs, _load(job, late=False)),
-        late=_load_function(f"load_late_{name}", late_inputs, _load(job, late=True)),
-        compute=_compute(job, stages) if beside is None else _start(name, beside),
+        load=_load_function(f"load_{name}", early_inputs, load(context, late=False)),
+        late=_load_function(f"load_late_{name}", late_inputs, load(context, late=True)),
+        compute=_compute(context, stages) if beside is None else _start(name, beside),
         store=_Function(
             "pulp_dma_job_t ",
             f"store_{name}",
             ("const uint8_t *l1", "uint8_t *out"),
             ("l1", "out"),
-            _store(graph, layer, table) if layer.output not in plan.in_l1 else [],
+            store(graph, layer, table) if layer.output not in plan.in_l1 else [],
         ),
         ahead=_Function(
             "void ",
             f"load_ahead_{name}",
-            (*_pointers(next_inputs), "uint8_t *l1", "loads_t *loads"),
-            (*(f"next_{one}" for one in next_inputs), "l1", "&loads"),
-            _ahead(job),
+            (*_pointers(following), "uint8_t *l1", "loads_t *loads"),
+            (*(f"next_{one}" for one in following), "l1", "&loads"),
+            load_ahead(context),
         ),
         job=beside,
         setup=None if beside is None else _setup(name, beside),
         stages=stages,
         finish=None if beside is None or not beside.finish else _finish(name, beside),
+        before=_compute(context, stages) if beside is not None and stages else None,
+        helpers=_helpers(context, engines),
     )
+
+
+def _beside(context: LayerContext, engine: Engine) -> Job:
+    """The jobs of an engine beside the cores: a layer, or the last one of a group."""
+    graph, layer, plan, table = context.graph, context.layer, context.plan, context.table
+    if not layer.parts:
+        return engine.job(graph, layer, plan, table)
+    last = len(layer.parts) - 1
+    own = stage_table(graph, layer, plan, table, last)
+    return engine.job(graph, layer.parts[last], stage_plans(plan)[last], own)
 
 
 def _load_function(name: str, inputs: tuple[str, ...], body: list[str]) -> _Function:
@@ -184,59 +179,46 @@ def _load_function(name: str, inputs: tuple[str, ...], body: list[str]) -> _Func
     return _Function("void ", name, parameters, (*inputs, "l1", "&loads"), body)
 
 
-def _ahead(job: _Job) -> list[str]:
-    """Loads what the first step of the next layer finds loaded."""
-    number = job.index + 1
-    if number == len(job.region.layers):
-        return []
-    layer, plan = job.graph.layers[number], job.region.layers[number]
-    lines = []
-    if plan.params_ahead:
-        places = step_places(job.graph, job.region, number).params
-        symbol = params_symbol(job.graph, layer) if places is None else "l2_arena"
-        offset = plan.steps[0].params_offset if places is None else places[0]
-        target = address("l1", str(_first_buffer(plan, Operand.PARAMS, plan.steps[0].params_slot).offset))
-        size = plan.steps[0].params_size
-        lines.append(f"  loads->params = pulp_dma_in({target}, {address(symbol, str(offset))}, {size});")
-    if plan.x_ahead:
-        alone = first_step_alone(plan)
-        homes = {one.tensor: one.offset for one in job.region.l1_tensors}
-        lines += _load_x(job.graph, layer, alone, step_table(job.graph, layer, alone, homes=homes))
-    return lines
-
-
-def _next_inputs(job: _Job) -> tuple[str, ...]:
-    """C names of the next layer's inputs that are loaded ahead."""
-    following = job.index + 1
-    if following == len(job.region.layers) or not job.region.layers[following].x_ahead:
-        return ()
-    return _loaded_names(job.graph.layers[following], job.region.layers[following])
-
-
-def _first_buffer(plan: LayerPlan, operand: Operand, slot: int) -> L1Buffer:
-    return next(one for one in plan.buffers if (one.operand, one.slot) == (operand, slot))
-
-
-def _buffers_ahead(plan: LayerPlan) -> list[L1Buffer]:
-    """The buffers of a layer into which the layer before loads."""
-    first = plan.steps[0]
-    slots = [(Operand.PARAMS, first.params_slot)] * plan.params_ahead
-    slots += [(Operand.X, first.x_slot), (Operand.X2, first.x_slot)] * plan.x_ahead
-    return [one for one in plan.buffers if (one.operand, one.slot) in slots]
-
-
-def _compute(job: _Job, stages: tuple[_Function, ...]) -> _Function:
-    """All of a tile; of a group one layer after the other."""
+def _compute(context: LayerContext, stages: tuple[_Function, ...]) -> _Function:
+    """What the cores do with a tile; of a group one layer after the other."""
     calls = [f"  {stage.call('step')};" for stage in stages]
-    body = calls or compute_tile(job.graph, job.layer, job.plan, job.table)
-    return _Function("void ", f"compute_{job.layer.name}", ("uint8_t *l1",), ("l1",), body)
+    body = calls or (_rows_on_cores(context) if context.plan.shares else _tile(context))
+    return _Function("void ", f"compute_{context.layer.name}", ("uint8_t *l1",), ("l1",), body)
 
 
-def _stage(job: _Job, index: int) -> _Function:
+def _tile(context: LayerContext) -> list[str]:
+    return compute_tile(context.graph, context.layer, context.plan, context.table)
+
+
+def _rows_on_cores(context: LayerContext) -> list[str]:
+    """The cores' rows of a tile; nothing if two others divide it."""
+    return [
+        line
+        for index, plan in enumerate(share_plans(context.plan))
+        if plan.engine == CLUSTER_NAME
+        for line in compute_tile(
+            context.graph, context.layer, plan, share_table(context.plan, context.table, index)
+        )
+    ]
+
+
+def _helpers(context: LayerContext, engines: Iterable[Engine]) -> tuple[_Helper, ...]:
+    """The engines beside the cores that compute some rows of each tile."""
+    found = []
+    for index, plan in enumerate(share_plans(context.plan)):
+        if plan.engine != CLUSTER_NAME:
+            table = share_table(context.plan, context.table, index)
+            job = engine_named(plan.engine, engines).job(context.graph, context.layer, plan, table)
+            name = f"{context.layer.name}_{plan.engine}"
+            found.append(_Helper(plan.engine, job, _setup(name, job), _start(name, job)))
+    return tuple(found)
+
+
+def _stage(context: LayerContext, index: int) -> _Function:
     """One layer of a group."""
-    part, plan = job.layer.parts[index], stage_plans(job.plan)[index]
-    table = stage_table(job.graph, job.layer, job.plan, job.table, index)
-    body = compute_tile(job.graph, part, plan, table)
+    part, plan = context.layer.parts[index], stage_plans(context.plan)[index]
+    table = stage_table(context.graph, context.layer, context.plan, context.table, index)
+    body = compute_tile(context.graph, part, plan, table)
     return _Function("void ", f"compute_{part.name}", ("uint8_t *l1",), ("l1",), body)
 
 
@@ -252,428 +234,117 @@ def _start(name: str, job: Job) -> _Function:
     return _Function("void ", f"start_{name}", ("uint8_t *l1", f"{job.state} *job"), ("l1", "{job}"), job.start)
 
 
-def _run(templates: Environment, job: _Job, functions: _Functions) -> str:
+def _run(templates: Environment, context: LayerContext, functions: _Functions) -> str:
     """The layer's entry function: one tile, or the pipelined loop over tiles."""
-    layer, table, marks = job.layer, job.table, layer_marks(job.region, job.index)
-    name, inputs, steps = layer.name, _loaded_names(layer, job.plan), table.plan.steps
-    stores = bool(functions.store.body)
-    l2_ranges = _l2_ranges(job)
-    y_slots = 1 + max(step.y_slot for step in steps)
-    y_slot = table.expression("y_slot") if stores else ""
-    beside = functions.job
-    finish = functions.finish
-    kind = "run" if beside is None else "run_beside" if finish is None else "run_finished"
-    body = templates.get_template(f"{kind}_{'pipelined' if len(steps) > 1 else 'single'}.c.j2").render(
-        state="" if beside is None else beside.state,
-        setup="" if functions.setup is None else functions.setup.call("step"),
-        start=functions.compute.call("step"),
-        wait="" if beside is None else beside.wait,
-        finish="" if finish is None else finish.call("step"),
-        finish_before="" if finish is None else finish.call("&before"),
-        n_l2=len(l2_ranges),
-        y_slot_before=y_slot.replace("step->", "before."),
-        store_before=functions.store.call("&before"),
-        name=name,
+    layer, steps = context.layer, context.table.plan.steps
+    ranges = l2_ranges(context)
+    loop = "pipelined" if len(steps) > 1 else "single"
+    body = templates.get_template(f"{_kind(functions)}_{loop}.c.j2").render(
+        name=layer.name,
         n_steps=len(steps),
-        l2_ranges="\n".join(l2_ranges),
-        l2=f"l2, {len(l2_ranges)}" if l2_ranges else "NULL, 0",
-        l3_first=f"    l3_at({job.index}, -1);\n" if marks.first else "",
-        reloads_params=any(step.load_params for step in steps[1:]),
-        l3_step=_l3_step(job) if marks.steps else "",
-        no_stores=", ".join(["PULP_DMA_NONE"] * y_slots),
-        wait_stores="\n".join(f"    pulp_dma_wait(stores[{slot}]);" for slot in range(y_slots)),
-        y_slot=y_slot,
-        first_row=_row(job, "0"),
-        next_row=_row(job, "t + 1"),
-        load_first=functions.load.call("&next") if functions.load.body else "",
-        load_next=functions.load.call("&next") if functions.load.body else "",
-        loaded=_loaded_operands(job),
-        loaded_ahead=_loaded_ahead(job),
-        load_late=functions.late.call("step") if functions.late.body else "",
-        load_ahead=functions.ahead.call("step") if functions.ahead.body else "",
-        has_steps=bool(table.columns()),
-        compute_call=functions.compute.call("step"),
-        store_call=functions.store.call("step") if stores else "",
+        l2_ranges="\n".join(ranges),
+        n_l2=len(ranges),
+        l2=f"l2, {len(ranges)}" if ranges else "NULL, 0",
+        first_row=_row(context, "0"),
+        next_row=_row(context, "t + 1"),
+        has_steps=bool(context.table.columns()),
+        **_load_calls(context, functions),
+        **_compute_calls(functions),
+        **_store_calls(context, functions.store),
     )
-    pointers = [*_pointers(inputs), *(["uint8_t *out"] if stores else [])]
-    pointers += _pointers(tuple(f"next_{one}" for one in _next_inputs(job)))
-    return signature("void ", f"run_{name}", ["uint8_t *l1", *pointers]) + f"\n{body}}}"
+    pointers = [*_pointers(loaded_names(layer, context.plan)), *(["uint8_t *out"] * bool(functions.store.body))]
+    pointers += _pointers(tuple(f"next_{one}" for one in next_inputs(context)))
+    return signature("void ", f"run_{layer.name}", ["uint8_t *l1", *pointers]) + f"\n{body}}}"
 
 
-def _l3_step(job: _Job) -> str:
+def _kind(functions: _Functions) -> str:
+    """The first word of the template's name: who computes, and in which order."""
+    if functions.before is not None:
+        return "run_group"
+    if functions.job is None:
+        return "run"
+    return "run_beside" if functions.finish is None else "run_finished"
+
+
+def _load_calls(context: LayerContext, functions: _Functions) -> dict[str, object]:
+    """What the template says about operands on their way to L1, and about L3."""
+    marks = layer_marks(context.region, context.index)
+    return {
+        "l3_first": f"    l3_at({context.index}, -1);\n" if marks.first else "",
+        "l3_step": _l3_step(context) if marks.steps else "",
+        "reloads_params": any(step.load_params for step in context.table.plan.steps[1:]),
+        "loaded": _loaded_operands(context),
+        "loaded_ahead": _loaded_ahead(context),
+        "load_next": functions.load.call("&next") if functions.load.body else "",
+        "load_late": functions.late.call("step") if functions.late.body else "",
+        "load_ahead": functions.ahead.call("step") if functions.ahead.body else "",
+    }
+
+
+def _compute_calls(functions: _Functions) -> dict[str, object]:
+    """What the template says about the computation, on the cores or on an engine beside them."""
+    job, setup, finish = functions.job, functions.setup, functions.finish
+    calls: dict[str, object] = {
+        "compute_call": functions.compute.call("step") if functions.compute.body else "",
+        "helpers": [helper.words for helper in functions.helpers],
+        "finish": "",
+    }
+    if job is not None and setup is not None:
+        calls |= {
+            "state": job.state,
+            "setup": setup.call("step"),
+            "start": calls["compute_call"],
+            "wait": job.wait,
+        }
+    if functions.before is not None:
+        calls["before"] = functions.before.call("step")
+    if finish is not None:
+        calls |= {"finish": finish.call("step"), "finish_before": finish.call("&before")}
+    return calls
+
+
+def _store_calls(context: LayerContext, store: _Function) -> dict[str, str]:
+    """What the template says about the output on its way to L2; a store is waited for when its slot is used
+    again."""
+    slots = 1 + max(step.y_slot for step in context.table.plan.steps)
+    slot = context.table.expression("y_slot") if store.body else ""
+    return {
+        "store_call": store.call("step") if store.body else "",
+        "store_before": store.call("&before"),
+        "y_slot": slot,
+        "y_slot_before": slot.replace("step->", "before."),
+        "no_stores": ", ".join(["PULP_DMA_NONE"] * slots),
+        "wait_stores": "\n".join(f"    pulp_dma_wait(stores[{one}]);" for one in range(slots)),
+    }
+
+
+def _l3_step(context: LayerContext) -> str:
     """Does what is due between L3 and L2 at a step."""
-    if len(job.plan.steps) == 1:
-        return f"l3_at({job.index}, 0);"
-    at = f"l3_at({job.index}, t);"
-    return f"if ({job.table.expression('l3')}) {at}" if job.table.varies("l3") else at
+    if len(context.plan.steps) == 1:
+        return f"l3_at({context.index}, 0);"
+    at = f"l3_at({context.index}, t);"
+    return f"if ({context.table.expression('l3')}) {at}" if context.table.varies("l3") else at
 
 
-def _row(job: _Job, step: str) -> str:
+def _row(context: LayerContext, step: str) -> str:
     """C for a step's row."""
-    name = job.layer.name
-    return f"steps_{name}[{step}]" if job.table.groups is None else f"row_{name}({step})"
+    name = context.layer.name
+    return f"steps_{name}[{step}]" if context.table.groups is None else f"row_{name}({step})"
 
 
-def _loaded_operands(job: _Job) -> list[str]:
+def _loaded_operands(context: LayerContext) -> list[str]:
     """The members of `loads_t` that the layer's steps use."""
-    operands = zip(job.layer.inputs, ("x", "x2"), strict=False)
-    loaded = [member for name, member in operands if name not in job.plan.in_l1]
-    return loaded + ["params"] * (has_params(job.layer) and job.table.any("load_params"))
+    operands = zip(context.layer.inputs, ("x", "x2"), strict=False)
+    loaded = [member for name, member in operands if name not in context.plan.in_l1]
+    return loaded + ["params"] * (has_params(context.layer) and context.table.any("load_params"))
 
 
-def _loaded_ahead(job: _Job) -> list[str]:
+def _loaded_ahead(context: LayerContext) -> list[str]:
     """The members of `loads_t` that loads for the next layer use."""
-    following = job.index + 1
-    params = following < len(job.region.layers) and job.region.layers[following].params_ahead
-    return [{"in": "x", "in2": "x2"}[one] for one in _next_inputs(job)] + ["params"] * params
+    following = context.index + 1
+    params = following < len(context.region.layers) and context.region.layers[following].params_ahead
+    return [{"in": "x", "in2": "x2"}[one] for one in next_inputs(context)] + ["params"] * params
 
 
 def _pointers(inputs: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"const uint8_t *{name}" for name in inputs)
-
-
-def _loaded_names(layer: Layer, plan: LayerPlan) -> tuple[str, ...]:
-    """C names of the inputs that are loaded."""
-    names = zip(layer.inputs, ("in", "in2"), strict=False)
-    return tuple(name for tensor, name in names if tensor not in plan.in_l1)
-
-
-def in_l2(graph: LayerGraph, plan: Plan, index: int) -> tuple[str, ...]:
-    """The inputs and the output that a layer finds, or puts, in L2, and the next layer's inputs that it loads,
-    in the order of `run_<layer>`'s arguments."""
-    layer, mine, following = graph.layers[index], plan.layers[index], index + 1
-    names = [name for name in (*layer.inputs, layer.output) if name not in mine.in_l1]
-    if following < len(plan.layers) and plan.layers[following].x_ahead:
-        later = plan.layers[following].in_l1
-        names += [name for name in graph.layers[following].inputs if name not in later]
-    return tuple(names)
-
-
-def _comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores: int) -> list[str]:
-    if layer.parts:
-        return _group_comment(graph, index, layer, plan, cores)
-    inputs = [_shape(graph.tensors[name]) for name in layer.inputs]
-    tile = plan.tile
-    on_cores = f"{cores} core{'s' if cores > 1 else ''}"
-    kernel = f"{plan.kernel} on {on_cores if plan.engine == CLUSTER_NAME else plan.engine}"
-    lines = [
-        f"/* Layer {index + 1} of {len(graph.layers)}: {layer.name} ({layer.kind.value})",
-        " *",
-        *labelled("from", [comment_text(source) for source in layer.sources] or ["(unknown)"]),
-        *labelled("shape", [f"{' + '.join(inputs)} -> {_shape(graph.tensors[layer.output])} (h x w x c)"]),
-        *_window_comment(layer),
-        *labelled("kernel", [kernel]),
-        *labelled("tile", [f"{tile.h} x {tile.w} x {tile.c}", *_steps_comment(plan)]),
-        *_requant_comment(layer),
-        *labelled("work", [f"{macs(graph, layer):,} {_work_unit(layer)}", f"about {plan.cycles:,} cycles"]),
-    ]
-    return [*lines, " */"]
-
-
-def _group_comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores: int) -> list[str]:
-    tile, work = plan.tile, macs(graph, layer)
-    lines = [
-        f"/* Layer {index + 1} of {len(graph.layers)}: {len(layer.parts)} fused, between them only L1",
-        " *",
-        *labelled("tile", [f"{tile.h} x {tile.w} x {tile.c}", *_steps_comment(plan)]),
-        *labelled("work", [f"{work:,} MAC", f"about {plan.cycles:,} cycles on {cores} cores"]),
-    ]
-    for part, stage in zip(layer.parts, plan.stages, strict=True):
-        source, out = (_shape(graph.tensors[name]) for name in (part.inputs[0], part.output))
-        lines += [
-            " *",
-            f" * {part.name} ({part.kind.value})",
-            *labelled("from", [comment_text(source) for source in part.sources] or ["(unknown)"]),
-            *labelled("shape", [f"{source} -> {out} (h x w x c)"]),
-            *_window_comment(part),
-            *labelled("kernel", [stage.kernel]),
-            *_requant_comment(part),
-        ]
-    return [*lines, " */"]
-
-
-def _steps_comment(plan: LayerPlan) -> list[str]:
-    """The number of steps and, where channels and space are both divided, which of them is the outer loop."""
-    if len(plan.steps) == 1:
-        return ["1 step"]
-    channels = {step.y.c0 for step in plan.steps}
-    places = {(step.y.h0, step.y.w0) for step in plan.steps}
-    steps = f"{len(plan.steps)} steps"
-    return [steps, _ORDERS[plan.order]] if len(channels) > 1 and len(places) > 1 else [steps]
-
-
-_ORDERS = {
-    LoopOrder.CHANNELS_OUTER: "the whole map for each range of channels",
-    LoopOrder.SPACE_OUTER: "all channels for each part of the map",
-}
-
-
-def _requant_comment(layer: Layer) -> list[str]:
-    """How sums become bytes."""
-    requant = layer.requant
-    if layer.makes_sums:
-        return labelled("sums", ["y = acc + bias[c]", "int32"])
-    if requant is None:
-        return []
-    total = _SUMS.get(layer.kind, "k[c] * acc + lambda[c]")
-    formula = f"y = clip(({total}) >> {requant.shift}, {requant.lo}, {requant.hi})"
-    width = f"k in two parts, {requant.low_bits} bits in the lower" if requant.split else "in 64 bits"
-    return labelled("requant", [formula, width] if requant.wide else [formula])
-
-
-_SUMS = {LayerKind.ADD: "k1 * x + k2 * x2 + lambda", LayerKind.AVGPOOL: "k * sum + lambda"}
-
-
-def _work_unit(layer: Layer) -> str:
-    """What `graph.macs` counts."""
-    pools = (LayerKind.AVGPOOL, LayerKind.MAXPOOL)
-    return "window elements" if layer.kind in pools else "sums" if layer.kind is LayerKind.ADD else "MAC"
-
-
-def _window_comment(layer: Layer) -> list[str]:
-    window = layer.window
-    if layer.kind not in _WINDOWED:
-        return []
-    pads = f"{window.pad_top} {window.pad_bottom} {window.pad_left} {window.pad_right}"
-    sizes = f"{window.kernel_h} x {window.kernel_w}"
-    words = [sizes, f"stride {window.stride_h} x {window.stride_w}", f"padding {pads} (top bottom left right)"]
-    if layer.kind is LayerKind.CONV_DIRECT:
-        words += [f"dilation {window.dilation_h} x {window.dilation_w}", f"{layer.groups} groups"]
-    return labelled("window", words)
-
-
-def _shape(tensor: Tensor) -> str:
-    sizes = f"{tensor.height} x {tensor.width} x {tensor.channels}"
-    words = [] if tensor.dtype is Dtype.UINT8 else [tensor.dtype.value]
-    return " ".join([*words, sizes, *(["planar"] if tensor.planar else [])])
-
-
-def _step_table(templates: Environment, name: str, table: StepTable) -> str:
-    """The table's type and rows; empty where nothing varies."""
-    columns = table.columns()
-    if not columns:
-        return ""
-    if table.groups is not None:
-        return _grouped_tables(templates, name, table, table.groups)
-    members = {
-        column: (_type(table.values[column]), table.values[column], COLUMNS[column]) for column in columns
-    }
-    return _struct_table(templates, f"step_{name}_t", f"steps_{name}", members)
-
-
-def _grouped_tables(templates: Environment, name: str, table: StepTable, groups: StepGroups) -> str:
-    """A table for each group, one of the steps that names their rows, and the function that puts a step's rows
-    together."""
-    texts, steps = [], {}
-    for group, rows in groups.rows.items():
-        columns = table.group_columns(group)
-        if columns:
-            members = {column: (_type(rows[column]), rows[column], COLUMNS[column]) for column in columns}
-            texts.append(_struct_table(templates, f"{group}_{name}_t", f"{group}_{name}", members))
-            steps[group] = (_type(groups.index[group]), groups.index[group], f"row of {group}_{name}")
-    texts.append(_struct_table(templates, f"rows_{name}_t", f"steps_{name}", steps))
-    texts.append(templates.get_template("step_rows.c.j2").render(name=name, groups=list(steps)))
-    return "".join(texts)
-
-
-def _type(values: Sequence[int]) -> str:
-    return f"uint{8 * narrowest(values)}_t"
-
-
-_Members = Mapping[str, tuple[str, Sequence[int], str]]
-"""Name -> type, values, meaning."""
-
-
-def _struct_table(templates: Environment, struct: str, array: str, members: _Members) -> str:
-    """A type and an array of it; wide members first, so that a row has no holes."""
-    ordered = dict(sorted(members.items(), key=lambda item: -int(item[1][0][4:-2])))
-    return templates.get_template("steps.c.j2").render(
-        struct=struct, array=array, columns="\n".join(_columns(ordered)), rows="\n".join(_rows(ordered))
-    )
-
-
-def _columns(columns: _Members) -> list[str]:
-    members = [f"  {kind} {name};" for name, (kind, _, _) in columns.items()]
-    width = max(map(len, members))
-    meanings = [meaning for _, _, meaning in columns.values()]
-    return [f"{member:<{width}} /* {text} */" for member, text in zip(members, meanings, strict=True)]
-
-
-def _rows(members: _Members) -> list[str]:
-    """The rows with aligned columns, behind their names where these fit on a line."""
-    columns = list(members)
-    rows = [list(map(str, row)) for row in zip(*(values for _, values, _ in members.values()), strict=True)]
-    lines = _aligned([columns, *rows])
-    if len(lines[0]) + len("    /*  */") <= LINE:
-        return [f"    /* {lines[0]} */", *(f"    {{  {line}  }}," for line in lines[1:])]
-    return ["    /* in the order of the members above */", *(f"    {{{line}}}," for line in _aligned(rows))]
-
-
-def _aligned(rows: list[list[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [", ".join(f"{text:>{width}}" for text, width in zip(row, widths, strict=True)) for row in rows]
-
-
-def _l1_ranges(job: _Job) -> dict[str, str]:
-    """The layer's ranges of L1, and the data about the layer that name them."""
-    ranges = [_l1_range(buffer) for buffer in job.plan.buffers]
-    if _ahead(job):
-        ranges += [_l1_range(one, "next ") for one in _buffers_ahead(job.region.layers[job.index + 1])]
-    array = f"l1_{job.layer.name}" if ranges else "NULL"
-    fields = (("name", f'"{job.layer.name}"'), ("l1", array), ("n_l1", str(len(ranges))))
-    info = designated(f"static const pulp_layer_info_t info_{job.layer.name}", fields, indent=0)
-    return {"l1_ranges": "\n".join(ranges), "info": info}
-
-
-def _l1_range(buffer: L1Buffer, before: str = "") -> str:
-    return f'    {{"{before}{buffer.operand.value}[{buffer.slot}]", {buffer.offset}, {buffer.size}}},'
-
-
-def _l2_ranges(job: _Job) -> list[str]:
-    graph, layer = job.graph, job.layer
-    operands = zip((*layer.inputs, layer.output), (*("in", "in2")[: len(layer.inputs)], "out"), strict=True)
-    ranges = [
-        (tensor, name, str(graph.tensors[tensor].span_bytes))
-        for tensor, name in operands
-        if tensor not in job.plan.in_l1
-    ]
-    in_l3 = {buffer.tensor for buffer in job.region.l3_buffers}
-    ranges = [one for one in ranges if one[0] not in in_l3]
-    for tensor in sorted({layer.output, *layer.inputs} & in_l3):
-        kind = L3Kind.STORE if tensor == layer.output else L3Kind.LOAD
-        ranges += _arena_ranges(tensor, transfers_of(job.region, job.index, kind, tensor))
-    if streams_params(job.region, job.index):
-        ranges += _arena_ranges("parameters", transfers_of(job.region, job.index, L3Kind.PARAMS))
-    elif has_params(layer):
-        ranges.append(("parameters", params_symbol(graph, layer), str(pack_size(job.plan))))
-    ranges += _l2_ranges_ahead(job)
-    return [fill("      {", [f'"{name}"', base, size], "},") for name, base, size in ranges]
-
-
-def _l2_ranges_ahead(job: _Job) -> list[tuple[str, str, str]]:
-    """Name, address and size of what is loaded for the next layer."""
-    number = job.index + 1
-    if number == len(job.region.layers):
-        return []
-    layer, plan = job.graph.layers[number], job.region.layers[number]
-    inputs = [name for name in layer.inputs if name not in plan.in_l1]
-    ranges = [
-        (f"next {tensor}", f"next_{name}", str(job.graph.tensors[tensor].span_bytes))
-        for tensor, name in zip(inputs, _next_inputs(job), strict=False)
-    ]
-    if plan.params_ahead and streams_params(job.region, number):
-        ranges += _arena_ranges("next parameters", transfers_of(job.region, number, L3Kind.PARAMS))
-    elif plan.params_ahead:
-        ranges.append(("next parameters", params_symbol(job.graph, layer), str(pack_size(plan))))
-    return ranges
-
-
-def _arena_ranges(name: str, transfers: tuple[L3Transfer, ...]) -> list[tuple[str, str, str]]:
-    """Name, address and size of the parts of the arena that transfers use. There may be hundreds of transfers,
-    and the table is on the stack of every core: places that touch are one."""
-    parts: list[tuple[int, int]] = []  # begin, end
-    for begin, end in sorted((one.l2_offset, one.l2_offset + one.size) for one in transfers):
-        if parts and begin <= parts[-1][1]:
-            parts[-1] = (parts[-1][0], max(end, parts[-1][1]))
-        else:
-            parts.append((begin, end))
-    return [(name, address("l2_arena", str(begin)), str(end - begin)) for begin, end in parts]
-
-
-def _load(job: _Job, *, late: bool) -> list[str]:
-    """Loads the operands that are late, or those that aren't."""
-    lines = []
-    if (Operand.X in job.plan.late) == late:
-        lines += _load_x(job.graph, job.layer, job.plan, job.table)
-    if (Operand.PARAMS in job.plan.late) == late and has_params(job.layer):
-        lines += _load_params(job)
-    return lines
-
-
-def _load_x(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) -> list[str]:
-    tensor = graph.tensors[layer.inputs[0]]
-    first, second = (name not in plan.in_l1 for name in (layer.inputs[0], layer.inputs[-1]))
-    if not (first or second) or not table.any("load_x"):
-        return []
-    box = _box(tensor, table, "x")
-    box.append(("l1_row", table.expression("x_row")))
-    if plan.channels_first:
-        box.append(("l1_plane", table.expression("x_plane")))
-    function = "pulp_dma_box_in_chw" if plan.channels_first else "pulp_dma_box_in"
-    source = table.expression("x")
-    target = address("l1", table.expression("x_data" if plan.pad_in_l1 else "x_l1"))
-    boxes = [("box", box)] if first else []
-    copies = [f"loads->x = {function}({target}, {address('in', source)}, &box);"] if first else []
-    if len(layer.inputs) > 1 and second:
-        own = not first or _has_own_box2(graph, layer)
-        target = address("l1", table.expression("x2_l1"))
-        offset = "x2" if table.values["x2"] != table.values["x"] else "x"
-        source = address("in2", table.expression(offset))
-        copies.append(f"loads->x2 = {function}({target}, {source}, {'&box2' if own else '&box'});")
-        boxes += [("box2", _box2(graph, layer, table))] if own else []
-    if not table.varies("load_x"):
-        return [
-            *(designated(f"const pulp_box_t {name}", fields) for name, fields in boxes),
-            *(f"  {copy}" for copy in copies),
-        ]
-    return [
-        f"  if ({table.expression('load_x')}) {{",
-        *(designated(f"const pulp_box_t {name}", fields, indent=4) for name, fields in boxes),
-        *(f"    {copy}" for copy in copies),
-        "  }",
-    ]
-
-
-def _load_params(job: _Job) -> list[str]:
-    table = job.table
-    if not table.any("load_params"):
-        return []
-    target, source = table.expression("params_l1"), table.expression("params")
-    arguments = [address("l1", target), address("params", source), table.expression("params_size")]
-    copy = f"loads->params = pulp_dma_in({', '.join(arguments)});"
-    declaration = f"  const uint8_t *const params = {job.params};"
-    if not table.varies("load_params"):
-        return [declaration, f"  {copy}"]
-    return [declaration, f"  if ({table.expression('load_params')}) {{", f"    {copy}", "  }"]
-
-
-def _store(graph: LayerGraph, layer: Layer, table: StepTable) -> list[str]:
-    box = [*_box(graph.tensors[layer.output], table, "y"), ("l1_row", table.expression("y_row"))]
-    target, source = address("out", table.expression("y")), address("l1", table.expression("y_l1"))
-    return [
-        designated("const pulp_box_t box", box),
-        f"  return pulp_dma_box_out({target}, {source}, &box);",
-    ]
-
-
-def _box(tensor: Tensor, table: StepTable, operand: str) -> list[tuple[str, str]]:
-    h, w, c = (table.expression(f"{operand}_{axis}") for axis in "hwc")
-    rows, cols, elements = (c, h, w) if tensor.planar else (h, w, c)
-    lines = tensor.as_bytes
-    return [
-        ("rows", rows),
-        ("cols", cols),
-        ("channels", scaled(elements, tensor.dtype.size)),
-        ("l2_row", str(lines.row_bytes)),
-        ("l2_pixel", str(lines.pixel_bytes)),
-    ]
-
-
-def _has_own_box2(graph: LayerGraph, layer: Layer) -> bool:
-    """True if the second input lies otherwise in memory than the first."""
-    first, second = (graph.tensors[name] for name in layer.inputs)
-    return _lie(first) != _lie(second)
-
-
-def _lie(tensor: Tensor) -> tuple[int, ...]:
-    return (tensor.height, tensor.width, tensor.row_bytes, tensor.pixel_bytes)
-
-
-def _box2(graph: LayerGraph, layer: Layer, table: StepTable) -> list[tuple[str, str]]:
-    """The second input's box: the first's, or one pixel."""
-    first, second = (graph.tensors[name] for name in layer.inputs)
-    box = _box(second, table, "x")
-    if (first.height, first.width) != (second.height, second.width):
-        box[:2] = [("rows", "1"), ("cols", "1")]
-        return [*box, ("l1_row", table.expression("x_c"))]
-    return [*box, ("l1_row", table.expression("x_row"))]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from jinja2 import Environment
+from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.engines.registry import engine_named
+from tvm_pulp.codegen.engines.team import Team
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.l3_places import streams_params
 from tvm_pulp.codegen.params import has_params, pack_size
@@ -61,6 +63,8 @@ def _array(graph: LayerGraph, layer: Layer, plan: LayerPlan, engine: Engine, mem
     for index, (offset, (c0, channels)) in enumerate(_blocks(plan).items()):
         if layer.parts:
             lines += _group_block(layer, plan, engine, (index, offset))
+        elif isinstance(engine, Team):
+            lines += _block_of_two(layer, plan, engine, (index, offset))
         else:
             lines += _block(layer, engine, (index, offset), (c0, channels))
     return "\n".join([*lines, "};"])
@@ -86,17 +90,33 @@ def _block(layer: Layer, engine: Engine, place: tuple[int, int], part: tuple[int
 
 
 def _group_block(layer: Layer, plan: LayerPlan, engine: Engine, place: tuple[int, int]) -> list[str]:
-    """Block number `place[0]` at `place[1]` of a fused group: the block of each of its layers, and what is
-    between."""
+    """Block number `place[0]` at `place[1]` of a fused group, whose last layer `engine` computes: the block of
+    each of its layers, and what is between."""
     (index, offset), lines, at = place, list[str](), 0
     number = next(number for number, step in enumerate(plan.steps) if step.params_offset == offset)
-    for part, stage in zip(layer.parts, plan.stages, strict=True):
+    engines = (*[CLUSTER] * (len(layer.parts) - 1), engine)
+    for part, stage, own in zip(layer.parts, plan.stages, engines, strict=True):
         step = stage.steps[number]
         if step.params_size:
             lines += _bytes(bytes(step.params_offset - at))
             lines += [f"    /* {part.name} */"]
-            lines += _block(part, engine, (index, offset + step.params_offset), (step.y.c0, step.y.c))
+            lines += _block(part, own, (index, offset + step.params_offset), (step.y.c0, step.y.c))
             at = step.params_offset + step.params_size
+    return lines + _bytes(bytes(plan.steps[number].params_size - at))
+
+
+def _block_of_two(layer: Layer, plan: LayerPlan, team: Team, place: tuple[int, int]) -> list[str]:
+    """Block number `place[0]` at `place[1]` of a layer that two engines compute together: the blocks of both,
+    unless the shorter one is the begin of the other."""
+    (index, offset), lines, at = place, list[str](), 0
+    number = next(number for number, step in enumerate(plan.steps) if step.params_offset == offset)
+    parts = [(share.steps[number], member) for share, member in zip(plan.shares, team.members, strict=True)]
+    by_size = sorted(parts, key=lambda part: part[0].params_size)
+    longest = {own.params_offset: (own, member) for own, member in by_size}
+    for own, member in (longest[at] for at in sorted(longest)):
+        lines += _bytes(bytes(own.params_offset - at))
+        lines += _block(layer, member, (index, offset + own.params_offset), (own.y.c0, own.y.c))
+        at = own.params_offset + own.params_size
     return lines + _bytes(bytes(plan.steps[number].params_size - at))
 
 

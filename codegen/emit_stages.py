@@ -19,7 +19,11 @@ def _mid(number: int) -> dict[str, str]:
     about what the latter has beside it."""
     sizes = {f"mid{number}_{name}": f"{text} of map {number} in L1" for name, text in _SIZES.items()}
     pads = {f"mid{number}_{name}": text for name, text in _PADS.items()}
-    return {**sizes, **pads, f"params{number + 1}_l1": f"parameters of layer {number + 1}, offset in L1"}
+    places = {
+        f"mid{number}_l1": f"buffer of map {number}, offset in L1",
+        f"params{number + 1}_l1": f"parameters of layer {number + 1}, offset in L1",
+    }
+    return {**sizes, **pads, **places}
 
 
 MID_COLUMNS: dict[str, str] = {

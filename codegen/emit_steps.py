@@ -6,15 +6,17 @@ table, and the code reads it from there. A long table is divided (`step_groups`)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from tvm_pulp.codegen.emit_shares import SHARE_COLUMNS, ShareColumns
 from tvm_pulp.codegen.emit_stages import MID_COLUMNS, StageColumns
 from tvm_pulp.codegen.fusion import stage_plans
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor
 from tvm_pulp.codegen.l3_places import StepPlaces
 from tvm_pulp.codegen.params import has_params
 from tvm_pulp.codegen.plan import Box, LayerPlan, Operand, TileStep
+from tvm_pulp.codegen.shares import share_plans
 from tvm_pulp.codegen.step_groups import GROUPS, LEAST_SAVED, StepGroups, group_steps, narrowest, table_bytes
 
 # Their meaning. In a table wide columns come first, so that a row has no holes.
@@ -46,6 +48,7 @@ COLUMNS: dict[str, str] = {
     "y_slot": "which output buffer",
     "l3": "transfers between L3 and L2 are due",
     **MID_COLUMNS,
+    **SHARE_COLUMNS,
 }
 
 
@@ -164,6 +167,8 @@ def step_table(
     values = {name: tuple(row[name] for row in rows) for name in rows[0]}
     for index in range(len(layer.parts)):
         values |= _new_columns(graph, layer, plan, index)
+    for index in range(len(plan.shares)):
+        values |= _columns_of_share(plan, values, tensors, index)
     table = StepTable(layer, plan, values, tensors[0], tensors[2])
     groups = group_steps(varying_columns(layer, plan, values))
     if groups.size_bytes + LEAST_SAVED > table.size_bytes:
@@ -172,25 +177,26 @@ def step_table(
 
 
 @dataclass
-class StageTable(StepTable):
-    """The values for one layer of a fused group, which C finds in the group's table."""
+class PartTable(StepTable):
+    """The values for one layer of a fused group, or for one of two engines, which C finds in the table of the
+    whole, `owner`, in the columns that `column` names."""
 
     owner: StepTable | None = None
-    names: StageColumns = field(default_factory=lambda: StageColumns(0, 1))
+    column: Callable[[str], str] = str
 
     def cell(self, name: str) -> str:
         """C for the value of a column that varies."""
         assert self.owner is not None
-        return self.owner.expression(self.names.of(name))
+        return self.owner.expression(self.column(name))
 
 
-def stage_table(graph: LayerGraph, layer: Layer, plan: LayerPlan, owner: StepTable, index: int) -> StageTable:
+def stage_table(graph: LayerGraph, layer: Layer, plan: LayerPlan, owner: StepTable, index: int) -> PartTable:
     """The table of a fused group's layer number `index`; `owner` is the group's."""
     part, stage = layer.parts[index], stage_plans(plan)[index]
     values = _stage_values(graph, part, stage)
     names = StageColumns(index, len(layer.parts))
     tensors = (graph.tensors[part.inputs[0]], graph.tensors[part.output])
-    return StageTable(part, stage, values, *tensors, owner=owner, names=names)
+    return PartTable(part, stage, values, *tensors, owner=owner, column=names.of)
 
 
 def _stage_values(graph: LayerGraph, part: Layer, stage: LayerPlan) -> dict[str, tuple[int, ...]]:
@@ -209,6 +215,36 @@ def _new_columns(graph: LayerGraph, layer: Layer, plan: LayerPlan, index: int) -
     unused |= set() if part.kind is LayerKind.CONV_DIRECT else {"y_c0"}
     found = {names.of(name): column for name, column in values.items() if name not in unused}
     return {name: column for name, column in found.items() if name in MID_COLUMNS}
+
+
+def share_table(plan: LayerPlan, owner: StepTable, index: int) -> PartTable:
+    """The table of engine number `index` of the two that compute a layer; `owner` is the layer's."""
+    share, tensors = share_plans(plan)[index], (owner.x_tensor, owner.y_tensor)
+    values = _share_values(plan, owner.values, tensors, index)
+    return PartTable(owner.layer, share, values, *tensors, owner=owner, column=ShareColumns(index).of)
+
+
+def _share_values(
+    plan: LayerPlan, whole: Mapping[str, tuple[int, ...]], tensors: tuple[Tensor, Tensor], index: int
+) -> dict[str, tuple[int, ...]]:
+    """The layer's values with those of an engine's rows in their places. Its operands begin in L1 as many rows
+    behind those of the layer's tiles as they do in the tensors."""
+    x_tensor, y_tensor = tensors
+    share, places = share_plans(plan)[index], _L1Places(plan, {})
+    rows = [_row(places, step, x_tensor, x_tensor, y_tensor) for step in share.steps]
+    for number, (row, own, step) in enumerate(zip(rows, share.steps, plan.steps, strict=True)):
+        row["x_l1"] = whole["x_l1"][number] + (own.x.h0 - step.x.h0) * row["x_row"]
+        row["y_l1"] = whole["y_l1"][number] + (own.y.h0 - step.y.h0) * row["y_row"]
+        row["params_l1"] = whole["params_l1"][number] + own.params_offset
+    return {name: tuple(row[name] for row in rows) for name in rows[0]}
+
+
+def _columns_of_share(
+    plan: LayerPlan, whole: Mapping[str, tuple[int, ...]], tensors: tuple[Tensor, ...], index: int
+) -> dict[str, tuple[int, ...]]:
+    """The columns that an engine brings to the layer's table."""
+    values, names = _share_values(plan, whole, (tensors[0], tensors[2]), index), ShareColumns(index)
+    return {names.of(name): column for name, column in values.items() if names.of(name) in SHARE_COLUMNS}
 
 
 def varying_columns(

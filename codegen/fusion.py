@@ -4,6 +4,9 @@ What one layer of a group makes and the next one reads is in L1 only, and only a
 what two tiles need of it is computed twice. For everything beyond L1 a group is one layer with the input of its
 first and the output of its last: `fused_graph` makes a graph of it, and `as_planned` the one that a plan is
 for.
+
+The last layer of a group may run on an engine beside the cores, which compute the layers before it for the next
+tile meanwhile: what the engine reads has two buffers then.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind
-from tvm_pulp.codegen.plan import Box, L1Buffer, LayerPlan, Operand, Plan, TileStep
+from tvm_pulp.codegen.plan import CLUSTER_NAME, Box, L1Buffer, LayerPlan, Operand, Plan, TileStep
 from tvm_pulp.errors import PlanError
 
 FUSIBLE = (
@@ -130,6 +133,11 @@ def stage_plans(plan: LayerPlan) -> tuple[LayerPlan, ...]:
     return tuple(_stage_plan(plan, index) for index in range(len(plan.stages)))
 
 
+def mid_buffers(plan: LayerPlan, index: int) -> int:
+    """The number of buffers for what layer number `index` of a group makes for the next; steps take turns."""
+    return 2 if plan.engine != CLUSTER_NAME and index == len(plan.stages) - 2 else 1
+
+
 def _stage_plan(plan: LayerPlan, index: int) -> LayerPlan:
     stage = plan.stages[index]
     steps = tuple(_stage_step(plan, index, number) for number in range(len(plan.steps)))
@@ -142,7 +150,7 @@ def _stage_plan(plan: LayerPlan, index: int) -> LayerPlan:
         steps=steps,
         pad_in_l1=stage.pad_in_l1,
         clip=stage.clip,
-        engine=plan.engine,
+        engine=plan.engine if index == len(plan.stages) - 1 else CLUSTER_NAME,
     )
 
 
@@ -158,9 +166,9 @@ def _stage_step(plan: LayerPlan, index: int, number: int) -> TileStep:
         y=own.y,
         x=step.x if first else plan.stages[index - 1].steps[number].y,
         padding=own.padding,
-        x_slot=step.x_slot if first else 0,
+        x_slot=step.x_slot if first else number % mid_buffers(plan, index - 1),
         params_slot=step.params_slot,
-        y_slot=step.y_slot if last else 0,
+        y_slot=step.y_slot if last else number % mid_buffers(plan, index),
         load_x=step.load_x if first else True,
         load_params=step.load_params,
         params_offset=own.params_offset,
@@ -170,13 +178,16 @@ def _stage_step(plan: LayerPlan, index: int, number: int) -> TileStep:
 
 def _stage_buffers(plan: LayerPlan, index: int) -> list[L1Buffer]:
     """Its input and output among the group's buffers, and those that all stages use."""
-    source = (Operand.X, None) if index == 0 else (Operand.MID, index - 1)
-    target = (Operand.Y, None) if index == len(plan.stages) - 1 else (Operand.MID, index)
-    found: list[L1Buffer] = []
-    for buffer in plan.buffers:
-        if buffer.operand in (Operand.PARAMS, Operand.SCRATCH):
-            found.append(buffer)
-        for (operand, slot), role in ((source, Operand.X), (target, Operand.Y)):
-            if buffer.operand is operand and slot in (None, buffer.slot):
-                found.append(replace(buffer, operand=role, slot=buffer.slot if slot is None else 0))
-    return found
+    shared = (Operand.PARAMS, Operand.SCRATCH, *([Operand.SUMS] if index == len(plan.stages) - 1 else []))
+    found = [buffer for buffer in plan.buffers if buffer.operand in shared]
+    return [*found, *_in_role(plan, index - 1, Operand.X), *_in_role(plan, index, Operand.Y)]
+
+
+def _in_role(plan: LayerPlan, index: int, role: Operand) -> list[L1Buffer]:
+    """The buffers of what layer number `index` of a group makes, or of the group's own input or output, as a
+    layer's input or output."""
+    if index in (-1, len(plan.stages) - 1):
+        return [buffer for buffer in plan.buffers if buffer.operand is role]
+    slots = range(index, index + mid_buffers(plan, index))
+    mids = [one for one in plan.buffers if one.operand is Operand.MID and one.slot in slots]
+    return [replace(one, operand=role, slot=one.slot - index) for one in mids]

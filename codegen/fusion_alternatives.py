@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tvm_pulp.codegen.cost.layer import layer_cycles
+from tvm_pulp.codegen.engines.cluster import CLUSTER
+from tvm_pulp.codegen.engines.registry import able_engines
 from tvm_pulp.codegen.fusion import fused_graph
 from tvm_pulp.codegen.fusion_choice import possible_groups
+from tvm_pulp.codegen.fusion_engines import engines_of_last
 from tvm_pulp.codegen.fusion_search import search_group
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.machine import Machine
@@ -30,10 +33,10 @@ class GroupAlternative:
 
 
 def group_alternatives(
-    graph: LayerGraph, layers: Sequence[str], machine: Machine, plan: Plan
+    graph: LayerGraph, layers: Sequence[str], machine: Machine, plan: Plan, *, teams: bool = True
 ) -> tuple[GroupAlternative, ...]:
     """The groups that any of these layers can be in; `graph` is without groups, `plan` the one that is
-    explained."""
+    explained. `teams` says that two engines may compute a layer together."""
     chosen = {tuple(stage.layer for stage in one.stages): one for one in plan.layers}
     found = []
     for group in possible_groups(graph):
@@ -41,7 +44,7 @@ def group_alternatives(
         names = tuple(part.name for part in parts)
         if not set(names) & set(layers):
             continue
-        alone = sum(_alone(graph, part, machine) for part in parts)
+        alone = sum(_alone(graph, part, machine, teams) for part in parts)
         inside = sum(graph.tensors[part.output].size_bytes for part in parts[:-1])
         cycles, l1_bytes = _best(graph, group, machine)
         if names in chosen:
@@ -52,12 +55,17 @@ def group_alternatives(
     return tuple(found)
 
 
-def _alone(graph: LayerGraph, layer: Layer, machine: Machine) -> int:
-    found = search_tiles(graph, layer, machine)
-    return 0 if isinstance(found, NothingFits) else found.best.cycles
+def _alone(graph: LayerGraph, layer: Layer, machine: Machine, teams: bool) -> int:
+    engines = able_engines(graph, layer, machine, teams=teams)
+    searches = [search_tiles(graph, layer, machine, engine=engine) for engine in engines]
+    return min((one.best.cycles for one in searches if not isinstance(one, NothingFits)), default=0)
 
 
 def _best(graph: LayerGraph, group: range, machine: Machine) -> tuple[int | None, int | None]:
     grouped = fused_graph(graph, [group])
-    found = search_group(grouped, grouped.layers[group.start], machine)
-    return (None, None) if isinstance(found, NothingFits) else (found.best.cycles, found.best.l1_bytes)
+    layer = grouped.layers[group.start]
+    engines = (CLUSTER, *engines_of_last(grouped, layer.parts, machine.engines))
+    searches = [search_group(grouped, layer, machine, engine=engine) for engine in engines]
+    fitting = [one.best for one in searches if not isinstance(one, NothingFits)]
+    best = min(fitting, key=lambda one: one.cycles, default=None)
+    return (None, None) if best is None else (best.cycles, best.l1_bytes)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from tvm_pulp.codegen.fusion import largest_box, stage_plans
+from tvm_pulp.codegen.engines.cluster import CLUSTER
+from tvm_pulp.codegen.engines.engine import Engine
+from tvm_pulp.codegen.fusion import largest_box, mid_buffers, stage_plans
 from tvm_pulp.codegen.fusion_tiling import Group, Through
 from tvm_pulp.codegen.graph import Layer, LayerGraph
-from tvm_pulp.codegen.kernels import KernelChoice, choose_for_tiles, input_slack_bytes, scratch_bytes
+from tvm_pulp.codegen.kernels import KernelChoice, choose_for_tiles, input_slack_bytes
 from tvm_pulp.codegen.plan import (
+    KERNEL_SEPARATOR,
     Box,
     LayerPlan,
     LoopOrder,
@@ -22,13 +25,13 @@ from tvm_pulp.codegen.plan import (
 from tvm_pulp.codegen.schedule import Wanted, assign_slots, input_tile_bytes, place_one_by_one
 from tvm_pulp.codegen.tiling import channel_ranges, in_turns
 
-KERNEL_SEPARATOR = " + "
 
-
-def schedule_group(graph: LayerGraph, layer: Layer, tile: Box, cores: int, order: LoopOrder) -> LayerPlan:
+def schedule_group(
+    graph: LayerGraph, layer: Layer, tile: Box, cores: int, order: LoopOrder, *, engine: Engine = CLUSTER
+) -> LayerPlan:
     """The plan of a fused layer cut into `tile`s of its output, its cycles left 0. All channels are one range
-    where some layer but the first mixes them."""
-    group = Group(graph, layer)
+    where some layer but the first mixes them. The last layer runs on `engine`."""
+    group = Group(graph, layer, engine)
     if not group.tiles_channels:
         tile = replace(tile, c=graph.tensors[layer.output].channels)
     choices = stage_kernels(group, tile, cores)
@@ -48,6 +51,7 @@ def schedule_group(graph: LayerGraph, layer: Layer, tile: Box, cores: int, order
         steps=steps,
         pad_in_l1=choices[0].pad_in_l1,
         stages=stages,
+        engine=engine.name,
     )
     return replace(plan, buffers=place_one_by_one(_wanted(group, plan, choices, cores)))
 
@@ -60,7 +64,10 @@ def stage_kernels(group: Group, tile: Box, cores: int) -> tuple[KernelChoice, ..
     for index, part in enumerate(group.parts):
         down, across = ([through[index] for through in cut] for cut in cuts)
         size = Box(0, max(s.size for s in down), 0, max(s.size for s in across), 0, channels[index][1])
-        found.append(choose_for_tiles(group.graph, part, size, (down, across), cores))
+        if group.engines[index] is CLUSTER:
+            found.append(choose_for_tiles(group.graph, part, size, (down, across), cores))
+        else:
+            found.append(group.engine.choose_kernel(group.graph, part, size, cores))
     return tuple(found)
 
 
@@ -125,11 +132,12 @@ def _wanted(group: Group, plan: LayerPlan, choices: tuple[KernelChoice, ...], co
     x_size = max(input_tile_bytes(choices[0], step, source, slack) for step in steps)
     mids = [largest_box([step.y for step in stage.steps]) for stage in plan.stages[:-1]]
     scratch = 0
-    for part, choice, stage in zip(group.parts, choices, stage_plans(plan), strict=True):
+    for part, choice, stage, engine in zip(group.parts, choices, stage_plans(plan), group.engines, strict=True):
         for step in stage.steps:
             padded_h = step.x.h + step.padding.top + step.padding.bottom
             in_channels = group.graph.tensors[part.inputs[0]].channels
-            scratch = max(scratch, scratch_bytes(choice, part, padded_h, in_channels, cores))
+            scratch = max(scratch, engine.scratch_bytes(choice, part, padded_h, in_channels, cores))
+    outputs = max(step.y.size_bytes for step in steps)
     return [
         Wanted(Operand.X, max(step.x_slot for step in steps) + 1, x_size),
         Wanted(
@@ -137,11 +145,15 @@ def _wanted(group: Group, plan: LayerPlan, choices: tuple[KernelChoice, ...], co
             max(step.params_slot for step in steps) + 1,
             max(step.params_size for step in steps),
         ),
-        *(Wanted(Operand.MID, 1, mid.size_bytes, first_slot=slot) for slot, mid in enumerate(mids)),
+        *(
+            Wanted(Operand.MID, mid_buffers(plan, slot), mid.size_bytes, first_slot=slot)
+            for slot, mid in enumerate(mids)
+        ),
         Wanted(
             Operand.Y,
             min(2, len(steps)),
-            max(step.y.size_bytes for step in steps) * group.graph.tensors[group.layer.output].dtype.size,
+            outputs * group.graph.tensors[group.layer.output].dtype.size,
         ),
+        Wanted(Operand.SUMS, min(2, len(steps)), outputs * group.engine.sums_bytes(group.parts[-1])),
         Wanted(Operand.SCRATCH, 1, scratch),
     ]

@@ -18,18 +18,21 @@ from tvm_pulp.codegen.cost.dma import line_cycles
 from tvm_pulp.codegen.cost.layer import x_costs, y_costs
 from tvm_pulp.codegen.effort import Effort
 from tvm_pulp.codegen.engines.cluster import CLUSTER
+from tvm_pulp.codegen.engines.engine import Engine
+from tvm_pulp.codegen.fusion import stage_plans
 from tvm_pulp.codegen.fusion_schedule import runs_fused, schedule_group, stage_kernels
 from tvm_pulp.codegen.fusion_tiling import Group, Through
 from tvm_pulp.codegen.graph import Layer, LayerGraph
-from tvm_pulp.codegen.kernels import input_slack_bytes, scratch_bytes
+from tvm_pulp.codegen.kernels import input_slack_bytes
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder
 from tvm_pulp.codegen.tile_search import Candidate, NothingFits, Search, affordable, candidate, chosen
 from tvm_pulp.codegen.tile_tables import cuts
 from tvm_pulp.codegen.tiling import channel_ranges
 
-MOST_HEIGHTS = 5
-"""So many tile heights, the largest that fit, are tried for each width and number of channels."""
+MOST_HEIGHTS, MOST_HEIGHTS_BESIDE = 5, 12
+"""So many tile heights, the largest that fit, are tried for each width and number of channels; and where an
+engine works beside the cores, which begins late with large tiles."""
 
 FINALISTS, MOST_ESTIMATES = 4, 30
 
@@ -51,31 +54,43 @@ def search_group(
     *,
     most_rows: int | None = None,
     effort: Effort | None = None,
+    engine: Engine = CLUSTER,
 ) -> Search | NothingFits:
-    """The best way to run a fused layer within the machine's L1, or how much it would take; arguments as
-    those of `tile_search.search_tiles`. NothingFits(0) where the kernels can't take each other's maps."""
-    group = Group(graph, layer)
+    """The best way to run a fused layer within the machine's L1, its last layer on `engine`, or how much it
+    would take; arguments as those of `tile_search.search_tiles`. NothingFits(0) where the kernels can't take
+    each other's maps, or the engine and the cores couldn't work at different tiles."""
+    group = Group(graph, layer, engine)
     if not runs_fused(group, machine.cores):
         return NothingFits(0)
     sizes = _Sizes.of(group, machine, most_rows)
+    if sizes.l1_bytes.size == 0:
+        return NothingFits(0)
     fits = sizes.l1_bytes <= machine.l1_bytes
     if not fits.any():
         return NothingFits(int(sizes.l1_bytes.min()))
     estimates = _estimates(_Target(group, machine), sizes, fits, most_rows is not None)
     finalists = affordable(estimates[: 2 * FINALISTS], effort or Effort())
-    found = [_candidate(graph, layer, machine, one) for one in finalists]
-    inside = [one for one in found if one.l1_bytes <= machine.l1_bytes]
+    found = [_candidate(group, machine, one) for one in finalists]
+    inside = [one for one in found if one.l1_bytes <= machine.l1_bytes and _is_possible(group, one.plan)]
     if not inside:
         return NothingFits(min(one.l1_bytes for one in found))
     return chosen(inside)
 
 
+def _is_possible(group: Group, plan: LayerPlan) -> bool:
+    """True if an engine can compute its part of each step."""
+    if not group.overlaps:
+        return True
+    last = stage_plans(plan)[-1]
+    return not any(group.engine.violations(group.graph, group.parts[-1], last, step) for step in last.steps)
+
+
 def group_candidates(
-    graph: LayerGraph, layer: Layer, machine: Machine, most_steps: int
+    graph: LayerGraph, layer: Layer, machine: Machine, most_steps: int, engine: Engine = CLUSTER
 ) -> tuple[int, list[LayerPlan]]:
     """How many tiles of a fused layer fit L1 in each loop order, and plans of the most promising ones, which
     have so many steps together."""
-    group = Group(graph, layer)
+    group = Group(graph, layer, engine)
     sizes = _Sizes.of(group, machine, None)
     fits = sizes.l1_bytes <= machine.l1_bytes
     plans = []
@@ -83,13 +98,17 @@ def group_candidates(
     for estimate in estimates:
         most_steps -= estimate.steps
         if most_steps >= 0:
-            plans.append(schedule_group(graph, layer, estimate.tile, machine.cores, estimate.order))
+            plans.append(_schedule(group, machine, estimate))
     return len(LoopOrder) * int(fits.sum()), plans
 
 
-def _candidate(graph: LayerGraph, layer: Layer, machine: Machine, estimate: _Estimate) -> Candidate:
-    plan = schedule_group(graph, layer, estimate.tile, machine.cores, estimate.order)
-    return candidate(graph, layer, machine, plan)
+def _candidate(group: Group, machine: Machine, estimate: _Estimate) -> Candidate:
+    return candidate(group.graph, group.layer, machine, _schedule(group, machine, estimate))
+
+
+def _schedule(group: Group, machine: Machine, estimate: _Estimate) -> LayerPlan:
+    tile, order = estimate.tile, estimate.order
+    return schedule_group(group.graph, group.layer, tile, machine.cores, order, engine=group.engine)
 
 
 # ---- Sizes -------------------------------------------------------------------------------------------------
@@ -152,8 +171,10 @@ class _Sizes:
     @classmethod
     def of(cls, group: Group, machine: Machine, most_rows: int | None) -> _Sizes:
         out = group.graph.tensors[group.layer.output]
-        steps = CLUSTER.tile_steps(group.layer)
+        steps = group.engine.tile_steps(group.parts[-1])
         sizes = [size for size in cuts(out.height, steps.rows) if most_rows is None or size <= most_rows]
+        if group.overlaps:  # a small last tile is soon done; of a single tile there is nothing to do meanwhile
+            sizes = sorted({*sizes, *range(steps.rows, most_rows or out.height, steps.rows)} - {out.height})
         heights = tuple(_cut_of(size, group.row_cut(size)) for size in sizes)
         widths = tuple(_cut_of(size, group.column_cut(size)) for size in cuts(out.width, steps.columns))
         channels = cuts(out.channels, steps.channels) if group.tiles_channels else [out.channels]
@@ -180,19 +201,23 @@ def _l1_bytes(
     for stage in range(len(group.parts) - 1):
         count = np.array([group.stage_channels(0, c)[stage][1] for c in channels])
         areas = _areas([one.largest(stage) for one in heights], [one.largest(stage) for one in widths])
-        size += _aligned(areas * count)
+        twice = group.overlaps and stage == len(group.parts) - 2
+        size += (1 + twice) * _aligned(areas * count)
     y_area = _areas([one.size for one in heights], [one.size for one in widths])
     size += many * _aligned(y_area * np.array(channels) * out.dtype.size)
+    size += many * _aligned(y_area * np.array(channels) * group.engine.sums_bytes(group.parts[-1]))
     scratch = [
         max(
-            scratch_bytes(
+            engine.scratch_bytes(
                 choice,
                 part,
                 one.largest_padded(stage),
                 group.graph.tensors[part.inputs[0]].channels,
                 machine.cores,
             )
-            for stage, (part, choice) in enumerate(zip(group.parts, choices, strict=True))
+            for stage, (part, engine, choice) in enumerate(
+                zip(group.parts, group.engines, choices, strict=True)
+            )
         )
         for one in heights
     ]
@@ -232,13 +257,10 @@ class _Kinds:
 
 def _estimates(target: _Target, sizes: _Sizes, fits: BoolArray, by_rows: bool) -> list[_Estimate]:
     """The most promising tile sizes, best first."""
-    tried = _worth_trying(fits)
+    tried = _worth_trying(fits, MOST_HEIGHTS_BESIDE if target.group.overlaps else MOST_HEIGHTS)
     kinds = _kinds(target, sizes, tried)
     graph, layer, machine = target.group.graph, target.group.layer, target.machine
-    choices = stage_kernels(target.group, _tile(sizes, tried[0]), machine.cores)
-    compute = np.zeros(kinds.count.shape)
-    for part, choice, tiles in zip(target.group.parts, choices, kinds.tiles, strict=True):
-        compute = compute + CLUSTER.cycles(machine, part, choice.name, tiles)
+    compute, job = _compute(target, kinds, _tile(sizes, tried[0]))
     x = x_costs(graph, layer, machine, kinds.tiles[0], channels_first=False)[0]
     y = y_costs(graph, layer, machine, kinds.tiles[-1])[0]
     params = line_cycles(machine.dma, kinds.block)
@@ -253,7 +275,7 @@ def _estimates(target: _Target, sizes: _Sizes, fits: BoolArray, by_rows: bool) -
         )
         passing = x * x_share[kinds.size] + params * params_share[kinds.size] + y
         each = kinds.count * np.maximum(compute, passing)
-        ends = np.bincount(kinds.size, kinds.count * (x + params + y), len(tried)) / steps
+        ends = np.bincount(kinds.size, kinds.count * (x + params + y + job), len(tried)) / steps
         cycles = np.bincount(kinds.size, each, len(tried)) + ends
         busy = np.bincount(kinds.size, kinds.count * passing, len(tried))
         for index in np.lexsort((busy, cycles))[:MOST_ESTIMATES]:
@@ -262,15 +284,31 @@ def _estimates(target: _Target, sizes: _Sizes, fits: BoolArray, by_rows: bool) -
     return sorted(found, key=lambda one: (one.cycles, one.dma_cycles))
 
 
+def _compute(target: _Target, kinds: _Kinds, tile: Box) -> tuple[IntArray, IntArray]:
+    """Cycles of each kind of tile, of all layers or, if the last one is an engine's, of what takes longer; and
+    of that layer alone, which has nothing beside it at the end. `tile` is one of those."""
+    group, machine = target.group, target.machine
+    choices = stage_kernels(group, tile, machine.cores)
+    each = [
+        engine.cycles(machine, part, choice.name, tiles)
+        for part, engine, choice, tiles in zip(group.parts, group.engines, choices, kinds.tiles, strict=True)
+    ]
+    if not group.overlaps:
+        return np.sum(each, axis=0), np.zeros_like(kinds.count)
+    finish = group.engine.finish_cycles(machine, group.parts[-1], kinds.tiles[-1])
+    on_cores = np.sum(each[:-1], axis=0) + finish + group.engine.turn_cycles()
+    return np.maximum(on_cores, each[-1]), each[-1]
+
+
 _Index = tuple[int, int, int]
 
 
-def _worth_trying(fits: BoolArray) -> list[_Index]:
+def _worth_trying(fits: BoolArray, most_heights: int) -> list[_Index]:
     """Numbers of heights, widths and channels: for each of the latter two the largest heights that fit."""
     tried: list[_Index] = []
     for w in range(fits.shape[1]):
         for c in range(fits.shape[2]):
-            heights = np.flatnonzero(fits[:, w, c])[-MOST_HEIGHTS:]
+            heights = np.flatnonzero(fits[:, w, c])[-most_heights:]
             tried += [(int(h), w, c) for h in heights]
     return tried
 

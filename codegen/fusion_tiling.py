@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tvm_pulp.codegen.align import align
+from tvm_pulp.codegen.engines.cluster import CLUSTER
+from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.graph import Layer, LayerGraph
-from tvm_pulp.codegen.params import block_bytes
 from tvm_pulp.codegen.plan import Box, Padding, StageStep
 from tvm_pulp.codegen.tiling import PER_CHANNEL_KINDS, Axis, Span, columns, rows, span
 
@@ -21,10 +22,21 @@ Through = tuple[Span, ...]
 
 @dataclass(frozen=True)
 class Group:
-    """A fused layer of a graph."""
+    """A fused layer of a graph; the last of its layers runs on `engine`, the others on the cores."""
 
     graph: LayerGraph
     layer: Layer
+    engine: Engine = CLUSTER
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """Those of the layers."""
+        return (*[CLUSTER] * (len(self.parts) - 1), self.engine)
+
+    @property
+    def overlaps(self) -> bool:
+        """True if an engine computes a tile's last layer while the cores are at the next tile."""
+        return self.engine is not CLUSTER
 
     @property
     def parts(self) -> tuple[Layer, ...]:
@@ -63,8 +75,9 @@ class Group:
         """(offset, size) of each layer's parameters in the block of these output channels."""
         found = []
         offset = 0
-        for part, (_, channels) in zip(self.parts, self.stage_channels(c0, c), strict=True):
-            size = block_bytes(part, channels)
+        parts = zip(self.parts, self.engines, self.stage_channels(c0, c), strict=True)
+        for part, engine, (_, channels) in parts:
+            size = engine.block_bytes(part, channels)
             found.append((offset, size))
             offset += align(size)
         return found

@@ -13,6 +13,9 @@ from enum import Enum
 CLUSTER_NAME = "cluster"
 """The engine that every SoC has: its cores."""
 
+ENGINE_SEPARATOR, KERNEL_SEPARATOR = "+", " + "
+"""Between the names of engines, and of kernels, that compute a layer together."""
+
 
 class Operand(Enum):
     """The role of an L1 buffer."""
@@ -23,7 +26,7 @@ class Operand(Enum):
     Y = "y"  # output tile
     SUMS = "sums"  # int32 sums of an output tile, from an engine to the cores
     SCRATCH = "scratch"  # what the kernel needs beside its operands (im2col and the like)
-    MID = "mid"  # what one layer of a fused group makes for the next; a slot for each such map
+    MID = "mid"  # what one layer of a fused group makes for the next; a slot for each such map, and one more
 
 
 class LoopOrder(Enum):
@@ -117,6 +120,29 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class ShareStep:
+    """What one of a layer's two engines does in a step: rows `y` of the step's output from rows `x` of its
+    input, with what the window needs beyond them. Its parameters lie at `params_offset` in the step's block."""
+
+    y: Box
+    x: Box
+    padding: Padding
+    params_offset: int = 0
+    params_size: int = 0
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of a layer that one of two engines computes; `steps` are as many as the layer's, everything else
+    as in `LayerPlan`."""
+
+    engine: str
+    kernel: str
+    steps: tuple[ShareStep, ...]
+    clip: bool = False
+
+
+@dataclass(frozen=True)
 class LayerPlan:
     """How one layer runs, or a group of layers that are fused into one.
 
@@ -134,6 +160,11 @@ class LayerPlan:
 
     A group has `stages`, its layers in order: each step computes the last one's `y` from the first one's `x`,
     and what is in between is in L1 only. `layer` and `kernel` name them all, `pad_in_l1` is that of the first.
+    `engine` is that of the last one, the others are the cores': if it isn't the cluster, what it reads
+    alternates between two buffers, the last two slots of MID.
+
+    A layer that two engines compute together has `shares`, the one with the first rows first: in each step both
+    work at the same time, on parts of the same tile. `engine` and `kernel` name both.
     """
 
     layer: str
@@ -152,6 +183,17 @@ class LayerPlan:
     late: tuple[Operand, ...] = ()
     x_ahead: bool = False
     stages: tuple[Stage, ...] = ()
+    shares: tuple[Share, ...] = ()
+
+    @property
+    def on_cores(self) -> bool:
+        """True if all cores go through the steps, not core 0 alone."""
+        return self.engine == CLUSTER_NAME or bool(self.shares)
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The engines that compute the layer."""
+        return tuple(share.engine for share in self.shares) or (self.engine,)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from tvm_pulp.codegen.cost.layer import region_costs
 from tvm_pulp.codegen.effort import Effort
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
-from tvm_pulp.codegen.engines.registry import engines_of
+from tvm_pulp.codegen.engines.registry import able_engines
 from tvm_pulp.codegen.fusion import fused_graph
 from tvm_pulp.codegen.fusion_choice import (
     Groups,
@@ -21,8 +21,10 @@ from tvm_pulp.codegen.fusion_choice import (
     move_cycles,
     possible_groups,
 )
+from tvm_pulp.codegen.fusion_engines import engines_of_last
 from tvm_pulp.codegen.fusion_schedule import schedule_group
 from tvm_pulp.codegen.fusion_search import search_group
+from tvm_pulp.codegen.fusion_tiling import Group
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
 from tvm_pulp.codegen.l1_tensors import L1Layout, keep_in_l1
 from tvm_pulp.codegen.l2_errors import L2ShortageError
@@ -33,6 +35,7 @@ from tvm_pulp.codegen.machine import L3Model, Machine
 from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L1Tensor, LayerPlan, Plan
 from tvm_pulp.codegen.schedule import schedule_layer
+from tvm_pulp.codegen.share_schedule import schedule_on
 from tvm_pulp.codegen.spill import Ways, tensor_lives
 from tvm_pulp.codegen.tile_search import NothingFits, Search, search_tiles
 from tvm_pulp.errors import PlanError
@@ -110,7 +113,7 @@ def _plan_groups(task: L2Task, plain: Plan | None, searches: _Searches) -> Plan 
         cycles = {
             group: found
             for group in possible_groups(graph)
-            if may_pay(graph, group, (single, waiting), moved)
+            if (may_pay(graph, group, (single, waiting), moved) or searches.overlaps(graph, group))
             and (found := searches.group_cycles(graph, group)) is not None
         }
         return cheapest_groups(graph, single, cycles, moves)
@@ -288,9 +291,9 @@ def _plan_layer(
     engine, search = searches.of(graph, layer, most_rows, params_once=params_once)
     best = search.best.plan
     if layer.parts:
-        plan = schedule_group(graph, layer, best.tile, machine.cores, best.order)
+        plan = schedule_group(graph, layer, best.tile, machine.cores, best.order, engine=engine)
         return replace(plan, cycles=search.best.cycles)
-    plan = schedule_layer(graph, layer, best.tile, machine.cores, best.order, engine=engine, late=best.late)
+    plan = schedule_on(graph, layer, machine, best.tile, best.order, engine=engine, late=best.late)
     return replace(plan, cycles=search.best.cycles)
 
 
@@ -374,14 +377,19 @@ class _Searches:
         self, graph: LayerGraph, layer: Layer, most_rows: int | None, *, params_once: bool = False
     ) -> tuple[Engine, Search]:
         """The fastest engine for a layer, and the ways to run it there. Raises PlanError if none fits L1."""
-        engines = [one for one in engines_of(self._machine) if one.refusal(graph, layer) is None]
-        engines = [CLUSTER] if layer.parts else engines
+        engines = self._engines(graph, layer)
         searches = [(one, self._on(graph, layer, (most_rows, params_once), one)) for one in engines]
         fitting = [(one, found) for one, found in searches if isinstance(found, Search)]
         if not fitting:
             least = min(found.l1_bytes for _, found in searches if isinstance(found, NothingFits))
             raise _l1_error(layer, least, self._machine)
         return min(fitting, key=lambda found: found[1].best.cycles)
+
+    def _engines(self, graph: LayerGraph, layer: Layer) -> list[Engine]:
+        """Those that can compute a layer, or the last one of a group."""
+        if layer.parts:
+            return [CLUSTER, *engines_of_last(graph, layer.parts, self._machine.engines)]
+        return able_engines(graph, layer, self._machine, teams=self._effort.shares)
 
     def _on(
         self, graph: LayerGraph, layer: Layer, limits: tuple[int | None, bool], engine: Engine
@@ -390,7 +398,7 @@ class _Searches:
         key, (most_rows, params_once) = (_signature(graph, layer, engine, self._machine.cores), limits), limits
         if key not in self._done and layer.parts:
             self._done[key] = search_group(
-                graph, layer, self._machine, most_rows=most_rows, effort=self._effort
+                graph, layer, self._machine, most_rows=most_rows, effort=self._effort, engine=engine
             )
         elif key not in self._done:
             self._done[key] = search_tiles(
@@ -404,11 +412,17 @@ class _Searches:
             )
         return self._done[key]
 
+    def overlaps(self, graph: LayerGraph, group: range) -> bool:
+        """True if an engine may compute a group's last layer beside the cores."""
+        parts = graph.layers[group.start : group.stop]
+        return bool(engines_of_last(graph, parts, self._machine.engines))
+
     def group_cycles(self, graph: LayerGraph, group: range) -> int | None:
         """Cycles of layers as a group; None if no tile fits L1."""
         grouped = fused_graph(graph, [group])
-        found = self._on(grouped, grouped.layers[group.start], (None, False), CLUSTER)
-        return found.best.cycles if isinstance(found, Search) else None
+        layer = grouped.layers[group.start]
+        searches = [self._on(grouped, layer, (None, False), one) for one in self._engines(grouped, layer)]
+        return min((one.best.cycles for one in searches if isinstance(one, Search)), default=None)
 
 
 def _signature(graph: LayerGraph, layer: Layer, engine: Engine, cores: int) -> _Signature:
@@ -422,9 +436,14 @@ def _signature(graph: LayerGraph, layer: Layer, engine: Engine, cores: int) -> _
         padded_value=graph.tensors[layer.inputs[0]].zero_point != 0,
         wide=layer.requant is not None and layer.requant.wide,
         kernel="" if layer.parts else engine.choose_kernel(graph, layer, None, cores).name,
-        block=engine.block_bytes(layer, 1),
-        parts=tuple(_signature(graph, part, engine, cores) for part in layer.parts),
+        block=0 if layer.parts else engine.block_bytes(layer, 1),
+        parts=() if not layer.parts else _part_signatures(graph, layer, engine, cores),
     )
+
+
+def _part_signatures(graph: LayerGraph, layer: Layer, engine: Engine, cores: int) -> tuple[_Signature, ...]:
+    engines = Group(graph, layer, engine).engines
+    return tuple(_signature(graph, part, own, cores) for part, own in zip(layer.parts, engines, strict=True))
 
 
 def _layout(tensor: Tensor) -> tuple[object, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tvm_pulp.codegen.emit_shares import share_columns
 from tvm_pulp.codegen.emit_stages import later_params, mid_columns
 
 LEAST_SAVED = 256
@@ -16,11 +17,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "place": (
         *("x", "x2", "y", "x_h", "x_w", "y_h", "y_w", "pad_top", "pad_bottom", "pad_left", "pad_right"),
         *mid_columns(("h", "w", "top", "bottom", "left", "right")),
+        *share_columns(("x_h", "y_h", "pad_top", "pad_bottom")),
     ),
     "range": ("params", "params_size", "x_c", "y_c", "y_c0", *mid_columns(("c", "c0"))),
     "slots": (
         *("x_l1", "x2_l1", "x_data", "params_l1", "y_l1", "sums_l1", "load_x", "load_params", "y_slot", "l3"),
+        *mid_columns(("l1",)),
         *later_params(),
+        *share_columns(("x_l1", "y_l1", "params_l1")),
     ),
 }
 """The columns of each group; the group's name is that of the step's member that counts its rows."""

@@ -23,7 +23,7 @@ from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder, Operand
-from tvm_pulp.codegen.schedule import schedule_layer
+from tvm_pulp.codegen.share_schedule import schedule_on
 from tvm_pulp.codegen.tile_tables import TileTables, tile_tables
 from tvm_pulp.codegen.traffic import layer_traffic
 
@@ -99,7 +99,7 @@ def chosen(candidates: Sequence[Candidate]) -> Search:
 
 def late_choices(engine: Engine) -> tuple[tuple[Operand, ...], ...]:
     """What may be loaded late on an engine."""
-    return LATE_CHOICES if engine is CLUSTER else LATE_CHOICES[:1]
+    return LATE_CHOICES if engine.on_cores else LATE_CHOICES[:1]
 
 
 def _best(candidates: Sequence[Candidate]) -> Candidate:
@@ -339,11 +339,11 @@ def affordable(finalists: Sequence[E], effort: Effort) -> list[E]:
 
 def _candidate(target: _Target, estimate: _Estimate) -> Candidate:
     graph, layer, machine = target.graph, target.layer, target.machine
-    plan = schedule_layer(
+    plan = schedule_on(
         graph,
         layer,
+        machine,
         estimate.tile,
-        machine.cores,
         estimate.order,
         engine=target.engine,
         in_l1=target.in_l1,

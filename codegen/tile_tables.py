@@ -116,6 +116,7 @@ def tile_tables(
     among them, but where whole rows fit L1 few narrower tiles are tried, for they add halo and transfers."""
     out, steps = graph.tensors[layer.output], engine.tile_steps(layer)
     heights = [spans(rows(graph, layer), size) for size in cuts(out.height, steps.rows)]
+    heights = [one for one in heights if one[-1].size >= steps.fewest_rows]
     widths = [spans(columns(graph, layer), size) for size in reversed(cuts(out.width, steps.columns))]
     sizes = cuts(out.channels, steps.channels)
     if steps.only_whole_channels:

@@ -34,7 +34,7 @@ def explain_layer(package: Package, region: str, layer: LayerReport) -> Alternat
     alternatives = layer_alternatives(planned, planned.layers[index], machine, plan.layers[index])
     if not options.fuses:
         return alternatives
-    groups = group_alternatives(graph, layer.fused or (layer.name,), machine, plan)
+    groups = group_alternatives(graph, layer.fused or (layer.name,), machine, plan, teams=options.shares)
     return replace(alternatives, groups=groups)
 
 

@@ -170,7 +170,7 @@ def _row(report: CompilationReport, region: RegionReport, index: int, layer: Lay
         name=layer.name,
         sources=", ".join(layer.sources),
         kernel=layer.kernel,
-        engine=layer.engine + (", 64-bit requantization" if layer.wide else ""),
+        engine=layer.where + (", 64-bit requantization" if layer.wide else ""),
         shapes=f"{inputs} → {_shape(layer.output)}",
         tiling="one tile" if layer.steps == 1 else f"{layer.steps:,} steps, tile {_shape(layer.tile)}",
         macs=f"{layer.macs:,}",

@@ -23,8 +23,11 @@ class PulpOptions:
     that may be used, with commas. `plan` is the path of a plan (JSON) to take instead of making one, or of a
     folder with a plan for each region; `plan_time` is how many seconds making one may take, as the solver
     counts work. `fusion` says whether layers are fused where that is faster (`auto`), or not (`off`).
-    `multiplier_error` is how many units of the last place the 32-bit multipliers of a convolution or linear
-    layer may be off; a layer of which they are more gets longer ones.
+    `split` says whether a layer's rows are divided between two engines where that is faster (`auto`), or not
+    (`off`). `multiplier_error` is how many units of the last place the 32-bit multipliers of a convolution or
+    linear layer may be off; a layer of which they are more gets longer ones. Without it that is half a unit, or
+    next to nothing in a network whose result would differ by more than half a unit
+    (`codegen/rounding_noise.py`).
     """
 
     soc: str = "gap8"
@@ -35,12 +38,18 @@ class PulpOptions:
     plan: str | None = None
     plan_time: int | None = None
     fusion: str | None = None
+    split: str | None = None
     multiplier_error: float | None = None
 
     @property
     def fuses(self) -> bool:
         """True if layers may be fused."""
         return self.fusion != OFF
+
+    @property
+    def shares(self) -> bool:
+        """True if two engines may compute a layer together."""
+        return self.split != OFF
 
     @classmethod
     def parse(cls, text: str) -> PulpOptions:
@@ -64,6 +73,7 @@ class PulpOptions:
             plan=values.get("plan"),
             plan_time=_positive(values, "plan-time", "seconds"),
             fusion=_one_of(values, "fusion", (AUTO, OFF)),
+            split=_one_of(values, "split", (AUTO, OFF)),
             multiplier_error=_fraction(values, "multiplier-error"),
         )
 

@@ -13,6 +13,7 @@ from tvm_pulp.codegen.fusion import as_planned
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor, macs
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import L1Buffer, L1Tensor, L2Buffer, LayerPlan, Plan
+from tvm_pulp.codegen.shares import rows_words, share_rows
 from tvm_pulp.codegen.timeline import Lane, Timeline
 from tvm_pulp.codegen.traffic import layer_traffic
 
@@ -56,7 +57,8 @@ class LayerReport:
     are bytes between L2 and L1, `params_bytes` those of the packed parameters in L2, `l1_bytes` the sum of the
     layer's buffers. `l3_waits` are cycles beside `cycles` in which L3 is waited for, `l3_bytes` those that move
     between L3 and L2 for the layer. `wide` says that the requantization uses 64 bits; `shift` is None for a max
-    pool. `fused` are the layers that this one is made of, where it is a group of fused ones.
+    pool. `fused` are the layers that this one is made of, where it is a group of fused ones; `rows` says how
+    many of its rows each engine computes, where two divide them.
     """
 
     name: str
@@ -82,6 +84,17 @@ class LayerReport:
     l3_waits: int = 0
     l3_bytes: int = 0
     fused: tuple[str, ...] = ()
+    rows: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The engines that compute it."""
+        return tuple(engine for engine, _ in self.rows) or (self.engine,)
+
+    @property
+    def where(self) -> str:
+        """The engine, or what each of two computes."""
+        return rows_words(self.rows) if self.rows else self.engine
 
     @property
     def bound(self) -> Bound:
@@ -294,6 +307,7 @@ def _layer_report(graph: LayerGraph, layer: Layer, plan: LayerPlan, busy: Mappin
         buffers=plan.buffers,
         engine=plan.engine,
         fused=tuple(part.name for part in layer.parts),
+        rows=share_rows(plan),
     )
 
 

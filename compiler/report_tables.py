@@ -167,7 +167,7 @@ def _layer_table(region: RegionReport) -> Table:
     table = new_table(*columns, title=f"region {region.name}")
     for layer in region.layers:
         inputs = " + ".join(_shape(shape) for shape in layer.inputs)
-        shapes = (inputs, _shape(layer.output), layer.engine, layer.kernel, _shape(layer.tile))
+        shapes = (inputs, _shape(layer.output), layer.where, layer.kernel, _shape(layer.tile))
         table.add_row(layer.name, ", ".join(layer.sources), *shapes, _requantize(layer))
     return table
 

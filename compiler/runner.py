@@ -24,9 +24,11 @@ from .toolchain import (
     Platform,
     build_tool,
     check_gvsoc_engines,
+    check_gvsoc_l1,
     check_tools,
     find_gvsoc,
     find_pulp_nn,
+    gvsoc_l1_bytes,
     run_tool,
 )
 
@@ -107,6 +109,8 @@ def build_package(
     ]
     if platform is not Platform.HOST:
         configure.append(f"-DCMAKE_TOOLCHAIN_FILE={source / 'runtime/cmake' / platform.folder}.cmake")
+    if platform is Platform.PULP_OPEN:
+        configure.append(f"-DPULP_L1_BYTES={gvsoc_l1_bytes()}")
     if profile:
         configure.append("-DPULP_PROFILE=ON")
     run_tool(configure, what=f"configuring {package.name} for {platform.value}")
@@ -137,6 +141,7 @@ def run_package(
     platform = Platform(platform)
     if platform is Platform.PULP_OPEN:
         check_gvsoc_engines(_engines(package))
+        check_gvsoc_l1(max((region["l1_used"] for region in package.metadata["pulp"]["regions"]), default=0))
     golden = _golden(package) if inputs is None else None
     samples = check_samples(package.inputs, _golden_inputs(package, golden) if golden else inputs or {})
     with ExitStack() as stack:
@@ -172,7 +177,8 @@ def _golden_inputs(package: Package, golden: Golden) -> dict[str, Array]:
 def _engines(package: Package) -> set[str]:
     """The engines that a package's code uses; none where it doesn't say."""
     try:
-        return {layer.engine for region in read_report(package).regions for layer in region.layers}
+        layers = (layer for region in read_report(package).regions for layer in region.layers)
+        return {engine for layer in layers for engine in layer.engines}
     except InputError:
         return set()
 

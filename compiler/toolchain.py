@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -33,6 +34,10 @@ class Platform(Enum):
 # program -> Debian package
 _RISCV_GCC = {"riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf"}
 _TOOLS = {Platform.RV32: {**_RISCV_GCC, "qemu-riscv32": "qemu-user"}, Platform.PULP_OPEN: _RISCV_GCC}
+
+USUAL_L1_BYTES = 65_536
+RESERVED_L1_BYTES = 21_504
+"""Of PULP-open's L1, for stacks and runtime (runtime/platform/pulp_open/pulp_open.ld)."""
 
 
 def check_tools(platform: Platform) -> None:
@@ -77,14 +82,37 @@ def check_gvsoc_engines(engines: Set[str]) -> None:
             where=f"platform {Platform.PULP_OPEN.value}",
             fix=f"run on {Platform.HOST.value}, or compile with -engines=cluster",
         )
-    home = Path(find_gvsoc()).resolve().parents[1]
-    generator = home / "generators" / "pulp" / "chips" / "pulp_open" / "cluster.py"
+    generator = _gvsoc_cluster("cluster.py")
     if "ne16" in engines and generator.is_file() and "has_ne16 = False" in generator.read_text():
         raise ToolError(
             "this GVSoC has no NE16, which the network uses",
             where=f"platform {Platform.PULP_OPEN.value}",
             fix=f"compile with -engines=cluster, or build GVSoC with has_ne16 = True in {generator.name}",
         )
+
+
+def gvsoc_l1_bytes() -> int:
+    """L1 of GVSoC's cluster."""
+    file = _gvsoc_cluster("cluster.json")
+    if not file.is_file():
+        return USUAL_L1_BYTES
+    return int(json.loads(file.read_text())["l1"]["mapping"]["size"], 0)
+
+
+def check_gvsoc_l1(arena: int) -> None:
+    """ToolError if GVSoC's cluster hasn't so many bytes of L1 for the generated code."""
+    there = gvsoc_l1_bytes() - RESERVED_L1_BYTES
+    if arena > there:
+        raise ToolError(
+            f"this GVSoC has {there} bytes of L1 for the network, which uses {arena}",
+            where=f"platform {Platform.PULP_OPEN.value}",
+            fix=f"compile with -l1={there}, or enlarge l1 in GVSoC's {_gvsoc_cluster('cluster.json').name}",
+        )
+
+
+def _gvsoc_cluster(name: str) -> Path:
+    """A file that GVSoC makes its cluster from."""
+    return Path(find_gvsoc()).resolve().parents[1] / "generators" / "pulp" / "chips" / "pulp_open" / name
 
 
 def find_gvsoc() -> str:

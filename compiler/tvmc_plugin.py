@@ -7,7 +7,6 @@ did not choose; what the user chose is kept, or refused with a reason.
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 import traceback
@@ -16,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tvm.driver.tvmc import TVMCException, compiler, composite_target, frontends
 from tvm.driver.tvmc import main as driver
@@ -31,9 +30,6 @@ from .options import PulpOptions, option_name
 from .package import REPORT_FILE, Package
 from .tvmc_target import NAME, PulpTarget, names_pulp, parse_target
 
-if TYPE_CHECKING:
-    from .package_cache import KeptPackage
-
 FORMAT = "pulp"
 _OPTION_HELP = {
     "soc": "name of the SoC (see `tvm-pulp targets`), or the path of its file; default gap8",
@@ -41,9 +37,11 @@ _OPTION_HELP = {
     "l2": "bytes of L2 that generated code may use",
     "cores": "cluster cores that work",
     "engines": "engines that may be used, with commas; all by default",
-    "multiplier_error": "units of the last place that 32-bit multipliers may be off; default 0.5, the most",
+    "multiplier_error": "units of the last place that 32-bit multipliers may be off, 0.5 at most; "
+    "default: what the network's result needs",
     "plan_time": "seconds that making a plan may take, as the solver counts work; default 20",
     "fusion": "auto: layers are fused tile by tile where that is faster (default); off: they are not",
+    "split": "auto: two engines divide a layer's rows where that is faster (default); off: they don't",
     "plan": "plan (JSON) to take instead of making one, or a folder of them, such as plan/ of a package",
 }
 _Handler = Callable[[argparse.Namespace], Any]
@@ -218,12 +216,6 @@ class _Model(TVMCModel):  # type: ignore[misc] # TVM has no types
         return str(write_package(executor_factory, path, self._options).path)
 
 
-_INSPECTING = ("dump_code", "print_pass_times", "print_ir_before", "print_ir_after", "tuning_records")
-"""Options by which a compilation shows, or reads, more than its network."""
-
-_NOT_IN_PACKAGE = ("func", "FILE", "output", "dump_offloads", "verbose", "config", *_INSPECTING)
-
-
 def _compile_for_pulp(args: argparse.Namespace) -> int:
     target = parse_target(args.target, _options_text(args))
     if not Path(args.FILE).is_file():
@@ -231,25 +223,10 @@ def _compile_for_pulp(args: argparse.Namespace) -> int:
     check_writable(Path(args.output))
     check_name(args.module_name)
     _settle_settings(args)
-    kept = _kept(args, target)
-    package = None if kept is None else kept.fetch(Path(args.output))
-    if package is None:
-        package = _compiled(args, target)
-        if kept is not None:
-            kept.keep(package)
+    package = _compiled(args, target)
     if args.dump_offloads:
         _dump_offloads(package, args.dump_offloads)
     return 0
-
-
-def _kept(args: argparse.Namespace, target: PulpTarget) -> KeptPackage | None:
-    """Where the package that these arguments make is kept."""
-    from .package_cache import kept_package  # noqa: PLC0415 (start-up time of `tvmc --help`)
-
-    if any(getattr(args, name, None) for name in _INSPECTING):
-        return None
-    settings = {name: value for name, value in vars(args).items() if name not in _NOT_IN_PACKAGE}
-    return kept_package(Path(args.FILE), settings, target.options, os.environ)
 
 
 def _compiled(args: argparse.Namespace, target: PulpTarget) -> Package:

@@ -17,11 +17,14 @@ from tvm_pulp.codegen.cost.dma import (
     line_commands,
     line_cycles,
 )
+from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.registry import engine_named
+from tvm_pulp.codegen.engines.team import Team
 from tvm_pulp.codegen.fusion import stage_plans
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import LayerPlan, Operand
+from tvm_pulp.codegen.shares import share_plans
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class StepCosts:
     it computes, the others come while the step before does. `finish` are the cycles in which the cores finish
     what an engine has computed in a step, beside the next step. `ahead_x` and `ahead_params` are cycles of
     loads for the next layer beside the last step, `fixed` those of the layer beside its steps, `turn` those of
-    each step in which no transfer is under way though it might be."""
+    each step in which no transfer is under way though it might be. `job` are the cycles of a group's last layer
+    on an engine: they begin when the cores have computed the layers before it, which is `compute`."""
 
     compute: IntArray
     load_x: IntArray
@@ -45,6 +49,7 @@ class StepCosts:
     fixed: int = 0
     turn: int = 0
     late: tuple[Operand, ...] = ()
+    job: IntArray | None = None
 
     @property
     def load(self) -> IntArray:
@@ -62,10 +67,21 @@ class StepCosts:
     @property
     def intervals(self) -> IntArray:
         """Cycles from each step's begin to the next one's."""
+        if self.job is not None:
+            return self._intervals_of_group(self.job)
         longer: IntArray = np.maximum(self.compute, self.beside + self.turn)
         longer[1:] = np.maximum(longer[1:], self.finish[:-1] + self._load_after_finish[1:])
         longer[:-1] += self.load_late[1:]
         return longer
+
+    def _intervals_of_group(self, job: IntArray) -> IntArray:
+        """The same where the cores compute a part of each step, and finish that of the step before, while the
+        engine is at the step before; behind the last one the engine is waited for."""
+        intervals = self.compute.copy()
+        intervals[1:] = np.maximum(intervals[1:] + self.finish[:-1], job[:-1])
+        intervals = np.maximum(intervals, self.beside + self.turn)
+        intervals[-1] += job[-1]
+        return intervals
 
     @property
     def _load_after_finish(self) -> IntArray:
@@ -116,29 +132,40 @@ def step_costs(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machin
     if plan.x_ahead:
         load_x[0] = 0
     engine = engine_named(plan.engine, machine.engines)
+    compute, job = _compute(layer, plan, machine)
     return StepCosts(
-        compute=_compute(layer, plan, machine),
+        compute=compute,
+        job=job,
         load_x=load_x,
         load_params=load_params,
         store=stored * y_cycles,
         load_commands=loads_x * x_commands + line_commands(params),
         store_commands=stored * y_commands,
-        finish=engine.finish_cycles(machine, layer, tiles),
+        finish=engine.finish_cycles(machine, layer.parts[-1] if layer.parts else layer, tiles),
         fixed=engine.fixed_cycles(),
         turn=engine.turn_cycles(),
         late=plan.late,
     )
 
 
-def _compute(layer: Layer, plan: LayerPlan, machine: Machine) -> IntArray:
-    """Cycles of each step's kernel calls: one, or one for each layer of a group."""
+def _compute(layer: Layer, plan: LayerPlan, machine: Machine) -> tuple[IntArray, IntArray | None]:
+    """Cycles of each step's kernel calls: one, or one for each layer of a group, or for each of two engines. If
+    the last one's is a job of an engine beside the cores, that by itself."""
     engine = engine_named(plan.engine, machine.engines)
+    if isinstance(engine, Team):
+        parts = zip(engine.members, share_plans(plan), strict=True)
+        each = [one.cycles(machine, layer, share.kernel, tiles_of(share)) for one, share in parts]
+        return engine.together(each), None
     if not layer.parts:
-        return engine.cycles(machine, layer, plan.kernel, tiles_of(plan))
-    total = np.zeros(len(plan.steps), np.int64)
-    for part, stage in zip(layer.parts, stage_plans(plan), strict=True):
-        total += engine.cycles(machine, part, stage.kernel, tiles_of(stage))
-    return total
+        return engine.cycles(machine, layer, plan.kernel, tiles_of(plan)), None
+    engines = (*[CLUSTER] * (len(layer.parts) - 1), engine)
+    each = [
+        own.cycles(machine, part, stage.kernel, tiles_of(stage))
+        for own, part, stage in zip(engines, layer.parts, stage_plans(plan), strict=True)
+    ]
+    if engine is CLUSTER:
+        return np.sum(each, axis=0), None
+    return np.sum(each[:-1], axis=0) + engine.turn_cycles(), each[-1]
 
 
 def layer_cycles(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machine) -> int:

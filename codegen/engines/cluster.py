@@ -25,6 +25,7 @@ class Cluster(Engine):
     """The cores; their parameters are the machine's `cluster`."""
 
     name: ClassVar[str] = CLUSTER_NAME
+    on_cores: ClassVar[bool] = True
 
     def refusal(self, graph: LayerGraph, layer: Layer) -> str | None:
         return None

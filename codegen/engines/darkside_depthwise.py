@@ -15,7 +15,6 @@ from tvm_pulp.codegen.cost.arrays import IntArray, Tiles, ceil_div
 from tvm_pulp.codegen.engines.engine import TileSteps
 from tvm_pulp.codegen.engines.window_engine import MOST_SHIFT, Output, WindowEngine
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind
-from tvm_pulp.codegen.machine import Machine
 
 GROUP = 16
 """Channels that are computed side by side."""
@@ -31,7 +30,6 @@ class DarksideDepthwise(WindowEngine):
     group_cycles: Annotated[int, Field(ge=0, le=1_000_000, description="cycles to load 16 channels' weights")]
     column_cycles: Annotated[int, Field(ge=0, le=1_000_000, description="cycles to begin an output column")]
     pixel_cycles: Annotated[int, Field(ge=1, le=1_000_000, description="cycles of 16 channels of a pixel")]
-    start_cycles: Annotated[int, Field(ge=0, le=1_000_000, description="cycles to program a tile")]
 
     def layer_refusal(self, graph: LayerGraph, layer: Layer) -> str | None:
         window = layer.window
@@ -45,7 +43,7 @@ class DarksideDepthwise(WindowEngine):
         requant = layer.requant
         if requant is None or requant.wide or requant.shift > MOST_SHIFT:
             return None
-        return Output(requant.multiplier, requant.offset, requant.shift)
+        return Output(requant.multiplier, requant.offset, requant.shift, requant.hi)
 
     def tile_steps(self, layer: Layer) -> TileSteps:
         return TileSteps(rows=1, columns=1, channels=GROUP)
@@ -56,9 +54,6 @@ class DarksideDepthwise(WindowEngine):
             self.group_cycles + self.column_cycles * tiles.y_w + pixels
         )
         return cycles
-
-    def cycles(self, machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> IntArray:
-        return self.start_cycles + self.work_cycles(layer, tiles)
 
 
 ENGINE = DarksideDepthwise

@@ -16,7 +16,6 @@ from tvm_pulp.codegen.cost.arrays import IntArray, Tiles, ceil_div
 from tvm_pulp.codegen.engines.engine import TileSteps
 from tvm_pulp.codegen.engines.window_engine import CONVOLUTIONS, Output, WindowEngine, plain_shift
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind
-from tvm_pulp.codegen.machine import Machine
 
 LARGEST_INPUT = 127
 BLOCK_INPUTS = 128
@@ -34,7 +33,7 @@ class DianaAnalog(WindowEngine):
     """The fields are the keys of the engine's table in the SoC file."""
 
     name: ClassVar[str] = "diana_analog"
-    largest_output: ClassVar[int] = 63
+    largest_outputs: ClassVar[tuple[int, ...]] = (63,)
     peak_macs_per_cycle: ClassVar[float] = 1152 * 512 / 18
 
     rows: Annotated[int, Field(ge=1, le=65_536, description="inputs of the array")]
@@ -43,7 +42,6 @@ class DianaAnalog(WindowEngine):
     weight_cycles: Annotated[
         int, Field(ge=0, le=1_000_000, description="cycles to write the weights of an input and filter element")
     ]
-    start_cycles: Annotated[int, Field(ge=0, le=1_000_000, description="cycles to program a tile")]
 
     def layer_refusal(self, graph: LayerGraph, layer: Layer) -> str | None:
         if layer.kind not in CONVOLUTIONS:
@@ -74,9 +72,6 @@ class DianaAnalog(WindowEngine):
         steps = ceil_div(blocks * tiles.y_h * tiles.y_w, at_once)
         cycles: IntArray = steps * self.step_cycles + self.weight_cycles * layer.weights[0].size
         return cycles
-
-    def cycles(self, machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> IntArray:
-        return self.start_cycles + self.work_cycles(layer, tiles)
 
 
 def _largest_value(graph: LayerGraph, tensor: str) -> int:

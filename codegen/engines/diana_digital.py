@@ -1,7 +1,8 @@
 """DIANA's digital accelerator: an array of 16 x 16 multipliers, output channels by output columns.
 
 Cycles as published with ODiMO (eml-eda/odimo). It shifts its sums, and has no multipliers: networks must be
-quantized for it, with scales that are powers of two.
+quantized for it, with scales that are powers of two. Its outputs are assumed to have 8 bits or, like those of
+the analog array, which may compute some rows of the same layer, 6.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from tvm_pulp.codegen.cost.arrays import IntArray, Tiles, ceil_div
 from tvm_pulp.codegen.engines.engine import TileSteps
 from tvm_pulp.codegen.engines.window_engine import CONVOLUTIONS, Output, WindowEngine, plain_shift
 from tvm_pulp.codegen.graph import Layer, LayerGraph
-from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import LayerPlan, TileStep
 
 SIDE = 16
@@ -31,10 +31,10 @@ class DianaDigital(WindowEngine):
     """The fields are the keys of the engine's table in the SoC file."""
 
     name: ClassVar[str] = "diana_digital"
+    largest_outputs: ClassVar[tuple[int, ...]] = (255, 63)
     peak_macs_per_cycle: ClassVar[float] = SIDE * SIDE
 
     weight_bytes: Annotated[int, Field(ge=1, le=1 << 24, description="bytes of its weight memory")]
-    start_cycles: Annotated[int, Field(ge=0, le=1_000_000, description="cycles to program a tile")]
 
     def layer_refusal(self, graph: LayerGraph, layer: Layer) -> str | None:
         if layer.kind not in CONVOLUTIONS:
@@ -61,9 +61,6 @@ class DianaDigital(WindowEngine):
         moved = ceil_div(tiles.y_h * tiles.y_w * (tiles.y_c + tiles.x_c), MEMORY_BYTES_PER_CYCLE)
         fits = tiles.y_c * per_output <= self.weight_bytes
         return np.where(fits, ranges * per_output + moved, NEVER)
-
-    def cycles(self, machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> IntArray:
-        return self.start_cycles + self.work_cycles(layer, tiles)
 
 
 ENGINE = DianaDigital

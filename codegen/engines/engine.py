@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class TileSteps:
     """Sizes of tiles that an engine likes: multiples of these. With `only_whole_channels` no other numbers of
-    output channels are tried, but for the last range of a layer."""
+    output channels are tried, but for the last range of a layer. All tiles have at least `fewest_rows`."""
 
     rows: int
     columns: int
     channels: int
     only_whole_channels: bool = False
+    fewest_rows: int = 1
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,19 @@ class Job:
 class Engine(ABC):
     """A unit of the SoC beside which, or on which, the cluster's cores run."""
 
-    name: ClassVar[str]
-    """As in SoC files, plans and the option -engines=."""
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """As in SoC files, plans and the option -engines=."""
 
     headers: ClassVar[tuple[str, ...]] = ()
     """C headers that its calls need."""
 
     peak_macs_per_cycle: ClassVar[float] = 0.0
     """Of the best layer."""
+
+    on_cores: ClassVar[bool] = False
+    """True if all cores go through the steps of its layers, not core 0 alone."""
 
     # ---- What it can do --------------------------------------------------------------------------------------
 
@@ -129,6 +135,11 @@ class Engine(ABC):
         """Predicted cycles in which no transfer is under way, from the arrival of a tile's operands until those
         of the next are asked for."""
         return 0
+
+    def program_cycles(self) -> int:
+        """Predicted cycles in which core 0 gives the engine a tile, where the cores wait for that: they compute
+        another part of it."""
+        return self.turn_cycles()
 
     # ---- How it is called ------------------------------------------------------------------------------------
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib import import_module
+from itertools import combinations
 from pkgutil import iter_modules
 
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
+from tvm_pulp.codegen.engines.team import Team
+from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.machine import Machine
+from tvm_pulp.codegen.plan import ENGINE_SEPARATOR
 from tvm_pulp.errors import PlanError
 
 
@@ -17,8 +21,23 @@ def engines_of(machine: Machine) -> tuple[Engine, ...]:
     return (CLUSTER, *machine.engines)
 
 
+def teams_of(machine: Machine) -> tuple[Team, ...]:
+    """All pairs of a machine's engines; the cluster is the second of its pairs."""
+    return tuple(Team(pair) for pair in combinations((*machine.engines, CLUSTER), 2))
+
+
+def able_engines(graph: LayerGraph, layer: Layer, machine: Machine, *, teams: bool) -> list[Engine]:
+    """The engines, and with `teams` the pairs of them, that can compute a layer."""
+    units = (*engines_of(machine), *(teams_of(machine) if teams else ()))
+    return [one for one in units if one.refusal(graph, layer) is None]
+
+
 def engine_named(name: str, engines: Iterable[Engine]) -> Engine:
-    """The cluster, or the one of these that is called `name`. Raises PlanError."""
+    """The cluster, or the one of these that is called `name`, or the two of a team. Raises PlanError."""
+    engines = tuple(engines)
+    if name.count(ENGINE_SEPARATOR) == 1:
+        first, second = (engine_named(member, engines) for member in name.split(ENGINE_SEPARATOR))
+        return Team((first, second))
     for engine in (CLUSTER, *engines):
         if engine.name == name:
             return engine

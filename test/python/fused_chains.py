@@ -18,23 +18,27 @@ _CORES = 8
 STARTS = ((LayerKind.QUANTIZE, LayerKind.TRANSPOSE), (LayerKind.TRANSPOSE,), (LayerKind.QUANTIZE,))
 """First layers that read floats or planes."""
 
+INNER = tuple(kind for kind in FUSIBLE if kind not in ENDS)
+
 
 @st.composite
-def chains(draw: st.DrawFn) -> LayerGraph:
-    """2 or 3 layers, each of which reads the one before it, that may be fused; maybe from floats or planes."""
+def chains(draw: st.DrawFn, last: tuple[LayerKind, ...] = INNER) -> LayerGraph:
+    """2 or 3 layers, each of which reads the one before it, that may be fused; the last is of one of these
+    kinds, the first may read floats or planes."""
     height, width, channels = draw(st.integers(1, 17)), draw(st.integers(1, 17)), draw(st.integers(1, 20))
-    tensors = [Tensor("image", height, width, channels, draw(st.sampled_from([0, 0, 9])), "in")]
-    layers: list[Layer] = []
-    kinds: list[LayerKind | None] = [None] * draw(st.integers(2, 3))
     start = draw(st.sampled_from([(), (), *STARTS]))
-    if start:
-        dtype = Dtype.FLOAT32 if LayerKind.QUANTIZE in start else Dtype.UINT8
-        tensors = [replace(tensors[0], zero_point=0, dtype=dtype, planar=LayerKind.TRANSPOSE in start)]
-        kinds = [*start, *kinds[len(start) :]]
+    inner = [draw(st.sampled_from(INNER)) for _ in range(draw(st.integers(not start, 2 - len(start))))]
+    alone = len(start) == 2 and last == INNER and draw(st.booleans())
+    kinds = (*start, *inner) if alone else (*start, *inner, draw(st.sampled_from(last)))
+    zero_point = 0 if start else draw(st.sampled_from([0, 0, 9]))
+    dtype = Dtype.FLOAT32 if LayerKind.QUANTIZE in start else Dtype.UINT8
+    planar = LayerKind.TRANSPOSE in start
+    tensors = [Tensor("image", height, width, channels, zero_point, "in", dtype=dtype, planar=planar)]
+    layers: list[Layer] = []
     for index, kind in enumerate(kinds):
-        part = single_layer(
-            _shape(draw, tensors[-1], first=index == 0) if kind is None else _start(tensors[-1], kind)
-        )
+        starts = index < len(start)
+        shape = _start(tensors[-1], kind) if starts else _shape(draw, tensors[-1], kind, first=index == 0)
+        part = single_layer(shape)
         tensors.append(replace(part.tensors["y"], name=f"t{index}"))
         made = replace(part.layers[0], name=f"layer_{index}", sources=(f"op_{index}",))
         layers.append(replace(made, inputs=(tensors[-2].name,), output=tensors[-1].name))
@@ -48,8 +52,7 @@ def _start(x: Tensor, kind: LayerKind) -> Shape:
     return Shape(kind, x.height, x.width, x.channels, planar=planar, seed=x.height)
 
 
-def _shape(draw: st.DrawFn, x: Tensor, *, first: bool) -> Shape:
-    kind = draw(st.sampled_from([kind for kind in FUSIBLE if kind not in ENDS]))
+def _shape(draw: st.DrawFn, x: Tensor, kind: LayerKind, *, first: bool) -> Shape:
     windowless = kind in (LayerKind.POINTWISE, LayerKind.TABLE)
     window = Window() if windowless else draw(windows(x.height, x.width))
     if kind is LayerKind.CONV2D and window == Window():

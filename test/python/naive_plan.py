@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from tvm_pulp.codegen.engines.cluster import CLUSTER
+from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.fusion_schedule import schedule_group
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.kernels import KernelChoice, choose_kernel, input_slack_bytes, scratch_bytes
@@ -25,13 +27,15 @@ from tvm_pulp.codegen.tiling import Tile, channel_ranges, enumerate_tiles
 
 @dataclass(frozen=True)
 class Wish:
-    """How to cut one layer: output tile (clamped to the output's size), loop order, what is loaded late."""
+    """How to cut one layer: output tile (clamped to the output's size), loop order, what is loaded late; for a
+    group the engine of its last layer."""
 
     h: int
     w: int
     c: int
     order: LoopOrder = LoopOrder.CHANNELS_OUTER
     late: tuple[Operand, ...] = ()
+    engine: Engine = CLUSTER
 
 
 def naive_plan(graph: LayerGraph, wishes: list[Wish], cores: int) -> Plan:
@@ -54,7 +58,7 @@ def _layer_plan(graph: LayerGraph, layer: Layer, wish: Wish, cores: int) -> Laye
     out = graph.tensors[layer.output]
     tile = Box(0, min(wish.h, out.height), 0, min(wish.w, out.width), 0, min(wish.c, out.channels))
     if layer.parts:
-        return schedule_group(graph, layer, tile, cores, wish.order)
+        return schedule_group(graph, layer, tile, cores, wish.order, engine=wish.engine)
     choice = choose_kernel(graph, layer, tile, cores)
     tiles = enumerate_tiles(graph, layer, tile, wish.order)
     sizes = [block_bytes(layer, channels) for _, channels in channel_ranges(out.channels, tile.c)]

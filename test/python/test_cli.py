@@ -75,7 +75,8 @@ def test_an_error_is_one_line_and_status_1(capsys: Captured) -> None:
     assert captured.out == ""
     assert captured.err == (
         "tvm-pulp: error: target pulp: unknown SoC `xyz`; "
-        "known SoCs: darkside, diana, gap8, gap9, pulp_open, pulp_open_ne16, or the path of a .toml file\n"
+        "known SoCs: darkside, diana, gap8, gap9, pulp_open, pulp_open_ne16, pulp_open_ne16_l1_128k, "
+        "or the path of a .toml file\n"
     )
 
 

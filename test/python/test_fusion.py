@@ -331,7 +331,7 @@ DEFECTS: list[tuple[Callable[[Plan], Plan], str]] = [
     (with_layer(lambda one: replace(one, layer="l0")), "isn't called as its layers are together"),
     (
         with_layer(lambda one: replace(one, stages=one.stages[:1], layer="l0")),
-        "a group is 2 or 3 layers on the cores",
+        "a group is 2 or 3 layers",
     ),
     (with_layer(lambda one: replace(one, clip=True)), "loaded and stored"),
     (with_layer(lambda one: replace(one, in_l1=("x",))), "x lies in L1 and has a buffer too"),

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
+from chains import networks
 from harness import HostRuntime, build_runtime, c_compiler, compile_graph, random_inputs, run_program
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from layer_model import run_model
-from layers import Shape, residual_network, resnet8, single_layer, window3
+from layers import NetworkBuilder, Shape, residual_network, resnet8, single_layer, window3
 from machines import NE16, machine, with_ne16
 from tvm_pulp.codegen.checker import check_plan
 from tvm_pulp.codegen.cost.arrays import Tiles
-from tvm_pulp.codegen.graph import LayerGraph, LayerKind, Window, macs
+from tvm_pulp.codegen.effort import Effort
+from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Window, macs
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Operand, Plan
 from tvm_pulp.codegen.plan_json import plan_from_json, plan_to_json
@@ -139,8 +142,56 @@ def test_networks_on_both(runtime: HostRuntime, graph: LayerGraph, l1_bytes: int
     target = with_ne16(l1_bytes)
     plan = plan_region(graph, target)
     check_plan(graph, target, plan)
-    assert {layer.engine for layer in plan.layers} == {"cluster", "ne16"}
+    assert {name for layer in plan.layers for name in layer.engines} == {"cluster", "ne16"}
     assert_exact(runtime, graph, plan)
+
+
+@st.composite
+def planned_networks(draw: st.DrawFn) -> tuple[LayerGraph, Plan]:
+    """Networks whose layers are on both, with loads ahead and groups where the planner likes them."""
+    graph, l1_bytes = draw(networks()), draw(st.integers(1_000, 12_000))
+    slow = draw(st.booleans())
+    while True:
+        target = with_ne16(l1_bytes, 1 << 20)
+        target = reluctant(target) if slow else target
+        l1_bytes += l1_bytes // 2
+        with suppress(PlanError):
+            plan = plan_region(graph, target)
+            check_plan(graph, target, plan)
+            return graph, plan
+
+
+@needs_compiler
+@SOME
+@given(case=planned_networks())
+def test_drawn_networks(runtime: HostRuntime, case: tuple[LayerGraph, Plan]) -> None:
+    assert_exact(runtime, *case)
+
+
+@needs_compiler
+def test_loads_ahead_between_engines(runtime: HostRuntime) -> None:
+    """Parameters come during the layer before, whichever engine that is on, sums or not."""
+    net = NetworkBuilder(12, 12, 32)
+    for channels in (32, 64, 16):
+        net.add(LayerKind.CONV2D, channels, window3())
+    net.add(LayerKind.MAXPOOL, window=Window(2, 2, 2, 2))
+    net.add(LayerKind.CONV2D, 32, window3())
+    net.add(LayerKind.LINEAR, 10)
+    graph = net.graph()
+    layers = (graph.layers[0], with_sums(graph.layers[1]), *graph.layers[2:])
+    graph, target = replace(graph, layers=layers), with_ne16(60_000)
+    plan = plan_region(graph, target, Effort(fuses=False))
+    check_plan(graph, target, plan)
+    kernels = ["ne16_3x3", "ne16_3x3_sums", "ne16_3x3", "pulp_nn_maxpool", "ne16_3x3", "pulp_nn_linear"]
+    assert [layer.kernel for layer in plan.layers] == kernels
+    assert [layer.params_ahead for layer in plan.layers] == [False, True, True, False, True, True]
+    assert_exact(runtime, graph, plan)
+
+
+def with_sums(layer: Layer) -> Layer:
+    """A layer whose requantization NE16 doesn't have."""
+    assert layer.requant is not None
+    return replace(layer, requant=replace(layer.requant, lo=3))
 
 
 def test_no_operands_late_on_ne16() -> None:
@@ -155,7 +206,7 @@ def test_no_operands_late_on_ne16() -> None:
 
 def test_the_faster_engine() -> None:
     """A 3x3 convolution is for NE16, a depthwise one and an addition are for the cores."""
-    plan = plan_region(residual_network(), with_ne16())
+    plan = plan_region(residual_network(), with_ne16(), Effort(shares=False))
     engines = {layer.layer: layer.engine for layer in plan.layers}
     assert engines["l0"] == engines["l2"] == "ne16"
     assert engines["l3"] == engines["l4"] == engines["l5"] == "cluster"

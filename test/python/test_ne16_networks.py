@@ -16,7 +16,7 @@ from tvm_pulp.options import PulpOptions
 from tvm_pulp.package import Package
 from tvm_pulp.report import read_report
 from tvm_pulp.runner import run_package
-from tvm_pulp.toolchain import Platform, check_gvsoc_engines, check_tools
+from tvm_pulp.toolchain import Platform, check_gvsoc_engines, check_gvsoc_l1, check_tools, gvsoc_l1_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = Path(os.environ.get("PULP_MODELS", ROOT.parent / "shared" / "models"))
@@ -49,7 +49,7 @@ def lacks(*engines: str) -> str | None:
 needs_ne16 = pytest.mark.skipif(lacks("ne16") is not None, reason=lacks("ne16") or "GVSoC has NE16")
 
 
-@pytest.fixture(scope="module", params=[20_000, 48_000], ids=["small tiles", "large tiles"])
+@pytest.fixture(scope="module", params=[20_000, 44_032], ids=["small tiles", "large tiles"])
 def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Package:
     folder = tmp_path_factory.mktemp("ne16")
     onnx.save(MODEL.build(), folder / "net.onnx")
@@ -82,7 +82,7 @@ def test_prediction(tmp_path: Path) -> None:
     layers = (QdqLayer(Kind.CONV, 64, activation=RELU), QdqLayer(Kind.CONV, 64, pads=SAME, activation=RELU))
     model = QdqModel(layers, input_shape=(16, 26, 26))
     onnx.save(model.build(), tmp_path / "net.onnx")
-    options = PulpOptions(soc="pulp_open_ne16", l1=48_128)
+    options = PulpOptions(soc="pulp_open_ne16")
     package = compile_model(tmp_path / "net.onnx", tmp_path / "net.tar", options=options)
     result = run_package(package, {"input": model.sample_inputs(2)[:, 0]}, Platform.PULP_OPEN)
     cycles = measured_cycles(result.stats)
@@ -92,6 +92,26 @@ def test_prediction(tmp_path: Path) -> None:
     assert reported[index].engine == "ne16"
     assert cycles.layers[index].total == pytest.approx(reported[index].cycles, rel=0.05)
     assert reported[index].macs / cycles.layers[index].total > 120
+
+
+def test_a_simulator_with_too_little_l1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = tmp_path / "bin" / "gvsoc"
+    command.parent.mkdir()
+    command.write_text("#!/bin/sh\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("GVSOC_HOME", str(tmp_path))
+    assert gvsoc_l1_bytes() == 65_536  # unless it says otherwise
+    check_gvsoc_l1(44_032)
+    file = tmp_path / "generators" / "pulp" / "chips" / "pulp_open" / "cluster.json"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"l1": {"mapping": {"base": "0x10000000", "size": "0x00020000"}}}')
+    check_gvsoc_l1(109_568)
+    with pytest.raises(ToolError) as caught:
+        check_gvsoc_l1(109_569)
+    assert str(caught.value) == (
+        "platform pulp-open: this GVSoC has 109568 bytes of L1 for the network, which uses 109569; "
+        "compile with -l1=109568, or enlarge l1 in GVSoC's cluster.json"
+    )
 
 
 def test_a_simulator_without_ne16(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

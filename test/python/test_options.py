@@ -23,7 +23,7 @@ def test_two_dashes_and_quoted_paths() -> None:
     [
         PulpOptions(),
         PulpOptions(soc="my chips/a.toml", l1=1, l2=2, cores=4, plan="my plans/a.json", plan_time=5),
-        PulpOptions(fusion="off"),
+        PulpOptions(fusion="off", split="off"),
         PulpOptions(multiplier_error=0.01),
         PulpOptions(multiplier_error=0.0),
         PulpOptions(multiplier_error=1e-05),
@@ -39,12 +39,13 @@ def test_written_options_are_read_back(options: PulpOptions) -> None:
         (
             "-core=8",
             "target pulp: unknown option -core; did you mean -cores? "
-            "(options: -soc, -l1, -l2, -cores, -engines, -plan, -plan-time, -fusion, -multiplier-error)",
+            "(options: -soc, -l1, -l2, -cores, -engines, -plan, -plan-time, -fusion, -split, "
+            "-multiplier-error)",
         ),
         (
             "-frequency=8",
             "target pulp: unknown option -frequency; "
-            "options: -soc, -l1, -l2, -cores, -engines, -plan, -plan-time, -fusion, -multiplier-error",
+            "options: -soc, -l1, -l2, -cores, -engines, -plan, -plan-time, -fusion, -split, -multiplier-error",
         ),
         (
             "-l1=38k",

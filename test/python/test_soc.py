@@ -24,7 +24,15 @@ def line_of(text: str, start: str) -> int:
 
 
 def test_known_socs() -> None:
-    assert list_socs() == ("darkside", "diana", "gap8", "gap9", "pulp_open", "pulp_open_ne16")
+    assert list_socs() == (
+        "darkside",
+        "diana",
+        "gap8",
+        "gap9",
+        "pulp_open",
+        "pulp_open_ne16",
+        "pulp_open_ne16_l1_128k",
+    )
 
 
 @pytest.mark.parametrize("name", list_socs())
@@ -58,7 +66,8 @@ def test_a_soc_by_path(tmp_path: Path) -> None:
         (
             PulpOptions(soc="gap7"),
             "target pulp: unknown SoC `gap7`; did you mean gap9? "
-            "(known SoCs: darkside, diana, gap8, gap9, pulp_open, pulp_open_ne16), or the path of a .toml file",
+            "(known SoCs: darkside, diana, gap8, gap9, pulp_open, pulp_open_ne16, pulp_open_ne16_l1_128k), "
+            "or the path of a .toml file",
         ),
         (
             PulpOptions(l1=65_537),
@@ -245,6 +254,12 @@ def test_pulp_open_with_ne16_is_pulp_open_else() -> None:
     plain, both = (load_machine(PulpOptions(soc=name)) for name in ("pulp_open", "pulp_open_ne16"))
     assert [engine.name for engine in both.engines] == ["ne16"]
     assert replace(both, soc=plain.soc, engines=(), l2_bytes=plain.l2_bytes) == plain
+
+
+def test_pulp_open_with_the_l1_of_gap9() -> None:
+    plain, large = (load_machine(PulpOptions(soc=f"pulp_open_ne16{more}")) for more in ("", "_l1_128k"))
+    assert large.l1_bytes == plain.l1_bytes + 65_536
+    assert replace(large, soc=plain.soc, l1_bytes=plain.l1_bytes) == plain
 
 
 def test_the_cluster_alone() -> None:

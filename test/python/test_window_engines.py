@@ -12,24 +12,24 @@ from harness import HostRuntime, RunFailed, build_runtime, c_compiler, compile_g
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from layer_model import run_model
-from layers import NetworkBuilder, Shape, single_layer, window3
+from layers import Shape, single_layer, window3
 from tvm_pulp.codegen.checker import check_plan
 from tvm_pulp.codegen.cost.arrays import Tiles
 from tvm_pulp.codegen.engines.diana_analog import DianaAnalog
 from tvm_pulp.codegen.engines.diana_digital import DianaDigital
 from tvm_pulp.codegen.engines.window_engine import WindowEngine
-from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Requant, Window
+from tvm_pulp.codegen.graph import LayerGraph, LayerKind, Window
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Plan
 from tvm_pulp.codegen.planner import plan_region
 from tvm_pulp.errors import PlanError
 from tvm_pulp.options import PulpOptions
 from tvm_pulp.soc import load_machine
+from window_layers import analog_graphs, depthwise_graphs, digital_graphs, shifting
 
 needs_compiler = pytest.mark.skipif(c_compiler() is None, reason="no C compiler on PATH")
 SOME = settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 SAMPLES = 2
-LARGEST_SIGNED = 127
 
 
 def engine(name: str) -> WindowEngine:
@@ -46,66 +46,6 @@ def machine_with(one: WindowEngine, l1_bytes: int = 60_000) -> Machine:
     """A machine whose cluster is slow, so that the engine gets whatever it can do."""
     machine = load_machine(PulpOptions(soc=one.name.split("_", 1)[0], l1=l1_bytes))
     return replace(machine, engines=(one,), cluster=replace(machine.cluster, call_cycles=1_000_000))
-
-
-def shifting(layer: Layer, most: int, largest: int) -> Layer:
-    """The layer with weights up to `most`, outputs up to `largest`, and a shift instead of multipliers."""
-    assert layer.weights is not None
-    weights = np.clip(layer.weights, -most, most).astype(np.int8)
-    reach = 255 * np.abs(weights.reshape(weights.shape[0], -1).astype(np.int64)).sum(axis=1)
-    shift = max(1, int(reach.max()).bit_length() - largest.bit_length() - 1)
-    scale = 2 ** max(0, 30 - int(reach.max()).bit_length() - 1)
-    mean = 128 * weights.reshape(weights.shape[0], -1).astype(np.int64).sum(axis=1)
-    offset = ((largest // 2 << shift) - mean) * scale
-    requant = Requant(np.full(len(weights), scale), offset, shift + scale.bit_length() - 1, hi=largest)
-    return replace(layer, weights=weights, requant=requant)
-
-
-@st.composite
-def sizes(draw: st.DrawFn, kinds: tuple[LayerKind, ...], kernels: tuple[int, ...]) -> Shape:
-    kind, kernel = draw(st.sampled_from(kinds)), draw(st.sampled_from(kernels))
-    window = Window()
-    if kind in (LayerKind.CONV2D, LayerKind.DEPTHWISE):
-        pads = [draw(st.integers(0, (kernel - 1) // 2)) for _ in range(4)]
-        stride = draw(st.sampled_from([1, 2])) if kernel > 1 else 2
-        window = Window(kernel, kernel, stride, stride, *pads)
-    return Shape(
-        kind=kind,
-        height=draw(st.integers(5, 14)),
-        width=draw(st.integers(5, 14)),
-        channels=draw(st.integers(1, 40)),
-        out_channels=draw(st.integers(1, 40)),
-        window=window,
-        seed=draw(st.integers(0, 999)),
-    )
-
-
-CONVOLUTIONS = (LayerKind.CONV2D, LayerKind.POINTWISE, LayerKind.LINEAR)
-
-
-@st.composite
-def depthwise_graphs(draw: st.DrawFn) -> LayerGraph:
-    return single_layer(draw(sizes((LayerKind.DEPTHWISE,), (3,))))
-
-
-@st.composite
-def digital_graphs(draw: st.DrawFn) -> LayerGraph:
-    graph = single_layer(draw(sizes(CONVOLUTIONS, (1, 3, 5))))
-    return replace(graph, layers=(shifting(graph.layers[0], 128, 255),))
-
-
-@st.composite
-def analog_graphs(draw: st.DrawFn) -> LayerGraph:
-    """A layer that limits the analog one's inputs to 7 bits, and that."""
-    shape = draw(sizes(CONVOLUTIONS, (1, 3)))
-    net = NetworkBuilder(shape.height, shape.width, shape.channels)
-    net.add(LayerKind.POINTWISE, draw(st.integers(1, 30)))
-    net.add(shape.kind, shape.out_channels, shape.window)
-    graph = net.graph()
-    first, second = graph.layers
-    assert first.requant is not None
-    limited = replace(first, requant=replace(first.requant, hi=LARGEST_SIGNED))
-    return replace(graph, layers=(limited, shifting(second, 1, 63)))
 
 
 def planned(graph: LayerGraph, one: WindowEngine, l1_bytes: int) -> Plan:
@@ -160,6 +100,18 @@ def test_analog_code(runtime: HostRuntime, graph: LayerGraph, l1_bytes: int) -> 
 
 
 @needs_compiler
+def test_the_model_knows_the_bounds_of_outputs(runtime: HostRuntime, tmp_path: Path) -> None:
+    graph = ternary(CONV, 63)
+    plan = planned(graph, DIGITAL, 12_000)
+    requant = graph.layers[0].requant
+    assert requant is not None
+    other = replace(graph, layers=(replace(graph.layers[0], requant=replace(requant, hi=127)),))
+    program = compile_graph(runtime, other, plan, tmp_path, (DIGITAL,))
+    with pytest.raises(RunFailed, match="another bound of its outputs"):
+        run_program(program, other, random_inputs(other, 1))
+
+
+@needs_compiler
 def test_the_model_refuses_what_the_engine_has_not(runtime: HostRuntime, tmp_path: Path) -> None:
     graph = single_layer(Shape(LayerKind.POINTWISE))
     graph = replace(graph, layers=(shifting(graph.layers[0], 128, 255),))
@@ -209,6 +161,8 @@ def ternary(shape: Shape, largest: int = 63) -> LayerGraph:
         ),
         (DIGITAL, single_layer(CONV), "it only shifts, and the multipliers aren't one power of two"),
         (DIGITAL, ternary(CONV, 255), None),
+        (DIGITAL, ternary(CONV, 63), None),
+        (DIGITAL, ternary(CONV, 127), "diana_digital clips to 0..255 or 0..63 only"),
         (DIGITAL, single_layer(FILTER), "the digital array computes convolutions, not depthwise ones"),
         (ANALOG, single_layer(CONV), "the analog array has weights -1, 0 and 1"),
         (ANALOG, ternary(CONV), "the analog array takes inputs up to 127"),

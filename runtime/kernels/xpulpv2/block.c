@@ -87,10 +87,12 @@ void pulp_block_1(const pulp_block_t *block) { all_blocks(block, 1, PULP_NARROW)
 void pulp_block_2(const pulp_block_t *block) { all_blocks(block, 2, PULP_NARROW); }
 void pulp_block_3(const pulp_block_t *block) { all_blocks(block, 3, PULP_NARROW); }
 void pulp_block_4(const pulp_block_t *block) { all_blocks(block, 4, PULP_NARROW); }
+void pulp_block_row_4(const pulp_block_t *block) { all_blocks(block, 4, PULP_NARROW); }
 void pulp_block_split_1(const pulp_block_t *block) { all_blocks(block, 1, PULP_SPLIT); }
 void pulp_block_split_2(const pulp_block_t *block) { all_blocks(block, 2, PULP_SPLIT); }
 void pulp_block_split_3(const pulp_block_t *block) { all_blocks(block, 3, PULP_SPLIT); }
 void pulp_block_split_4(const pulp_block_t *block) { all_blocks(block, 4, PULP_SPLIT); }
+void pulp_block_split_row_4(const pulp_block_t *block) { all_blocks(block, 4, PULP_SPLIT); }
 void pulp_block_wide_1(const pulp_block_t *block) { all_blocks(block, 1, PULP_WIDE); }
 void pulp_block_wide_2(const pulp_block_t *block) { all_blocks(block, 2, PULP_WIDE); }
 void pulp_block_wide_3(const pulp_block_t *block) { all_blocks(block, 3, PULP_WIDE); }

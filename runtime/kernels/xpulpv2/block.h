@@ -37,11 +37,15 @@ void pulp_block_2(const pulp_block_t *block);
 void pulp_block_3(const pulp_block_t *block);
 void pulp_block_4(const pulp_block_t *block);
 
+/* The same as pulp_block_4 for windows of one row of at least two words: faster. */
+void pulp_block_row_4(const pulp_block_t *block);
+
 /* With multipliers in two parts. */
 void pulp_block_split_1(const pulp_block_t *block);
 void pulp_block_split_2(const pulp_block_t *block);
 void pulp_block_split_3(const pulp_block_t *block);
 void pulp_block_split_4(const pulp_block_t *block);
+void pulp_block_split_row_4(const pulp_block_t *block);
 
 /* With 64-bit requantization. */
 void pulp_block_wide_1(const pulp_block_t *block);

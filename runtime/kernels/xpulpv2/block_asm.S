@@ -26,6 +26,9 @@
 #define X_LINE 80
 #define OUT_LINE 84
 
+/* In place of BLOCKS, the frame has the address of the multipliers behind the last block's. */
+#define K_END BLOCKS
+
 /* Further places in the frame: the address of the pulp_block_t, the group's first output, the line's first
  * window and output, saved registers. */
 #define BLOCK_AT 88
@@ -62,6 +65,37 @@
   LW_INC(t1, w, w_stride)
   LW_INC(t2, w, w_stride)
   LW_INC(t3, w, w_back)
+.endm
+
+/* A word of \n pixels and of 4 channels, added to the sums: 4 + 5 * \n instructions. */
+.macro WORD_OF n
+  .if \n == 1
+  LW_INC(t4, x, x_back)
+  WEIGHTS
+  DOTS t4, s0, s1, s2, s3
+  .else
+  WEIGHTS
+  LW_INC(t4, x, x_stride)
+  .if \n == 2
+  LW_INC(t5, x, x_back)
+  DOTS t4, s0, s1, s2, s3
+  DOTS t5, s4, s5, s6, s7
+  .else
+  LW_INC(t5, x, x_stride)
+  DOTS t4, s0, s1, s2, s3
+  .if \n == 3
+  LW_INC(t4, x, x_back)
+  DOTS t5, s4, s5, s6, s7
+  DOTS t4, s8, s9, s10, s11
+  .else
+  LW_INC(t4, x, x_stride)
+  DOTS t5, s4, s5, s6, s7
+  LW_INC(t5, x, x_back)
+  DOTS t4, s8, s9, s10, s11
+  DOTS t5, a0, a1, a2, a3
+  .endif
+  .endif
+  .endif
 .endm
 
 .macro ZERO regs:vararg
@@ -174,71 +208,65 @@
   .endr
 .endm
 
-.macro BLOCK name, n, length
-  .text
-  .balign 16
-  .globl \name
-  .type \name, @function
-\name:
-  addi sp, sp, -FRAME_SIZE
-  SAVE sw, ra, tp, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
-  lw s0, X(a0)
-  lw s1, OUT(a0)
-  lw s2, GROUPS(a0)
-  lw s3, X_STRIDE(a0)
-  lw s4, W_STRIDE(a0)
-  lw s5, X_BACK(a0)
-  lw s6, W_BACK(a0)
+/* What the fourth pixel's word, in t5, adds to its sums, and in between the next word of the first pixel and of
+ * the weights. Where the pixels' and channels' distances are multiples of 64 bytes, all these words lie in the
+ * same bank of the memory: cores that load at the same time get out of each other's way once, after which each
+ * loads while the other multiplies. */
+.macro FOURTH_PIXEL
+  LW_INC(t4, x, x_stride)
+  SDOTUSP_B(a0, t5, t0)
+  LW_INC(t0, w, w_stride)
+  SDOTUSP_B(a1, t5, t1)
+  LW_INC(t1, w, w_stride)
+  SDOTUSP_B(a2, t5, t2)
+  LW_INC(t2, w, w_stride)
+  SDOTUSP_B(a3, t5, t3)
+  LW_INC(t3, w, w_back)
+.endm
+
+/* The products of the other three with the weights, and the fourth's word. */
+.macro THREE_PIXELS as
+  DOTUSP_AS(\as, s0, t4, t0)
+  DOTUSP_AS(\as, s1, t4, t1)
+  LW_INC(t5, x, x_stride)
+  DOTUSP_AS(\as, s2, t4, t2)
+  DOTUSP_AS(\as, s3, t4, t3)
+  DOTUSP_AS(\as, s4, t5, t0)
+  LW_INC(t4, x, x_stride)
+  DOTUSP_AS(\as, s5, t5, t1)
+  DOTUSP_AS(\as, s6, t5, t2)
+  DOTUSP_AS(\as, s7, t5, t3)
+  DOTUSP_AS(\as, s8, t4, t0)
+  LW_INC(t5, x, x_back)
+  DOTUSP_AS(\as, s9, t4, t1)
+  DOTUSP_AS(\as, s10, t4, t2)
+  DOTUSP_AS(\as, s11, t4, t3)
+.endm
+
+/* Sums of four pixels' windows, of one row of at least two words. */
+.macro SUM_ROW
+  lw x, X(sp)
+  ZERO a0, a1, a2, a3
+  .balign 4
+  .option push
+  .option norvc
+  LW_INC(t4, x, x_stride)
+  WEIGHTS
+  THREE_PIXELS DOT
   .if MODE == SPLIT
-  lw s7, WORDS(a0)
+  lw t4, WORDS(sp)
+  LOOP(0, t4, 24)
   .else
-  lw word_count, WORDS(a0)
+  LOOP(0, word_count, 24)
   .endif
-  lw s8, ROWS(a0)
-  lw s9, X_SKIP(a0)
-  lw s10, W_SKIP(a0)
-  lw s11, W_STEP(a0)
-  lw t0, OUT_STRIDE(a0)
-  lw t1, SHIFT(a0)
-  lw t2, LINES(a0)
-  sw a0, BLOCK_AT(sp)
-  sw s0, X(sp)
-  sw s0, LINE_X(sp)
-  sw s1, OUT_FIRST(sp)
-  sw s1, LINE_OUT(sp)
-  sw s2, GROUPS(sp)
-  sw t2, LINES(sp)
-  sw s8, ROWS(sp)
-  sw s9, X_SKIP(sp)
-  sw s10, W_SKIP(sp)
-  sw s11, W_STEP(sp)
-  sw t0, OUT_STRIDE(sp)
-  sw t1, SHIFT(sp)
-  .if MODE == SPLIT
-  sw s7, WORDS(sp)
-  lw t0, LOW_BITS(a0)
-  li tp, 1
-  sll tp, tp, t0
-  addi tp, tp, -1
-  sw t0, LOW_BITS(sp)
-  sw s5, X_BACK(sp)
-  .endif
-  mv x_stride, s3
-  mv w_stride, s4
-  mv x_back, s5
-  mv w_back, s6
-10: /* for each group of pixels */
-  lw t0, BLOCK_AT(sp)
-  lw t1, OUT_FIRST(sp)
-  lw w, W(t0)
-  lw t2, K(t0)
-  lw t3, LAMBDA(t0)
-  lw t4, BLOCKS(t0)
-  sw t1, OUT(sp)
-  sw t2, K(sp)
-  sw t3, LAMBDA(sp)
-  sw t4, BLOCKS(sp)
-20: /* for each block of channels */
+  FOURTH_PIXEL
+  THREE_PIXELS SUM_DOT
+  DOTS t5, a0, a1, a2, a3
+  .option pop
+.endm
+
+/* Sums of \n pixels' windows of any number of rows and words. */
+.macro SUM_ROWS n
   lw t0, ROWS(sp)
   lw x, X(sp)
   ZERO s0, s1, s2, s3
@@ -255,48 +283,98 @@
   .option push
   .option norvc
   .if MODE == SPLIT
-  LOOP(1, t0, 6 + \length)
+  LOOP(1, t0, 6 + length)
   lw t0, WORDS(sp)
-  LOOP(0, t0, \length)
+  LOOP(0, t0, length)
   .else
-  LOOP(1, t0, 5 + \length)
-  LOOP(0, word_count, \length)
+  LOOP(1, t0, 5 + length)
+  LOOP(0, word_count, length)
   .endif
-  .if \n == 1
-  LW_INC(t4, x, x_back)
-  WEIGHTS
-  DOTS t4, s0, s1, s2, s3
-  .else
-  WEIGHTS
-  LW_INC(t4, x, x_stride)
-  .if \n == 2
-  LW_INC(t5, x, x_back)
-  DOTS t4, s0, s1, s2, s3
-  DOTS t5, s4, s5, s6, s7
-  .else
-  LW_INC(t5, x, x_stride)
-  DOTS t4, s0, s1, s2, s3
-  .if \n == 3
-  LW_INC(t4, x, x_back)
-  DOTS t5, s4, s5, s6, s7
-  DOTS t4, s8, s9, s10, s11
-  .else
-  LW_INC(t4, x, x_stride)
-  DOTS t5, s4, s5, s6, s7
-  LW_INC(t5, x, x_back)
-  DOTS t4, s8, s9, s10, s11
-  DOTS t5, a0, a1, a2, a3
-  .endif
-  .endif
-  .endif
+  WORD_OF \n
   lw t0, X_SKIP(sp)
   lw t1, W_SKIP(sp)
   add x, x, t0
   add w, w, t1
   .option pop
+.endm
+
+.macro BLOCK name, n
+  .set length, 4 + 5 * \n
+  BEGIN_FUNCTION \name
+  addi sp, sp, -FRAME_SIZE
+  SAVE sw, ra, tp, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
+  lw s0, X(a0)
+  lw s1, OUT(a0)
+  lw s2, GROUPS(a0)
+  lw s3, X_STRIDE(a0)
+  lw s4, W_STRIDE(a0)
+  lw s5, X_BACK(a0)
+  lw s6, W_BACK(a0)
+  lw s7, WORDS(a0)
+  lw s8, ROWS(a0)
+  lw s9, X_SKIP(a0)
+  lw s10, W_SKIP(a0)
+  lw s11, W_STEP(a0)
+  lw t0, OUT_STRIDE(a0)
+  lw t1, SHIFT(a0)
+  lw t2, LINES(a0)
+  lw t3, K(a0)
+  lw t4, BLOCKS(a0)
+  sw a0, BLOCK_AT(sp)
+  sw s0, X(sp)
+  sw s0, LINE_X(sp)
+  sw s1, OUT_FIRST(sp)
+  sw s1, LINE_OUT(sp)
+  sw s2, GROUPS(sp)
+  sw t2, LINES(sp)
+  sw s9, X_SKIP(sp)
+  sw s10, W_SKIP(sp)
+  sw t0, OUT_STRIDE(sp)
+  sw t1, SHIFT(sp)
+  slli t4, t4, K_LOG
+  add t3, t3, t4
+  sw t3, K_END(sp)
+  .if ONE_ROW
+  addi s7, s7, -1 /* but for the first word */
+  add s11, s11, s10
+  .endif
+  sw s8, ROWS(sp)
+  sw s11, W_STEP(sp)
+  .if MODE == SPLIT
+  sw s7, WORDS(sp)
+  lw t0, LOW_BITS(a0)
+  li tp, 1
+  sll tp, tp, t0
+  addi tp, tp, -1
+  sw t0, LOW_BITS(sp)
+  sw s5, X_BACK(sp)
+  .else
+  mv word_count, s7
+  .endif
+  mv x_stride, s3
+  mv w_stride, s4
+  mv x_back, s5
+  mv w_back, s6
+10: /* for each group of pixels */
+  lw t0, BLOCK_AT(sp)
+  lw t1, OUT_FIRST(sp)
+  lw w, W(t0)
+  lw t2, K(t0)
+  lw t3, LAMBDA(t0)
+  sw t1, OUT(sp)
+  sw t2, K(sp)
+  sw t3, LAMBDA(sp)
+  .if ONE_ROW
+  .balign 16 /* the loop just fits the cache next to the core, 512 bytes */
+  .endif
+20: /* for each block of channels */
+  .if ONE_ROW
+  SUM_ROW
+  .else
+  SUM_ROWS \n
+  .endif
   .if MODE == SUMS
   lw t3, OUT(sp)
-  lw t2, W_STEP(sp)
   STORE_RAW s0, s1, s2, s3
   .if \n > 1
   STORE_RAW s4, s5, s6, s7
@@ -307,7 +385,6 @@
   .if \n > 3
   STORE_RAW a0, a1, a2, a3
   .endif
-  sw t3, OUT(sp)
   .else
   .if MODE == WIDE
   lw x, SHIFT(sp)
@@ -390,12 +467,9 @@
   .if \n > 3
   STORE a0, a1, a2, a3
   .endif
-  .endif
-  lw t0, BLOCKS(sp)
+  lw t1, K_END(sp)
   add w, w, t2
-  addi t0, t0, -1
-  sw t0, BLOCKS(sp)
-  bnez t0, 20b
+  bne t0, t1, 20b
   lw t0, GROUPS(sp)
   lw t1, OUT_FIRST(sp)
   lw t2, OUT_STRIDE(sp)
@@ -427,31 +501,42 @@
   sw t3, OUT_FIRST(sp)
   sw t0, GROUPS(sp)
   j 10b
+  .endif
 30:
   SAVE lw, ra, tp, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
   addi sp, sp, FRAME_SIZE
   ret
-  .size \name, . - \name
+  FINISH_FUNCTION \name
 .endm
 
+.set ONE_ROW, 0
+/* Logarithm of the bytes of a block's multipliers */
+.set K_LOG, 4
 .set MODE, NARROW
-BLOCK pulp_block_1, 1, 9
-BLOCK pulp_block_2, 2, 14
-BLOCK pulp_block_3, 3, 19
-BLOCK pulp_block_4, 4, 24
+BLOCK pulp_block_1, 1
+BLOCK pulp_block_2, 2
+BLOCK pulp_block_3, 3
+BLOCK pulp_block_4, 4
 .set MODE, SPLIT
-BLOCK pulp_block_split_1, 1, 9
-BLOCK pulp_block_split_2, 2, 14
-BLOCK pulp_block_split_3, 3, 19
-BLOCK pulp_block_split_4, 4, 24
-.set MODE, WIDE
-BLOCK pulp_block_wide_1, 1, 9
-BLOCK pulp_block_wide_2, 2, 14
-BLOCK pulp_block_wide_3, 3, 19
-BLOCK pulp_block_wide_4, 4, 24
+BLOCK pulp_block_split_1, 1
+BLOCK pulp_block_split_2, 2
+BLOCK pulp_block_split_3, 3
+BLOCK pulp_block_split_4, 4
 .set MODE, SUMS
-BLOCK pulp_block_raw_1, 1, 9
-BLOCK pulp_block_raw_2, 2, 14
-BLOCK pulp_block_raw_3, 3, 19
-BLOCK pulp_block_raw_4, 4, 24
+BLOCK pulp_block_raw_1, 1
+BLOCK pulp_block_raw_2, 2
+BLOCK pulp_block_raw_3, 3
+BLOCK pulp_block_raw_4, 4
+.set K_LOG, 5
+.set MODE, WIDE
+BLOCK pulp_block_wide_1, 1
+BLOCK pulp_block_wide_2, 2
+BLOCK pulp_block_wide_3, 3
+BLOCK pulp_block_wide_4, 4
+.set ONE_ROW, 1
+.set K_LOG, 4
+.set MODE, NARROW
+BLOCK pulp_block_row_4, 4
+.set MODE, SPLIT
+BLOCK pulp_block_split_row_4, 4
 #endif

@@ -3,6 +3,7 @@
 #include "convolve.h"
 
 #include "../portable/sums.h"
+#include "dot.h"
 #include "team.h"
 #include "xpulp.h"
 
@@ -38,8 +39,17 @@ static __attribute__((noinline)) void through_stack(const pulp_convolution_t *c,
   pulp_convolve_im2col(c, pixels, batch, (uint8_t *)columns);
 }
 
+static int is_pointwise(const pulp_window_t *w) {
+  return w->k_x == 1 && w->k_y == 1 && w->stride_x == 1 && w->stride_y == 1 && w->in_x == w->out_x &&
+         w->in_y == w->out_y;
+}
+
 void pulp_convolve_without_buffer(pulp_convolution_t *c) {
   const pulp_window_t *const w = c->window;
+  if (is_pointwise(w)) {
+    pulp_convolve_pointwise(c);
+    return;
+  }
   const uint32_t filter = (uint32_t)w->k_y * w->k_x * w->ch_in, length = (filter + 3) & ~3u;
   const int direct = w->ch_in % 4 == 0 || (w->k_x == 1 && w->k_y == 1);
   const pulp_part_t part = direct ? pulp_direct_part(w) : pulp_im2col_part(w);

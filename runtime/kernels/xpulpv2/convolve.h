@@ -29,6 +29,10 @@ void pulp_convolve_direct(const pulp_convolution_t *convolution, pulp_share_t pi
 void pulp_convolve_im2col(const pulp_convolution_t *convolution, pulp_share_t pixels, uint32_t batch,
                           uint8_t *columns);
 
+/* All of a convolution of 1x1 windows without stride and padding, but for `filters.channels`, and the
+ * barrier. */
+void pulp_convolve_pointwise(pulp_convolution_t *convolution);
+
 /* All of a convolution that has no im2col buffer, but for `filters.channels`, and the barrier. */
 void pulp_convolve_without_buffer(pulp_convolution_t *convolution);
 

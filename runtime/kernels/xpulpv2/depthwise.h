@@ -36,7 +36,7 @@ void pulp_depthwise_by_output(const pulp_depthwise_t *depthwise, pulp_share_t pi
 /* Everything, and the barrier. */
 void pulp_depthwise_all(const pulp_depthwise_t *depthwise);
 
-/* The calling core's share of channels `first` and those after it; any window. */
-void pulp_depthwise_any(const pulp_depthwise_t *depthwise, uint32_t first);
+/* The calling core's share; any window. */
+void pulp_depthwise_any(const pulp_depthwise_t *depthwise);
 
 #endif

@@ -48,13 +48,15 @@ static uint8_t *walk(const pulp_depthwise3_t *j, const pair_t *pair, const pulp_
                      const uint8_t *row, int stride, uint8_t *out) {
   const int32_t pixel = 2 * run->pitch + run->to_next;
   const int first = j->flags & DEPTHWISE3_FIRST ? 1 : 0;
-  const int whole = stride == 1 ? 2 * (int)j->steps + (j->flags & DEPTHWISE3_ODD ? 1 : 0) : (int)j->steps;
+  const int whole = stride == 1 ? 2 * (int)j->steps - (j->flags & DEPTHWISE3_ODD ? 1 : 0) : (int)j->steps;
   for (int x = 0; x < whole + (j->flags & DEPTHWISE3_LAST ? 1 : 0); x++, out += j->out_stride) {
     int32_t acc[2] = {0, 0};
     for (int kx = x == 0 && !first ? 1 : 0; kx < (x == whole ? 2 : 3); kx++) {
       add_column(pair, run, row + (stride * x - 1 + first + kx) * pixel, kx, acc);
     }
-    out[0] = output(j, pair, 0, acc[0]);
+    if (!j->again) {
+      out[0] = output(j, pair, 0, acc[0]);
+    }
     out[1] = output(j, pair, 1, acc[1]);
   }
   return out;
@@ -63,7 +65,7 @@ static uint8_t *walk(const pulp_depthwise3_t *j, const pair_t *pair, const pulp_
 /* From an output row's window columns to the next row's. */
 static int32_t row_step(const pulp_depthwise3_t *j, const pulp_rows_t *run, int stride) {
   const uint32_t windows =
-      stride == 1 ? 2 * j->steps + (j->flags & DEPTHWISE3_ODD ? 1 : 0) + 1 : 2 * j->steps;
+      stride == 1 ? 2 * j->steps - (j->flags & DEPTHWISE3_ODD ? 1 : 0) + 1 : 2 * j->steps;
   const uint32_t last = stride == 2 && j->flags & DEPTHWISE3_LAST ? 1 : 0;
   const uint32_t columns = windows + (j->flags & DEPTHWISE3_FIRST) + last;
   return (int32_t)columns * (2 * run->pitch + run->to_next) + j->row_gap;
@@ -88,6 +90,7 @@ static void all_pairs(pulp_depthwise3_t *j, int stride, pulp_form_t form) {
     j->weight += 18;
     j->channel += 2;
     j->out += 2;
+    j->again = 0;
     pair.k += entries;
     pair.lambda += entries;
   }

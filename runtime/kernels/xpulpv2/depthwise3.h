@@ -34,10 +34,11 @@ typedef struct {
   uint32_t flags;         /* FIRST: the first window has its left column in the map; LAST: after the
                              whole windows comes one without its right column; ODD: see steps */
   uint32_t steps;         /* at least 1. Windows with their right column in the map (but perhaps not the
-                             left): stride 1: 2 * steps and, if ODD, one more; stride 2: steps */
+                             left): stride 1: 2 * steps, if ODD one less; stride 2: steps */
   uint32_t shift;         /* wide: beyond 32 */
   const pulp_rows_t *run; /* the assembly's */
   uint32_t low_bits;      /* split only: at most 12 */
+  uint32_t again;         /* 1: another core computes the first channel, too, and may store it by itself */
 } pulp_depthwise3_t;
 
 /* All leave the job changed. `wide`: with 64-bit requantization, `split`: with multipliers in two parts. */

@@ -36,10 +36,11 @@
 
 /* Weights of columns 0, 1, 2 of channel A and B; accumulators of the output that the next column finishes (fa,
  * fb) and of the one after it (ma, mb); k and lambda, of which lha, lhb are the upper halves if WIDE; kla, klb
- * are the lower parts of k times a power of two, so that they have 12 bits, if SPLIT. tp holds the address of the
- * job. */
+ * are the lower parts of k times a power of two, so that they have 12 bits, if SPLIT. A job's address is in a
+ * register that short instructions know: what a pair of channels takes fits the cores' caches of 512 bytes. */
+#define job s1
 #define wa0 s0
-#define wa1 s1
+#define wa1 tp
 #define wa2 s2
 #define wb0 s3
 #define wb1 s4
@@ -139,19 +140,18 @@
   STORE
 .endm
 
-/* 9 weights at \at(t3) as three vectors of a column each, lane 3 zero; uses t5, t6. */
+/* 9 weights at \at(a3) as three vectors of a column each, lane 3 zero: lanes 0 and 3 of a word and the first lane
+ * of what is behind it; uses t4, t5, t6. */
 .macro WEIGHTS w0, w1, w2, at
-  lw \w2, \at(t3)
-  lw t5, \at + 4(t3)
-  lbu t6, \at + 8(t3)
-  mv \w0, \w2
-  mv \w1, \w2
-  SHUFFLE2_B(\w0, t5, ma)
-  SHUFFLE2_B(\w1, t5, mb)
-  SHUFFLE2_B(\w2, t5, fb)
-  and \w0, \w0, fa
-  and \w1, \w1, fa
-  PACKHI_B(\w2, zero, t6)
+  lw \w0, \at(a3)
+  lw \w1, \at + 1(a3)
+  lw \w2, \at + 2(a3)
+  lhu t4, \at + 6(a3)
+  lhu t5, \at + 7(a3)
+  lbu t6, \at + 8(a3)
+  SHUFFLE2_B(\w0, t4, ma)
+  SHUFFLE2_B(\w1, t5, ma)
+  SHUFFLE2_B(\w2, t6, ma)
 .endm
 
 /* k in two parts: t6 is how many bits \low gets, t3 what that lacks to 12; uses to_next, which comes later. */
@@ -163,12 +163,8 @@
   mv \k, to_next
 .endm
 
-.macro FUNCTION name
-  .text
-  .balign 16
-  .globl \name
-  .type \name, @function
-\name:
+.macro BEGIN name
+  BEGIN_FUNCTION \name
   addi sp, sp, -FRAME_SIZE
   sw ra, 0(sp)
   sw tp, 4(sp)
@@ -184,74 +180,72 @@
   sw s9, 44(sp)
   sw s10, 48(sp)
   sw s11, 52(sp)
-  mv tp, a0
-  lw out_stride, OUT_STRIDE(tp)
-  lw shift, SHIFT(tp)
+  mv job, a0
+  lw out_stride, OUT_STRIDE(job)
+  lw shift, SHIFT(job)
   .if WIDE + SPLIT == 0
-  lw steps, STEPS(tp)
-  lw flags, FLAGS(tp)
+  lw steps, STEPS(job)
+  lw flags, FLAGS(job)
   .endif
+  li fa, 0 /* as at the beginning of each row */
+  li fb, 0
+  .balign 16
 10: /* for each pair of channels */
-  lw t3, WEIGHT(tp)
-  li ma, 0x00060300
-  li mb, 0x00070401
-  li fb, 0x00000502
-  li fa, 0x00ffffff
+  lw a3, WEIGHT(job)
+  li ma, 0x06040300
   WEIGHTS wa0, wa1, wa2, 0
   WEIGHTS wb0, wb1, wb2, 9
-  addi t3, t3, 18
-  sw t3, WEIGHT(tp)
-  lw t4, K(tp)
-  lw t5, LAMBDA(tp)
-  lw ka, 0(t4)
-  lw la, 0(t5)
-  lw kb, 4 + 4 * WIDE(t4)
-  lw lb, 4 + 4 * WIDE(t5)
+  addi a3, a3, 18
+  sw a3, WEIGHT(job)
+  lw a4, K(job)
+  lw a5, LAMBDA(job)
+  lw ka, 0(a4)
+  lw la, 0(a5)
+  lw kb, 4 + 4 * WIDE(a4)
+  lw lb, 4 + 4 * WIDE(a5)
   .if WIDE
-  lw lha, 4(t5)
-  lw lhb, 12(t5)
+  lw lha, 4(a5)
+  lw lhb, 12(a5)
   .endif
   .if SPLIT
-  lw t6, LOW_BITS(tp)
+  lw t6, LOW_BITS(job)
   li t3, 12
   sub t3, t3, t6
   SPLIT_IN_TWO ka, kla
   SPLIT_IN_TWO kb, klb
   .endif
-  addi t4, t4, 8 + 8 * WIDE
-  addi t5, t5, 8 + 8 * WIDE
-  sw t4, K(tp)
-  sw t5, LAMBDA(tp)
-  lw out, OUT(tp)
-  lw t3, RUNS(tp)
-  addi t4, out, 2
-  sw t4, OUT(tp)
+  addi a4, a4, 8 + 8 * WIDE
+  addi a5, a5, 8 + 8 * WIDE
+  sw a4, K(job)
+  sw a5, LAMBDA(job)
+  lw out, OUT(job)
+  lw a4, RUNS(job)
+  addi a3, out, 2
+  sw a3, OUT(job)
 20: /* for each run of rows */
-  lw in, RUN_IN(t3)
-  lw t4, CHANNEL(tp)
-  lw t5, RUN_ROWS(t3)
-  lw pitch, RUN_PITCH(t3)
-  lw to_next, RUN_TO_NEXT(t3)
-  lw lanes_b, RUN_SECOND_LANES(t3)
-  lw lanes_a, RUN_FIRST_LANES(t3)
-  addi t3, t3, RUN_SIZE
-  sw t3, RUN(tp)
-  add in, in, t4
-  li fa, 0
-  li fb, 0
+  lw in, RUN_IN(a4)
+  lw a3, CHANNEL(job)
+  lw t5, RUN_ROWS(a4)
+  lw pitch, RUN_PITCH(a4)
+  lw to_next, RUN_TO_NEXT(a4)
+  add in, in, a3
+  addi a3, a4, RUN_SIZE
+  sw a3, RUN(job)
+  lw lanes_b, RUN_SECOND_LANES(a4)
+  lw lanes_a, RUN_FIRST_LANES(a4)
 .endm
 
-.macro END_FUNCTION name
-  lw t3, RUN(tp)
-  lw t4, RUNS_END(tp)
-  lw t5, PAIRS(tp)
-  bne t3, t4, 20b
-  lw t4, CHANNEL(tp)
-  addi t5, t5, -1
-  sw t5, PAIRS(tp)
-  addi t4, t4, 2
-  sw t4, CHANNEL(tp)
-  bnez t5, 10b
+.macro END
+  lw a4, RUN(job)
+  lw a3, RUNS_END(job)
+  bne a4, a3, 20b
+  lw a5, PAIRS(job)
+  lw a3, CHANNEL(job)
+  addi a5, a5, -1
+  addi a3, a3, 2
+  sw a5, PAIRS(job)
+  sw a3, CHANNEL(job)
+  bnez a5, 10b
   lw ra, 0(sp)
   lw tp, 4(sp)
   lw s0, 8(sp)
@@ -268,82 +262,106 @@
   lw s11, 52(sp)
   addi sp, sp, FRAME_SIZE
   ret
-  .size \name, . - \name
 .endm
 
-/* To label \to unless the job has \flag; 2 instructions, 3 unless narrow. */
-.macro UNLESS flag, to
+/* The job's \flag in t4; 1 instruction, 2 unless narrow. */
+.macro FLAG flag
   .if WIDE + SPLIT
-  lw t4, FLAGS(tp)
+  lw t4, FLAGS(job)
   andi t4, t4, \flag
   .else
   andi t4, flags, \flag
   .endif
-  beqz t4, \to
 .endm
 
-/* The loop over the \words instructions behind it; 1 instruction, 2 unless narrow. */
-.macro FOR_EACH_STEP words
+/* Before a row's loop: how often it runs; 1 instruction, 2 unless narrow. */
+.macro COUNT_STEPS
   .if WIDE + SPLIT
-  lw t6, STEPS(tp)
-  LOOP(0, t6, \words)
+  lw t6, STEPS(job)
+  LOOP_COUNT(0, t6)
   .else
-  LOOP(0, steps, \words)
+  LOOP_COUNT(0, steps)
   .endif
 .endm
 
-/* Each row begins with fa = fb = 0. */
-.macro STRIDE1 name
-FUNCTION \name
+/* A column left of the first window's middle, if it is in the map: where padding comes instead, this is out of the
+ * way. */
+.macro FIRST_COLUMN
   .balign 4
   .option push
   .option norvc
-  LOOP(1, t5, 103 + 48 * WIDE + 21 * SPLIT)
-  UNLESS FLAG_FIRST, 1f
+8:
   COLUMN
   DOTUSP_B(fa, va, wa0)
   DOTUSP_B(fb, vb, wb0)
+  j 1b
+  .option pop
+.endm
+
+/* To the next row, which begins with fa = fb = 0; 4 instructions. */
+.macro NEXT_ROW
+  lw t4, ROW_GAP(job)
+  li fa, 0
+  li fb, 0
+  add in, in, t4
+.endm
+
+/* The loop is two steps. An odd number of windows begins with the second one, so that fa, fb are those that come
+ * next at the end. */
+.macro STRIDE1 name
+BEGIN \name
+  .balign 4
+  .option push
+  .option norvc
+  LOOP_START(0, 25 + 3 * (WIDE + SPLIT))
+  LOOP_END(0, 63 + 25 * WIDE + 11 * SPLIT)
+  LOOP(1, t5, 76 + 37 * WIDE + 16 * SPLIT)
+  FLAG FLAG_FIRST
+  bnez t4, 8f
 1:
   COLUMN
+  COUNT_STEPS
+  FLAG FLAG_ODD
+  beqz t4, 2f
+  mv ma, fa
+  mv mb, fb
+  SDOTUSP_B(ma, va, wa1)
+  SDOTUSP_B(mb, vb, wb1)
+  DOTUSP_B(fa, va, wa0)
+  DOTUSP_B(fb, vb, wb0)
+  j 3f
+2:
   SDOTUSP_B(fa, va, wa1)
   SDOTUSP_B(fb, vb, wb1)
   DOTUSP_B(ma, va, wa0)
   DOTUSP_B(mb, vb, wb0)
-  FOR_EACH_STEP 40 + 22 * WIDE + 8 * SPLIT
   STEP fa, fb, ma, mb
-  STEP ma, mb, fa, fb
-  UNLESS FLAG_ODD, 3f
-  STEP fa, fb, ma, mb
-  UNLESS FLAG_LAST, 4f
-  mv fa, ma
-  mv fb, mb
-  j 5f
 3:
-  UNLESS FLAG_LAST, 4f
-5:
+  STEP ma, mb, fa, fb
+  FLAG FLAG_LAST
+  beqz t4, 4f
   PRODUCT fa, fb
   STORE
 4:
-  lw t4, ROW_GAP(tp)
-  li fa, 0
-  li fb, 0
-  add in, in, t4
+  NEXT_ROW
   .option pop
-END_FUNCTION \name
+END
+FIRST_COLUMN
+FINISH_FUNCTION \name
 .endm
 
 .macro STRIDE2 name
-FUNCTION \name
+BEGIN \name
   .balign 4
   .option push
   .option norvc
-  LOOP(1, t5, 59 + 25 * WIDE + 11 * SPLIT)
-  UNLESS FLAG_FIRST, 1f
-  COLUMN
-  DOTUSP_B(fa, va, wa0)
-  DOTUSP_B(fb, vb, wb0)
+  LOOP_START(0, 6 + 2 * (WIDE + SPLIT))
+  LOOP_END(0, 30 + 13 * WIDE + 6 * SPLIT)
+  LOOP(1, t5, 35 + 14 * WIDE + 7 * SPLIT)
+  FLAG FLAG_FIRST
+  bnez t4, 8f
 1:
-  FOR_EACH_STEP 26 + 11 * WIDE + 4 * SPLIT
+  COUNT_STEPS
   COLUMN
   SDOTUSP_B(fa, va, wa1)
   SDOTUSP_B(fb, vb, wb1)
@@ -354,19 +372,24 @@ FUNCTION \name
   DOTUSP_B(fa, va, wa0)
   DOTUSP_B(fb, vb, wb0)
   STORE
-  UNLESS FLAG_LAST, 4f
+  FLAG FLAG_LAST
+  bnez t4, 9f
+4:
+  NEXT_ROW
+  .option pop
+END
+FIRST_COLUMN
+  .option push
+  .option norvc
+9:
   COLUMN
   SDOTUSP_B(fa, va, wa1)
   SDOTUSP_B(fb, vb, wb1)
   PRODUCT fa, fb
   STORE
-4:
-  lw t4, ROW_GAP(tp)
-  li fa, 0
-  li fb, 0
-  add in, in, t4
+  j 4b
   .option pop
-END_FUNCTION \name
+FINISH_FUNCTION \name
 .endm
 
 .set WIDE, 0

@@ -1,17 +1,20 @@
-/* pulp_linear_split: blocks of 4 outputs divided over the cores, or single outputs if there are few. */
-#include "multiply.h"
+/* pulp_linear_split: outputs divided over the cores, up to 8 in a pass over the inputs. */
 #include "pulp_kernels.h"
-#include "team.h"
+#include "rows.h"
+#include "xpulp.h"
 
 void pulp_linear_split(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
                        const int32_t *lambda, uint16_t low_bits, uint16_t shift, uint32_t dim_vec,
                        uint32_t num_out) {
-  const pulp_filters_t filters = {.output = {.k = k, .lambda = lambda, .shift = shift},
-                                  .out_stride = num_out,
-                                  .channels = pulp_my_outputs(num_out),
-                                  .form = PULP_SPLIT,
-                                  .low_bits = low_bits};
-  const pulp_segments_t segments = {dim_vec / 4, 1, dim_vec % 4, (int32_t)dim_vec, (int32_t)dim_vec, 0, 0};
-  pulp_multiply(&filters, &segments, in, weight, out, 1);
+  const pulp_product_t product = pulp_product_of(in, weight, dim_vec);
+  pulp_share_t rows = pulp_my_share(num_out);
+  int32_t sums[MOST_ROWS];
+  while (rows.begin < rows.end) {
+    const uint32_t count = pulp_sum_rows(&product, rows, sums);
+    for (uint32_t i = 0; i < count; i++, rows.begin++) {
+      out[rows.begin] =
+          (uint8_t)xp_requant_split(sums[i], k[rows.begin], lambda[rows.begin], low_bits, shift);
+    }
+  }
   pulp_barrier();
 }

@@ -10,12 +10,15 @@ typedef void block_function_t(const pulp_block_t *block);
 
 /* Groups of so many pixels. */
 static void multiply_groups(const pulp_block_t *block, uint32_t pixels, pulp_form_t form) {
-  static block_function_t *const functions[][BLOCK_PIXELS] = {
-      {pulp_block_1, pulp_block_2, pulp_block_3, pulp_block_4},
-      {pulp_block_split_1, pulp_block_split_2, pulp_block_split_3, pulp_block_split_4},
-      {pulp_block_wide_1, pulp_block_wide_2, pulp_block_wide_3, pulp_block_wide_4},
+  enum { ROW = BLOCK_PIXELS }; /* the place of what is faster for one row of several words */
+  static block_function_t *const functions[][ROW + 1] = {
+      {pulp_block_1, pulp_block_2, pulp_block_3, pulp_block_4, pulp_block_row_4},
+      {pulp_block_split_1, pulp_block_split_2, pulp_block_split_3, pulp_block_split_4,
+       pulp_block_split_row_4},
+      {pulp_block_wide_1, pulp_block_wide_2, pulp_block_wide_3, pulp_block_wide_4, pulp_block_wide_4},
   };
-  functions[form][pixels - 1](block);
+  const int row = pixels == BLOCK_PIXELS && block->rows == 1 && block->words > 1;
+  functions[form][row ? ROW : pixels - 1](block);
 }
 
 /* True if the blocks' output stage is what is asked for. */
@@ -30,7 +33,7 @@ int pulp_has_pairs(const pulp_filters_t *f) {
   return f->form != PULP_WIDE && f->channels.end - f->channels.begin >= 2 && requantizes(f);
 }
 
-uint32_t pulp_begin_blocks(pulp_block_t *b, const pulp_filters_t *f, int32_t w_stride) {
+static inline uint32_t begin_blocks(pulp_block_t *b, const pulp_filters_t *f, int32_t w_stride) {
   const uint32_t channel = f->channels.begin, blocks = (f->channels.end - channel) / BLOCK_CHANNELS;
   const int wide = f->form == PULP_WIDE;
   if (blocks == 0 || !requantizes(f)) {
@@ -46,7 +49,7 @@ uint32_t pulp_begin_blocks(pulp_block_t *b, const pulp_filters_t *f, int32_t w_s
   return blocks;
 }
 
-void pulp_run_blocks(pulp_block_t *b, pulp_form_t form, uint32_t pixels) {
+static inline void run_blocks(pulp_block_t *b, pulp_form_t form, uint32_t pixels) {
   const uint32_t left = pixels % BLOCK_PIXELS, done = pixels - left;
   b->groups = pixels / BLOCK_PIXELS;
   if (done > 0) {
@@ -62,12 +65,18 @@ void pulp_run_blocks(pulp_block_t *b, pulp_form_t form, uint32_t pixels) {
   }
 }
 
+uint32_t pulp_begin_blocks(pulp_block_t *b, const pulp_filters_t *f, int32_t w_stride) {
+  return begin_blocks(b, f, w_stride);
+}
+
+void pulp_run_blocks(pulp_block_t *b, pulp_form_t form, uint32_t pixels) { run_blocks(b, form, pixels); }
+
 /* All whole blocks of channels; returns the first channel that is left. */
 static uint32_t multiply_blocks(const pulp_filters_t *f, const pulp_segments_t *s, const uint8_t *x,
                                 const int8_t *w, uint8_t *out, uint32_t pixels) {
   const uint32_t channel = f->channels.begin;
   pulp_block_t block;
-  const uint32_t blocks = pulp_begin_blocks(&block, f, s->w_stride);
+  const uint32_t blocks = begin_blocks(&block, f, s->w_stride);
   if (blocks > 0) {
     block.x = x;
     block.w = w + (int32_t)channel * s->w_stride;
@@ -80,7 +89,7 @@ static uint32_t multiply_blocks(const pulp_filters_t *f, const pulp_segments_t *
     block.w_skip = s->w_skip;
     block.w_step = BLOCK_CHANNELS * s->w_stride - (int32_t)s->rows * (4 * (int32_t)s->words + s->w_skip);
     block.lines = 1;
-    pulp_run_blocks(&block, f->form, pixels);
+    run_blocks(&block, f->form, pixels);
   }
   return channel + BLOCK_CHANNELS * blocks;
 }

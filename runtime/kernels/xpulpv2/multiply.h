@@ -1,4 +1,4 @@
-/* Windows times filters: what convolution, pointwise and linear kernels have in common. */
+/* Windows times filters: what convolution and pointwise kernels have in common. */
 #ifndef PULP_MULTIPLY_H
 #define PULP_MULTIPLY_H
 

@@ -80,11 +80,7 @@
 .endm
 
 .macro FUNCTION name
-  .text
-  .balign 16
-  .globl \name
-  .type \name, @function
-\name:
+  BEGIN_FUNCTION \name
   addi sp, sp, -FRAME_SIZE
   SAVE sw
   sw a0, JOB_AT(sp)
@@ -188,7 +184,7 @@
   SAVE lw
   addi sp, sp, FRAME_SIZE
   ret
-  .size \name, . - \name
+  FINISH_FUNCTION \name
 .endm
 
 .set SPLIT, 0

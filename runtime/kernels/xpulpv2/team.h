@@ -15,12 +15,6 @@ static inline pulp_share_t pulp_block_channels(pulp_share_t blocks, uint32_t cha
   return (pulp_share_t){begin < channels ? begin : channels, end < channels ? end : channels};
 }
 
-/* The part of core `index` of those that share `items` items, `part` each. */
-static inline pulp_share_t pulp_part_of(uint32_t items, uint32_t part, uint32_t index) {
-  const uint32_t begin = part * index < items ? part * index : items;
-  return (pulp_share_t){begin, begin + part < items ? begin + part : items};
-}
-
 /* What is to be divided: windows of `filter_bytes`, each of which costs its reader `pixel_cycles` more. The
  * windows of the first and last rows leave the map: what lies outside makes as much as `top` and `bottom`
  * windows. */
@@ -28,58 +22,8 @@ typedef struct {
   uint32_t pixels, channels, filter_bytes, pixel_cycles, top, bottom;
 } pulp_load_t;
 
-/* The windows that the core with most of them needn't compute. */
-static inline uint32_t pulp_least_saved(const pulp_load_t *load, uint32_t sharers) {
-  const uint32_t least = load->top < load->bottom ? load->top : load->bottom;
-  return sharers == 1 ? load->top + load->bottom : sharers == 2 ? least : 0;
-}
-
-/* The parts are rectangles of pixels and blocks of channels: 2^n cores share the channels, the others the
- * pixels, such that the largest part takes least time by what block_asm.S takes. This is done for every tile,
- * so it does without division. */
-static inline pulp_part_t pulp_my_part(const pulp_load_t *load) {
-  const uint32_t cores = pulp_num_cores(), core = pulp_core_id(), pixels = load->pixels;
-  const uint32_t blocks = (load->channels + BLOCK_CHANNELS - 1) / BLOCK_CHANNELS;
-  const uint32_t words = load->filter_bytes / 4, block_pixel = 5 * words + 19, block = 4 * words + 87;
-  const int is_power = (cores & (cores - 1)) == 0 && cores <= 8;
-  const uint32_t cores_log = is_power ? (cores >> 1) - (cores >> 3) : 0;
-  uint32_t best_cycles = UINT32_MAX, best_log = 0, best_pixels = pixels, best_blocks = blocks;
-  for (uint32_t log = 0; log <= cores_log; log++) {
-    const uint32_t sharers = cores >> log;
-    const uint32_t own_pixels =
-        is_power ? (pixels + sharers - 1) >> (cores_log - log) : (pixels + sharers - 1) / sharers;
-    const uint32_t own_blocks = (blocks + (1u << log) - 1) >> log;
-    const uint32_t groups = (own_pixels + BLOCK_PIXELS - 1) / BLOCK_PIXELS;
-    const uint32_t used_pixels = own_pixels - pulp_least_saved(load, sharers);
-    const uint32_t cycles = own_blocks * (used_pixels * block_pixel + groups * block) + groups * 45 +
-                            own_pixels * load->pixel_cycles;
-    if (cycles < best_cycles) {
-      best_cycles = cycles;
-      best_log = log;
-      best_pixels = own_pixels;
-      best_blocks = own_blocks;
-    }
-  }
-  return (pulp_part_t){
-      pulp_part_of(pixels, best_pixels, core >> best_log),
-      pulp_block_channels(pulp_part_of(blocks, best_blocks, core & ((1u << best_log) - 1)), load->channels)};
-}
-
-/* Cycles of a word of one pixel and of `outputs` channels: blocks, then single outputs. */
-static inline uint32_t pulp_word_cycles(uint32_t outputs) {
-  return outputs / BLOCK_CHANNELS * 9 + outputs % BLOCK_CHANNELS * 3;
-}
-
-/* The calling core's part of the outputs for one pixel: whole blocks, unless some cores would get too many.
- */
-static inline pulp_share_t pulp_my_outputs(uint32_t outputs) {
-  const pulp_share_t blocks = pulp_my_share((outputs + BLOCK_CHANNELS - 1) / BLOCK_CHANNELS);
-  const uint32_t cores = pulp_num_cores();
-  const uint32_t most_blocks = (outputs + BLOCK_CHANNELS * cores - 1) / (BLOCK_CHANNELS * cores);
-  if (pulp_word_cycles((outputs + cores - 1) / cores) < pulp_word_cycles(BLOCK_CHANNELS * most_blocks)) {
-    return pulp_my_share(outputs);
-  }
-  return pulp_block_channels(blocks, outputs);
-}
+/* The calling core's part: rectangles of pixels and blocks of channels, such that the largest takes least
+ * time. */
+pulp_part_t pulp_my_part(const pulp_load_t *load);
 
 #endif

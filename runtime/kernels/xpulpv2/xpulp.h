@@ -207,15 +207,6 @@ XPULP_INLINE int32_t xp_dot_words(const uint8_t *x, const int8_t *w, uint32_t wo
   return acc;
 }
 
-/* The product of `bytes` bytes. */
-XPULP_INLINE int32_t xp_dot(const uint8_t *x, const int8_t *w, uint32_t bytes) {
-  int32_t acc = xp_dot_words(x, w, bytes / 4, 0);
-  for (uint32_t i = bytes & ~3u; i < bytes; i++) {
-    acc += x[i] * w[i];
-  }
-  return acc;
-}
-
 /* Copies `rows` (at least 1) rows of `bytes` bytes that begin `to_pitch` and `from_pitch` bytes apart. */
 XPULP_INLINE void xp_copy_rows(uint8_t *to, const uint8_t *from, uint32_t rows, uint32_t bytes,
                                int32_t to_pitch, int32_t from_pitch) {
@@ -273,6 +264,25 @@ XPULP_INLINE uint32_t xp_requant(int32_t acc, int32_t k, int32_t lambda, uint32_
   return xp_clip_u8(xp_add_n(product, lambda, shift));
 }
 
+/* xp_requant of `count` (at least 1) sums; `step` is the distance of their multipliers, and offsets, in
+ * bytes, and `pitch` that of the outputs. */
+XPULP_INLINE void xp_requant_row(const int32_t *sums, uint32_t count, const int32_t *k, const int32_t *lambda,
+                                 uint32_t step, uint32_t shift, uint8_t *out, uint32_t pitch) {
+#if XPULP_ASM
+  __asm__ volatile(XP_BEGIN XP_LOOP(0, "%[n]", 7) XP_LWI("t0", "%[sums]", "4") XP_LW("t1", "%[k]", "%[step]")
+                       XP_LW("t2", "%[lambda]", "%[step]") "mul t0, t0, t1\n" XP_ADD_N("t0", "t2", "%[shift]")
+                           XP_CLIP_U8("t0") XP_SB("t0", "%[out]", "%[pitch]") XP_END
+                   : [sums] "+r"(sums), [k] "+r"(k), [lambda] "+r"(lambda), [out] "+r"(out)
+                   : [n] "r"(count), [step] "r"(step), [shift] "r"(shift), [pitch] "r"(pitch)
+                   : "t0", "t1", "t2", "memory");
+#else
+  for (uint32_t i = 0; i < count; i++, out += pitch) {
+    const uint32_t entry = i * step / sizeof *k;
+    *out = (uint8_t)xp_requant(sums[i], k[entry], lambda[entry], shift);
+  }
+#endif
+}
+
 /* clip_u8(((k * acc >> low_bits) + lambda) >> shift): k in two parts, of which the lower has `low_bits` bits
  * and a product that fits 32 bits. */
 XPULP_INLINE uint32_t xp_requant_split(int32_t acc, int32_t k, int32_t lambda, uint32_t low_bits,
@@ -298,6 +308,13 @@ XPULP_INLINE uint32_t xp_requant_wide(int32_t acc, int64_t k, int64_t lambda, ui
   const uint32_t value = shift == 0 ? low : low >> shift | (uint32_t)high << (32 - shift);
   const int32_t above = high >> shift;
   return above < 0 ? 0 : above > 0 || value > 255 ? 255 : value;
+}
+
+/* The same value, of which the compiler doesn't know where it is from: of a quotient, that the remainder
+ * follows from it without a second division. */
+XPULP_INLINE uint32_t xp_opaque(uint32_t value) {
+  __asm__("" : "+r"(value));
+  return value;
 }
 
 /* Four bytes as a word, b0 lowest. */

@@ -11,6 +11,9 @@ target_compile_definitions(
   pulp_platform PUBLIC [[PULP_L3=__attribute__((aligned(8), section(".l3")))]]
                        [[PULP_L3_RAM=__attribute__((aligned(8), section(".l3_ram")))]])
 
+set(PULP_L1_BYTES 65536 CACHE STRING "L1 of the simulated cluster, in bytes")
+target_link_options(pulp_platform INTERFACE LINKER:--defsym=pulp_l1_bytes=${PULP_L1_BYTES})
+
 # What a program keeps in L3, as a file beside it: <program>.l3.
 function(pulp_finish_program target)
   add_custom_command(

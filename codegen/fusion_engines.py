@@ -1,0 +1,18 @@
+"""Which engines beside the cores may compute the last layer of a fused group, while the cores are at the layers
+before it for the next tile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tvm_pulp.codegen.engines.engine import Engine
+from tvm_pulp.codegen.graph import Layer, LayerGraph
+from tvm_pulp.codegen.tiling import PER_CHANNEL_KINDS
+
+
+def engines_of_last(graph: LayerGraph, parts: Sequence[Layer], engines: Iterable[Engine]) -> tuple[Engine, ...]:
+    """Those of `engines` that can compute the last of these layers: one that mixes channels, so that a tile has
+    all of them and parameters are loaded once."""
+    if parts[-1].kind in PER_CHANNEL_KINDS:
+        return ()
+    return tuple(one for one in engines if one.refusal(graph, parts[-1]) is None)

@@ -1,0 +1,127 @@
+"""Fused groups whose last layer NE16 computes while the cores are at the next tile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from fused_chains import chains
+from harness import HostRuntime, build_runtime, c_compiler
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from layers import NetworkBuilder, window3
+from machines import NE16, machine, with_ne16
+from naive_plan import Wish, naive_plan
+from test_ne16_engine import assert_exact
+from tvm_pulp.codegen.checker import check_plan
+from tvm_pulp.codegen.cost.layer import StepCosts
+from tvm_pulp.codegen.effort import Effort
+from tvm_pulp.codegen.fusion import fused_graph
+from tvm_pulp.codegen.fusion_alternatives import group_alternatives
+from tvm_pulp.codegen.fusion_engines import engines_of_last
+from tvm_pulp.codegen.fusion_schedule import runs_fused
+from tvm_pulp.codegen.fusion_tiling import Group
+from tvm_pulp.codegen.graph import LayerGraph, LayerKind
+from tvm_pulp.codegen.plan import Operand, Plan
+from tvm_pulp.codegen.planner import plan_region
+from tvm_pulp.errors import PlanError
+
+SOME = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+
+
+def separable(channels: int = 64) -> LayerGraph:
+    """Depthwise and pointwise, as a network for keywords has them."""
+    net = NetworkBuilder(25, 5, channels)
+    net.add(LayerKind.DEPTHWISE, window=window3())
+    net.add(LayerKind.POINTWISE, channels)
+    return net.graph()
+
+
+@st.composite
+def groups_on_ne16(draw: st.DrawFn) -> tuple[LayerGraph, Plan]:
+    """Chains as one group of several steps, in tiles of any size."""
+    graph = draw(chains(last=(LayerKind.CONV2D, LayerKind.POINTWISE)))
+    assume(engines_of_last(graph, graph.layers, (NE16,)))
+    fused = fused_graph(graph, [range(len(graph.layers))])
+    assume(runs_fused(Group(fused, fused.layers[0], NE16), 8))
+    out = graph.tensors[graph.outputs[0]]
+    wish = Wish(draw(st.integers(1, 9)), draw(st.integers(1, 9)), out.channels, engine=NE16)
+    plan = naive_plan(fused, [wish], draw(st.sampled_from([1, 2, 8])))
+    assume(len(plan.layers[0].steps) > 1)
+    target = replace(with_ne16(plan.l1_bytes, plan.l2_bytes), cores=plan.cores)
+    check_plan(graph, target, plan)
+    return graph, plan
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> HostRuntime:
+    return build_runtime(tmp_path_factory.mktemp("runtime"))
+
+
+@pytest.mark.skipif(c_compiler() is None, reason="no C compiler on PATH")
+@SOME
+@given(case=groups_on_ne16())
+def test_generated_code(runtime: HostRuntime, case: tuple[LayerGraph, Plan]) -> None:
+    assert_exact(runtime, *case)
+
+
+def test_the_planner_makes_such_groups() -> None:
+    graph, target = separable(), with_ne16(44_000)
+    plan = plan_region(graph, target, Effort(shares=False))  # else the engines divide the depthwise layer
+    check_plan(graph, target, plan)
+    (group,) = plan.layers
+    assert (group.engine, [stage.kernel for stage in group.stages]) == ("ne16", ["pulp_depthwise", "ne16_1x1"])
+    assert [one.slot for one in group.buffers if one.operand is Operand.MID] == [0, 1]
+    assert group.cycles < plan_region(graph, target, Effort(fuses=False, shares=False)).prediction.cycles
+    (alternative,) = group_alternatives(graph, [graph.layers[0].name], target, plan, teams=False)
+    assert (alternative.cycles, alternative.chosen) == (group.cycles, True)
+    assert alternative.cycles < alternative.alone
+
+
+def planned() -> tuple[LayerGraph, Plan]:
+    """A right plan of one group, on NE16, in five steps."""
+    graph = separable(16)
+    fused = fused_graph(graph, [range(2)])
+    return graph, naive_plan(fused, [Wish(5, 5, 16, engine=NE16)], 8)
+
+
+def edited(plan: Plan, **changes: object) -> Plan:
+    return replace(plan, layers=(replace(plan.layers[0], **changes),))  # type: ignore[arg-type]
+
+
+def test_the_checker_knows_such_groups() -> None:
+    graph, plan = planned()
+    target = with_ne16(plan.l1_bytes, plan.l2_bytes)
+    check_plan(graph, target, plan)
+    layer = plan.layers[0]
+    with pytest.raises(PlanError, match="there is no engine ne16"):
+        check_plan(graph, machine(plan.l1_bytes, plan.l2_bytes), plan)
+    without = tuple(one for one in layer.buffers if (one.operand, one.slot) != (Operand.MID, 1))
+    with pytest.raises(PlanError, match=r"buffer y\[1\] needs 400 bytes and has 0"):
+        check_plan(graph, target, edited(plan, buffers=without))
+    again = (*layer.steps[:1], *(replace(one, load_params=True) for one in layer.steps[1:]))
+    with pytest.raises(PlanError, match="takes several steps of a group, with the same parameters"):
+        check_plan(graph, target, edited(plan, steps=again))
+
+
+def test_no_groups_for_layers_that_mix_no_channels() -> None:
+    net = NetworkBuilder(9, 9, 16)
+    net.add(LayerKind.POINTWISE, 16)
+    net.add(LayerKind.DEPTHWISE, window=window3())
+    graph = net.graph()
+    assert engines_of_last(graph, graph.layers, (NE16,)) == ()
+    assert engines_of_last(graph, graph.layers[:1], (NE16,)) == (NE16,)
+
+
+def test_cycles_of_a_group() -> None:
+    """Steps take as long as cores, engine, or transfers; the last job has nothing beside it."""
+    column = np.array([100, 100, 100])
+    none = np.zeros(3, np.int64)
+    costs = StepCosts(
+        compute=column, load_x=np.array([10, 10, 10]), load_params=np.array([5, 0, 0]), store=column // 5,
+        load_commands=none, store_commands=none, finish=none, job=np.array([70, 150, 30]),
+    )  # fmt: skip
+    assert costs.intervals.tolist() == [100, 100, 150 + 30]
+    assert costs.cycles == 15 + 100 + 100 + 180 + 20
+    assert replace(costs, finish=np.array([40, 60, 7])).intervals.tolist() == [100, 140, 160 + 30]
