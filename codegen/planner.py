@@ -31,14 +31,14 @@ from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
 from tvm_pulp.codegen.l1_tensors import L1Layout, keep_in_l1
 from tvm_pulp.codegen.l2_errors import L2ShortageError
 from tvm_pulp.codegen.l2_plan import L2Task, plan_l2
-from tvm_pulp.codegen.l2_tables import step_tables_bytes, tables_bytes
+from tvm_pulp.codegen.l2_tables import step_tables_bytes, tables_bytes, transfers_table_bytes
 from tvm_pulp.codegen.l3_ahead import with_loads_ahead
 from tvm_pulp.codegen.machine import L3Model, Machine
 from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L1Tensor, LayerPlan, Plan
 from tvm_pulp.codegen.schedule import schedule_layer
 from tvm_pulp.codegen.share_schedule import schedule_on
-from tvm_pulp.codegen.spill import tensor_lives
+from tvm_pulp.codegen.spill import Ways, tensor_lives
 from tvm_pulp.codegen.tile_search import NothingFits, Search, search_tiles
 from tvm_pulp.errors import PlanError
 
@@ -80,7 +80,7 @@ def _plain_task(graph: LayerGraph, machine: Machine, effort: Effort, searches: _
     return L2Task(
         graph=graph,
         best=best,
-        by_rows=cache(lambda index: _plans_by_rows(graph, graph.layers[index], machine, searches)),
+        ways=cache(lambda index: _ways(graph, graph.layers[index], machine, searches)),
         costs=lambda plans: region_costs(graph, plans, machine),
         machine=machine,
         effort=effort,
@@ -139,15 +139,13 @@ def _plan_layers(plain: L2Task, searches: _Searches) -> Plan:
     with suppress(PlanError):
         return _in_l2(plain, layout)
     options = _streaming(plain, layout)
-    once = _with_params_once(plain, searches)
+    once = replace(_with_params_once(plain, searches), may_spill=False)
     shortage: L2ShortageError | None = None
     for task in (plain, once) if once.best != plain.best else (plain,):
         try:
             options.append(_fitting_plan(task))
         except L2ShortageError as error:
             shortage = shortage or error
-            plan = _any_plan(task)
-            options += [] if plan is None else [plan]
     if shortage is not None and not options:
         raise shortage
     return min(options, key=lambda plan: plan.prediction.cycles)
@@ -156,12 +154,19 @@ def _plan_layers(plain: L2Task, searches: _Searches) -> Plan:
 def _with_params_once(task: L2Task, searches: _Searches) -> L2Task:
     """The same with layers that load no parameters twice: while others run, all of theirs have to be in L2."""
     best = tuple(
-        _plan_layer(task.graph, layer, task.machine, searches, params_once=True)
-        if _loads_params_again(plan) and not layer.parts
-        else plan
+        _params_once(task.graph, layer, plan, task.machine, searches)
         for layer, plan in zip(task.graph.layers, task.best, strict=True)
     )
     return replace(task, best=best)
+
+
+def _params_once(
+    graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machine, searches: _Searches
+) -> LayerPlan:
+    """The plan if it loads no parameters twice, or the best one that doesn't."""
+    if layer.parts or not _loads_params_again(plan):
+        return plan
+    return _plan_layer(graph, layer, machine, searches, params_once=True)
 
 
 def _loads_params_again(plan: LayerPlan) -> bool:
@@ -189,17 +194,30 @@ def _streaming(task: L2Task, layout: L1Layout) -> list[Plan]:
 
 def _fitting_plan(task: L2Task, in_l1: tuple[L1Tensor, ...] = ()) -> Plan:
     """A plan whose tables fit too. Raises PlanError if there is none."""
-    task = replace(task, tables=step_tables_bytes(task.graph, task.best))
-    if task.thorough and task.machine.l3 is not None:  # how large the tables become is seen with little effort
-        with suppress(PlanError):
-            quick = _plan(replace(task, thorough=False, effort=Effort(FEASIBILITY_SECONDS)), in_l1)
-            task = replace(task, tables=max(task.tables, quick.l2_tables))
+    if not task.thorough or task.machine.l3 is None:
+        return _with_tables(task, in_l1)
+    # Whether there is one, and how large the tables become, is seen with little effort.
+    quick = _with_tables(replace(task, thorough=False, effort=Effort(FEASIBILITY_SECONDS)), in_l1)
+    try:
+        return _with_tables(replace(task, tables=_step_tables(quick)), in_l1)
+    except L2ShortageError:
+        return quick
+
+
+def _with_tables(task: L2Task, in_l1: tuple[L1Tensor, ...]) -> Plan:
+    """A plan whose tables fit, too, the step tables having at least the room that the task leaves for them."""
+    task = replace(task, tables=max(task.tables, step_tables_bytes(task.graph, task.best)))
     for _ in range(MOST_ATTEMPTS):
         plan = _plan(task, in_l1)
         if plan.l2_used <= task.machine.l2_bytes:
             return plan
-        task = replace(task, tables=plan.l2_tables)
+        task = replace(task, tables=_step_tables(plan))
     raise L2ShortageError(task.graph, task.lives, task.machine, task.tables)
+
+
+def _step_tables(plan: Plan) -> int:
+    """Bytes of a plan's tables but that of transfers."""
+    return plan.l2_tables - transfers_table_bytes(len(plan.transfers))
 
 
 def _enough_l2(task: L2Task) -> int:
@@ -252,13 +270,15 @@ def _plan(task: L2Task, in_l1: tuple[L1Tensor, ...]) -> Plan:
     return replace(plan, l2_tables=tables, l2_used=l2.used + tables)
 
 
-def _plans_by_rows(
-    graph: LayerGraph, layer: Layer, machine: Machine, searches: _Searches
-) -> tuple[LayerPlan, ...]:
-    """The best plans of a layer that works row by row, without and with limits to the rows of a tile."""
+def _ways(graph: LayerGraph, layer: Layer, machine: Machine, searches: _Searches) -> Ways:
+    """The best plan of a layer, the best that loads no parameters twice, and the best that work row by row,
+    without and with limits to the rows of a tile."""
+    best = _plan_layer(graph, layer, machine, searches)
+    once = _params_once(graph, layer, best, machine, searches)
     height = graph.tensors[layer.output].height
     limits = dict.fromkeys((height, -(-height // 8), 1))
-    return tuple(_plan_layer(graph, layer, machine, searches, limit) for limit in limits)
+    by_rows = tuple(_plan_layer(graph, layer, machine, searches, limit) for limit in limits)
+    return Ways((best,) if once is best else (best, once), by_rows)
 
 
 def _plan_layer(
