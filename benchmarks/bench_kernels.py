@@ -21,7 +21,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 from tvm_pulp.codegen.cost.arrays import Tiles
-from tvm_pulp.codegen.cost.measured import COLUMNS, DEPTHWISE, ELEMENTS, MATRIX, POOLS
+from tvm_pulp.codegen.cost.measured import DEPTHWISE, ELEMENTS, MATRIX, POOLS, STRIPS
 from tvm_pulp.codegen.cost.measured import LINEAR as LINEAR_CYCLES
 from tvm_pulp.codegen.cost.xpulpv2 import (
     Calls,
@@ -58,7 +58,6 @@ class Kernel(Enum):
 
     CONV = "conv"
     POINTWISE = "pointwise"
-    CONV_SHORT = "conv_short"
     CONV_SPLIT = "conv_split"
     CONV_WIDE = "conv_wide"
     DEPTHWISE = "depthwise"
@@ -78,7 +77,7 @@ class Kernel(Enum):
 
 
 LINEAR = (Kernel.LINEAR, Kernel.LINEAR_SPLIT, Kernel.LINEAR_WIDE)
-CONV = (Kernel.CONV, Kernel.POINTWISE, Kernel.CONV_SHORT, Kernel.CONV_SPLIT, Kernel.CONV_WIDE)
+CONV = (Kernel.CONV, Kernel.POINTWISE, Kernel.CONV_SPLIT, Kernel.CONV_WIDE)
 TWO_INPUTS = (Kernel.ADD, Kernel.MUL)
 ELEMENTWISE = (*TWO_INPUTS, Kernel.CLIP, Kernel.TABLE, Kernel.COPY, Kernel.PAD)
 
@@ -197,9 +196,6 @@ CASES = [
     Case(Kernel.TABLE, 16, 16, 32, 32),
     Case(Kernel.COPY, 16, 16, 32, 32),
     Case(Kernel.PAD, 18, 18, 32, 32),
-    Case(Kernel.CONV_SHORT, 16, 16, 32, 64),
-    Case(Kernel.CONV_SHORT, 16, 16, 16, 32, 3, 1, 1),
-    Case(Kernel.CONV_SHORT, 34, 34, 3, 16, 3, 2, 0),
     Case(Kernel.CONV_SPLIT, 16, 16, 32, 64),
     Case(Kernel.CONV_SPLIT, 16, 16, 16, 32, 3, 1, 1),
     Case(Kernel.CONV_SPLIT, 34, 34, 3, 16, 3, 2, 0),
@@ -258,13 +254,13 @@ def predicted_cycles(case: Case) -> float | None:
         x_beside=column(0),
     )
     name = case.kernel.value
-    form = Form(short=name.endswith("_short"), split=name.endswith("_split"), wide=name.endswith("_wide"))
+    form = Form(split=name.endswith("_split"), wide=name.endswith("_wide"))
     window = Window(case.k, case.k, case.stride, case.stride) if not is_linear else Window()
     calls = Calls(case.cores, window, tiles, form)
     if case.kernel in CONV:
         cycles = matrix_cycles(MATRIX, calls)
     elif name.startswith("depthwise"):
-        cycles = depthwise_cycles(DEPTHWISE, COLUMNS, calls)
+        cycles = depthwise_cycles(DEPTHWISE, STRIPS, calls)
     elif is_linear:
         cycles = linear_cycles(LINEAR_CYCLES, calls, case.in_y * case.in_x * case.ch_in)
     elif f"pulp_{name}" in POOLS:

@@ -2,8 +2,9 @@
 and with rows divided between two engines where that is faster.
 
 Each plan executes bit by bit as the legalized module, or the script fails. Networks for DIANA have scales that
-are powers of two (`power_of_two.py`), with 8 bits or with ternary weights and activations of 6. The SoCs
-are those of `compiler/targets`, with 16 MiB of L2, because the larger networks have more weights than fit.
+are powers of two (`power_of_two.py`), once with 8 bits, once with ternary weights and activations of 6 bits;
+the SoCs are those of `compiler/targets` with 16 MiB of L2, because the larger networks have more weights than
+fit.
 """
 
 from __future__ import annotations

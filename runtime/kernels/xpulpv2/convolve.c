@@ -3,6 +3,7 @@
 #include "convolve.h"
 
 #include "../portable/sums.h"
+#include "dot.h"
 #include "team.h"
 #include "xpulp.h"
 
