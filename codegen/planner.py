@@ -36,7 +36,6 @@ from tvm_pulp.codegen.l3_ahead import with_loads_ahead
 from tvm_pulp.codegen.machine import L3Model, Machine
 from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L1Tensor, LayerPlan, Plan
-from tvm_pulp.codegen.schedule import schedule_layer
 from tvm_pulp.codegen.share_schedule import schedule_on
 from tvm_pulp.codegen.spill import Ways, tensor_lives
 from tvm_pulp.codegen.tile_search import NothingFits, Search, search_tiles
@@ -346,34 +345,44 @@ class _Searches:
         self._within: dict[tuple[_Signature, int, tuple[bool, ...]], Search | NothingFits] = {}
 
     def within(self, graph: LayerGraph) -> Callable[[int, int, frozenset[str]], LayerPlan | None]:
-        """The search for the cluster's plan of a layer in part of L1 beside some of its operands; see
-        `l1_tensors.Search`."""
+        """The search for a layer's plan in part of L1 beside some of its operands, on the cores, or on a team;
+        see `l1_tensors.Search`."""
 
         def search(index: int, l1_bytes: int, in_l1: frozenset[str]) -> LayerPlan | None:
             layer = graph.layers[index]
             if layer.parts and in_l1:
                 return None
-            whole = tuple(name in in_l1 for name in (*layer.inputs, layer.output))
-            key = (_signature(graph, layer, CLUSTER, self._machine.cores), l1_bytes, whole)
-            if key not in self._within:
-                machine = replace(self._machine, l1_bytes=l1_bytes)
-                self._within[key] = (
-                    search_group(graph, layer, machine, effort=self._effort)
-                    if layer.parts
-                    else search_tiles(graph, layer, machine, effort=self._effort, in_l1=in_l1)
-                )
-            found = self._within[key]
-            if isinstance(found, NothingFits):
+            units = [one for one in self._engines(graph, layer) if one.on_cores]
+            searches = [(one, self._inside(graph, layer, l1_bytes, in_l1, one)) for one in units]
+            fitting = [(one, found.best) for one, found in searches if isinstance(found, Search)]
+            if not fitting:
                 return None
-            best, cores = found.best.plan, self._machine.cores
+            engine, best = min(fitting, key=lambda found: found[1].cycles)
+            cores, (tile, order, late) = self._machine.cores, (best.plan.tile, best.plan.order, best.plan.late)
             plan = (
-                schedule_group(graph, layer, best.tile, cores, best.order)
+                schedule_group(graph, layer, tile, cores, order)
                 if layer.parts
-                else schedule_layer(graph, layer, best.tile, cores, best.order, in_l1=in_l1, late=best.late)
+                else schedule_on(
+                    graph, layer, self._machine, tile, order, engine=engine, in_l1=in_l1, late=late
+                )
             )
-            return replace(plan, cycles=found.best.cycles)
+            return replace(plan, cycles=best.cycles)
 
         return search
+
+    def _inside(
+        self, graph: LayerGraph, layer: Layer, l1_bytes: int, in_l1: frozenset[str], engine: Engine
+    ) -> Search | NothingFits:
+        whole = tuple(name in in_l1 for name in (*layer.inputs, layer.output))
+        key = (_signature(graph, layer, engine, self._machine.cores), l1_bytes, whole)
+        if key not in self._within:
+            machine = replace(self._machine, l1_bytes=l1_bytes)
+            self._within[key] = (
+                search_group(graph, layer, machine, effort=self._effort)
+                if layer.parts
+                else search_tiles(graph, layer, machine, engine=engine, effort=self._effort, in_l1=in_l1)
+            )
+        return self._within[key]
 
     def of(
         self, graph: LayerGraph, layer: Layer, most_rows: int | None, *, params_once: bool = False
