@@ -211,15 +211,6 @@ XPULP_INLINE int32_t xp_dot_words(const uint8_t *x, const int8_t *w, uint32_t wo
   return acc;
 }
 
-/* The product of `bytes` bytes. */
-XPULP_INLINE int32_t xp_dot(const uint8_t *x, const int8_t *w, uint32_t bytes) {
-  int32_t acc = xp_dot_words(x, w, bytes / 4, 0);
-  for (uint32_t i = bytes & ~3u; i < bytes; i++) {
-    acc += x[i] * w[i];
-  }
-  return acc;
-}
-
 /* Copies `rows` (at least 1) rows of `bytes` bytes that begin `to_pitch` and `from_pitch` bytes apart. */
 XPULP_INLINE void xp_copy_rows(uint8_t *to, const uint8_t *from, uint32_t rows, uint32_t bytes,
                                int32_t to_pitch, int32_t from_pitch) {
