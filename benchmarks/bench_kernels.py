@@ -58,7 +58,6 @@ class Kernel(Enum):
 
     CONV = "conv"
     POINTWISE = "pointwise"
-    CONV_SHORT = "conv_short"
     CONV_SPLIT = "conv_split"
     CONV_WIDE = "conv_wide"
     CONV_DIRECT = "conv_direct"  # two groups
@@ -79,7 +78,7 @@ class Kernel(Enum):
 
 
 LINEAR = (Kernel.LINEAR, Kernel.LINEAR_SPLIT, Kernel.LINEAR_WIDE)
-CONV = (Kernel.CONV, Kernel.POINTWISE, Kernel.CONV_SHORT, Kernel.CONV_SPLIT, Kernel.CONV_WIDE)
+CONV = (Kernel.CONV, Kernel.POINTWISE, Kernel.CONV_SPLIT, Kernel.CONV_WIDE)
 TWO_INPUTS = (Kernel.ADD, Kernel.MUL)
 ELEMENTWISE = (*TWO_INPUTS, Kernel.CLIP, Kernel.TABLE, Kernel.COPY, Kernel.PAD)
 
@@ -199,9 +198,6 @@ CASES = [
     Case(Kernel.TABLE, 16, 16, 32, 32),
     Case(Kernel.COPY, 16, 16, 32, 32),
     Case(Kernel.PAD, 18, 18, 32, 32),
-    Case(Kernel.CONV_SHORT, 16, 16, 32, 64),
-    Case(Kernel.CONV_SHORT, 16, 16, 16, 32, 3, 1, 1),
-    Case(Kernel.CONV_SHORT, 34, 34, 3, 16, 3, 2, 0),
     Case(Kernel.CONV_SPLIT, 16, 16, 32, 64),
     Case(Kernel.CONV_SPLIT, 16, 16, 16, 32, 3, 1, 1),
     Case(Kernel.CONV_SPLIT, 34, 34, 3, 16, 3, 2, 0),
@@ -261,7 +257,7 @@ def predicted_cycles(case: Case) -> float | None:
         x_beside=column(0),
     )
     name = case.kernel.value
-    form = Form(short=name.endswith("_short"), split=name.endswith("_split"), wide=name.endswith("_wide"))
+    form = Form(split=name.endswith("_split"), wide=name.endswith("_wide"))
     window = Window(case.k, case.k, case.stride, case.stride) if not is_linear else Window()
     calls = Calls(case.cores, window, tiles, form)
     if case.kernel in CONV:

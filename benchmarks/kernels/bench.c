@@ -23,7 +23,6 @@ typedef struct {
 #define WIDE_SHIFT 40
 #define SPLIT_SHIFT 12
 #define SPLIT_BITS 10
-#define SHORT_BITS 16
 
 /* Where a case's data lie in L1, and what it runs. */
 typedef struct {
@@ -118,10 +117,6 @@ static void call(const run_t *r) {
     case BENCH_CONV_SPLIT:
       (r->reference ? ref_pulp_conv_split : pulp_conv_split)(r->in, r->out, r->weight, r->k, r->lambda,
                                                              SPLIT_BITS, SPLIT_SHIFT, w);
-      break;
-    case BENCH_CONV_SHORT:
-      (r->reference ? ref_pulp_conv_split : pulp_conv_split)(r->in, r->out, r->weight, r->k, r->lambda,
-                                                             SHORT_BITS, SPLIT_SHIFT, w);
       break;
     case BENCH_DEPTHWISE_SPLIT:
       (r->reference ? ref_pulp_depthwise_split : pulp_depthwise_split)(r->in, r->out, r->weight, r->k,
@@ -245,9 +240,6 @@ static void fill(const run_t *r) {
     if (r->what.kind == BENCH_CONV_SPLIT || r->what.kind == BENCH_DEPTHWISE_SPLIT ||
         r->what.kind == BENCH_LINEAR_SPLIT) {
       r->k[i] = r->k[i] << SPLIT_BITS | (int32_t)(random_u32() % (1u << SPLIT_BITS));
-    }
-    if (r->what.kind == BENCH_CONV_SHORT) {
-      r->k[i] = (int32_t)(random_u32() % (1u << 15));
     }
     if (r->wide_k != NULL) { /* k is below 2^31 */
       r->wide_k[i] = (int64_t)(r->k[i] % 8) << 28 | (int64_t)random_u32();

@@ -32,9 +32,8 @@ _STALLING_CORES = 8  # on which shares of stalls are measured
 
 @dataclass(frozen=True)
 class Form:
-    """How sums become outputs: in 32 bits, with short multipliers, with such in two parts, in 64 bits."""
+    """How sums become outputs: in 32 bits, with multipliers in two parts, in 64 bits."""
 
-    short: bool = False
     split: bool = False
     wide: bool = False
 

@@ -4,9 +4,7 @@
  * `wide` kernels take int64 k and lambda: clip_u8((k[c] * acc + lambda[c]) >> shift) in 64-bit arithmetic.
  * `split` kernels take multipliers in two parts, k = high * 2^low_bits + low with low_bits from 1 to 12, and
  * lambda in units of the upper one: clip_u8((high * acc + (low * acc >> low_bits) + lambda[c]) >> shift) in
- * 32-bit arithmetic, which low * acc must fit. The sum may wrap on the way. Where low_bits is 16, k must be
- * short, from 0 to 2^15 - 1: clip_u8(((k * acc >> 16) + lambda[c]) >> shift) from the halves of acc, whatever
- * the size of k * acc; pulp_depthwise_split and pulp_linear_split don't know that. */
+ * 32-bit arithmetic, which low * acc must fit. The sum may wrap on the way. */
 #ifndef PULP_KERNELS_H
 #define PULP_KERNELS_H
 

@@ -382,6 +382,17 @@ def test_analog_array_and_core(runtime: HostRuntime, graph: LayerGraph, wish: Wi
     assert_exact(runtime, graph, target, divided(graph, target, "diana_analog+cluster", wish))
 
 
+@needs_compiler
+@SOME
+@given(graph=analog_graphs(WINDOWS).filter(has_rows), wish=wishes, step=st.integers(1, 2_000))
+def test_digital_and_analog_array(runtime: HostRuntime, graph: LayerGraph, wish: Wish, step: int) -> None:
+    digital, analog = DIANA.engines
+    target = replace(DIANA, engines=(digital, replace(analog, step_cycles=step)))  # type: ignore[type-var]
+    plan = divided(graph, target, "diana_digital+diana_analog", wish)
+    assert {share.steps[0].params_offset for share in plan.layers[-1].shares} == {0}  # the same parameters
+    assert_exact(runtime, graph, target, plan)
+
+
 @st.composite
 def ne16_graphs(draw: st.DrawFn) -> LayerGraph:
     kind = draw(st.sampled_from([LayerKind.CONV2D, LayerKind.DEPTHWISE, LayerKind.POINTWISE]))

@@ -19,9 +19,6 @@ static uint32_t output(const pulp_block_t *b, uint32_t channel, int32_t acc, pul
     return xp_requant_wide(acc, k[channel], lambda[channel], b->shift + 32);
   }
   const int32_t *const k = (const int32_t *)b->k, *const lambda = (const int32_t *)b->lambda;
-  if (form == PULP_SHORT) {
-    return xp_requant_split(acc, k[channel], lambda[channel], PULP_SHORT_BITS, b->shift);
-  }
   if (form == PULP_SPLIT) {
     return xp_requant_split(acc, k[channel], lambda[channel], b->low_bits, b->shift);
   }
@@ -91,11 +88,6 @@ void pulp_block_2(const pulp_block_t *block) { all_blocks(block, 2, PULP_NARROW)
 void pulp_block_3(const pulp_block_t *block) { all_blocks(block, 3, PULP_NARROW); }
 void pulp_block_4(const pulp_block_t *block) { all_blocks(block, 4, PULP_NARROW); }
 void pulp_block_row_4(const pulp_block_t *block) { all_blocks(block, 4, PULP_NARROW); }
-void pulp_block_short_1(const pulp_block_t *block) { all_blocks(block, 1, PULP_SHORT); }
-void pulp_block_short_2(const pulp_block_t *block) { all_blocks(block, 2, PULP_SHORT); }
-void pulp_block_short_3(const pulp_block_t *block) { all_blocks(block, 3, PULP_SHORT); }
-void pulp_block_short_4(const pulp_block_t *block) { all_blocks(block, 4, PULP_SHORT); }
-void pulp_block_short_row_4(const pulp_block_t *block) { all_blocks(block, 4, PULP_SHORT); }
 void pulp_block_split_1(const pulp_block_t *block) { all_blocks(block, 1, PULP_SPLIT); }
 void pulp_block_split_2(const pulp_block_t *block) { all_blocks(block, 2, PULP_SPLIT); }
 void pulp_block_split_3(const pulp_block_t *block) { all_blocks(block, 3, PULP_SPLIT); }

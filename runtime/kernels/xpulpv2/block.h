@@ -40,13 +40,6 @@ void pulp_block_4(const pulp_block_t *block);
 /* The same as pulp_block_4 for windows of one row of at least two words: faster. */
 void pulp_block_row_4(const pulp_block_t *block);
 
-/* With short multipliers. */
-void pulp_block_short_1(const pulp_block_t *block);
-void pulp_block_short_2(const pulp_block_t *block);
-void pulp_block_short_3(const pulp_block_t *block);
-void pulp_block_short_4(const pulp_block_t *block);
-void pulp_block_short_row_4(const pulp_block_t *block);
-
 /* With multipliers in two parts. */
 void pulp_block_split_1(const pulp_block_t *block);
 void pulp_block_split_2(const pulp_block_t *block);

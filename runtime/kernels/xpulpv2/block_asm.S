@@ -51,7 +51,6 @@
 #define WIDE 1
 #define SUMS 2
 #define SPLIT 3
-#define SHORT 4
 
 /* Products of the pixel word in \px with the weights in t0..t3. */
 .macro DOTS px, a0, a1, a2, a3
@@ -128,19 +127,6 @@
   .endr
 .endm
 
-/* The same with a short k. */
-.macro REQUANT_SHORT regs:vararg
-  LW_INC_I(x, t0, 4)
-  LW_INC_I(t4, t1, 4)
-  PACK_H(x, x, x)
-  .irp reg, \regs
-  MULU_16(t5, \reg, x)
-  MACHH(t5, \reg, x)
-  ADD_N(t5, t4, t2)
-  CLIP_U8(\reg, t5)
-  .endr
-.endm
-
 /* Two accumulators, or one, of REQUANT_SPLIT. */
 .macro SPLIT_PAIR a, b
   mul w, \a, t5
@@ -181,8 +167,6 @@
 .macro REQUANT_ANY regs:vararg
   .if MODE == SPLIT
   REQUANT_SPLIT \regs
-  .elseif MODE == SHORT
-  REQUANT_SHORT \regs
   .else
   REQUANT \regs
   .endif
@@ -533,11 +517,6 @@ BLOCK pulp_block_1, 1
 BLOCK pulp_block_2, 2
 BLOCK pulp_block_3, 3
 BLOCK pulp_block_4, 4
-.set MODE, SHORT
-BLOCK pulp_block_short_1, 1
-BLOCK pulp_block_short_2, 2
-BLOCK pulp_block_short_3, 3
-BLOCK pulp_block_short_4, 4
 .set MODE, SPLIT
 BLOCK pulp_block_split_1, 1
 BLOCK pulp_block_split_2, 2
@@ -558,8 +537,6 @@ BLOCK pulp_block_wide_4, 4
 .set K_LOG, 4
 .set MODE, NARROW
 BLOCK pulp_block_row_4, 4
-.set MODE, SHORT
-BLOCK pulp_block_short_row_4, 4
 .set MODE, SPLIT
 BLOCK pulp_block_split_row_4, 4
 #endif

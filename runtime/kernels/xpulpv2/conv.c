@@ -140,7 +140,7 @@ static void multiply(const pulp_convolution_t *c, uint32_t filter, const uint8_t
                               (int32_t)f->out_stride,
                               f->output.shift,
                               f->low_bits};
-    (f->form == PULP_NARROW ? pulp_pairs : f->form == PULP_SHORT ? pulp_pairs_short : pulp_pairs_split)(&job);
+    (f->form == PULP_SPLIT ? pulp_pairs_split : pulp_pairs)(&job);
     rest.channels.begin += PAIR_CHANNELS * pairs;
   }
   if (rest.channels.begin < rest.channels.end) {

@@ -15,7 +15,7 @@ void pulp_conv_split(const uint8_t *in, uint8_t *out, const int8_t *weight, cons
   c.filters.output.lambda = lambda;
   c.filters.output.shift = shift;
   c.filters.out_stride = window->ch_out;
-  c.filters.form = pulp_split_form(low_bits);
+  c.filters.form = PULP_SPLIT;
   c.filters.low_bits = low_bits;
   pulp_convolve_without_buffer(&c);
 }

@@ -13,8 +13,6 @@ static void multiply_groups(const pulp_block_t *block, uint32_t pixels, pulp_for
   enum { ROW = BLOCK_PIXELS }; /* the place of what is faster for one row of several words */
   static block_function_t *const functions[][ROW + 1] = {
       {pulp_block_1, pulp_block_2, pulp_block_3, pulp_block_4, pulp_block_row_4},
-      {pulp_block_short_1, pulp_block_short_2, pulp_block_short_3, pulp_block_short_4,
-       pulp_block_short_row_4},
       {pulp_block_split_1, pulp_block_split_2, pulp_block_split_3, pulp_block_split_4,
        pulp_block_split_row_4},
       {pulp_block_wide_1, pulp_block_wide_2, pulp_block_wide_3, pulp_block_wide_4, pulp_block_wide_4},
@@ -26,7 +24,7 @@ static void multiply_groups(const pulp_block_t *block, uint32_t pixels, pulp_for
 /* True if the blocks' output stage is what is asked for. */
 static int requantizes(const pulp_filters_t *f) {
   if (f->form != PULP_NARROW) {
-    return f->form != PULP_WIDE || f->output.shift >= 32;
+    return f->form == PULP_SPLIT || f->output.shift >= 32;
   }
   return f->bias == NULL && f->output.relu && f->output.batch_norm;
 }
@@ -101,7 +99,7 @@ static uint8_t output(const pulp_filters_t *f, int32_t acc, uint32_t channel) {
   if (f->form == PULP_WIDE) {
     return (uint8_t)xp_requant_wide(acc, f->wide_k[channel], f->wide_lambda[channel], f->output.shift);
   }
-  if (f->form != PULP_NARROW) {
+  if (f->form == PULP_SPLIT) {
     return (uint8_t)xp_requant_split(acc, f->output.k[channel], f->output.lambda[channel], f->low_bits,
                                      f->output.shift);
   }

@@ -23,7 +23,7 @@ typedef struct {
   uint32_t out_stride;                 /* bytes from a pixel's outputs to the next pixel's */
   pulp_share_t channels;               /* the calling core's */
   pulp_form_t form;                    /* of `output`, which if not narrow isn't PULP-NN's */
-  uint32_t low_bits;                   /* PULP_SPLIT's and PULP_SHORT's */
+  uint32_t low_bits;                   /* PULP_SPLIT's */
 } pulp_filters_t;
 
 /* True if pairs.h has the output stage that is asked for, and there are two channels. */

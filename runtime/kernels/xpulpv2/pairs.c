@@ -7,7 +7,7 @@
 #if !XPULP_ASM
 
 static uint32_t output(const pulp_pairs_t *j, uint32_t channel, int32_t acc, pulp_form_t form) {
-  if (form != PULP_NARROW) {
+  if (form == PULP_SPLIT) {
     return xp_requant_split(acc, j->k[channel], j->lambda[channel], j->low_bits, j->shift);
   }
   return xp_requant(acc, j->k[channel], j->lambda[channel], j->shift);
@@ -24,7 +24,6 @@ static void all_pairs(const pulp_pairs_t *j, pulp_form_t form) {
 }
 
 void pulp_pairs(const pulp_pairs_t *job) { all_pairs(job, PULP_NARROW); }
-void pulp_pairs_short(const pulp_pairs_t *job) { all_pairs(job, PULP_SHORT); }
 void pulp_pairs_split(const pulp_pairs_t *job) { all_pairs(job, PULP_SPLIT); }
 
 #endif

@@ -17,11 +17,10 @@ typedef struct {
   int32_t w_stride;          /* from a channel's weights to the next channel's */
   int32_t out_stride;        /* from a pixel's outputs to the next pixel's */
   uint32_t shift;
-  uint32_t low_bits; /* not of pulp_pairs */
+  uint32_t low_bits; /* split only */
 } pulp_pairs_t;
 
 void pulp_pairs(const pulp_pairs_t *job);
-void pulp_pairs_short(const pulp_pairs_t *job);
 void pulp_pairs_split(const pulp_pairs_t *job);
 
 #endif

@@ -15,11 +15,6 @@
 #define SHIFT 36
 #define LOW_BITS 40
 
-/* What becomes of the sums; also the instructions of the loop beyond those of NARROW */
-#define NARROW 0
-#define SHORT 2
-#define SPLIT 4
-
 /* Places in the frame behind the saved registers: the address of the pulp_pairs_t, the next pair's weights, k
  * and lambda, the pairs left. */
 #define JOB_AT 56
@@ -124,10 +119,7 @@
   sw t6, PAIRS_LEFT(sp)
   lw t3, PIXELS(a0)
   lw x, X(a0)
-  .if MODE == SHORT
-  PACK_H(ka, ka, ka)
-  PACK_H(kb, kb, kb)
-  .elseif MODE == SPLIT
+  .if SPLIT
   lw low_bits, LOW_BITS(a0)
   li t4, 1
   sll t4, t4, low_bits
@@ -140,7 +132,7 @@
   .balign 4
   .option push
   .option norvc
-  LOOP(0, t3, 29 + MODE)
+  LOOP(0, t3, 29 + 4 * SPLIT)
   LW_INC_I(p, x, 4)
   LW_INC_I(q, x, 4)
   DOTUSP_B(a, p, wa0)
@@ -156,16 +148,7 @@
   LW_INC_I(p, x, 4)
   WORD q, wa5, wb5
   WORD p, wa6, wb6
-  .if MODE == SHORT
-  MULU_16(p, a, ka)
-  MULU_16(q, b, kb)
-  MACHH(p, a, ka)
-  MACHH(q, b, kb)
-  ADD_N(p, la, shift)
-  ADD_N(q, lb, shift)
-  CLIP_U8(a, p)
-  CLIP_U8(b, q)
-  .elseif MODE == SPLIT
+  .if SPLIT
   mul p, a, ka_low
   mul q, b, kb_low
   sra p, p, low_bits
@@ -204,10 +187,8 @@
   FINISH_FUNCTION \name
 .endm
 
-.set MODE, NARROW
+.set SPLIT, 0
 FUNCTION pulp_pairs
-.set MODE, SHORT
-FUNCTION pulp_pairs_short
-.set MODE, SPLIT
+.set SPLIT, 1
 FUNCTION pulp_pairs_split
 #endif

@@ -55,28 +55,7 @@ static void narrow_run(const run_t *run, const int32_t *k, const int32_t *lambda
   "sra %[n], %[n], %[low_bits]\n" XP_MAC("%[n]", sum, high) XP_ADD_N("%[n]", lambda, "%[shift]") \
       XP_CLIP_U8_TO(sum, "%[n]")
 
-#define SHORT(sum, k, lambda) \
-  XP_MULU_16("%[n]", sum, k)  \
-  XP_MACHH("%[n]", sum, k) XP_ADD_N("%[n]", lambda, "%[shift]") XP_CLIP_U8_TO(sum, "%[n]")
-
-static void short_run(const run_t *run, const int32_t *k, const int32_t *lambda, uint32_t shift) {
-  const int32_t *sums = run->sums;
-  uint8_t *out = run->out;
-  uint32_t n = run->pixels;
-  const int32_t twice[GROUP] = {k[0] << 16 | k[0], k[1] << 16 | k[1], k[2] << 16 | k[2], k[3] << 16 | k[3]};
-  __asm__ volatile(XP_BEGIN XP_LOOP(0, "%[n]", 24) LOADS SHORT("t0", "%[k0]", "%[l0]")
-                       SHORT("t1", "%[k1]", "%[l1]") SHORT("t2", "%[k2]", "%[l2]")
-                           SHORT("t3", "%[k3]", "%[l3]") STORE
-                   : [sums] "+r"(sums), [out] "+r"(out), [n] "+r"(n)
-                   : OPERANDS(run, shift), ENTRIES(k, twice), ENTRIES(l, lambda)
-                   : "t0", "t1", "t2", "t3", "memory");
-}
-
 static void split_run(const run_t *run, const int32_t *k, const int32_t *lambda, shifts_t shifts) {
-  if (shifts.low_bits == PULP_SHORT_BITS) {
-    short_run(run, k, lambda, shifts.shift);
-    return;
-  }
   const int32_t *sums = run->sums;
   uint8_t *out = run->out;
   uint32_t n = run->pixels;

@@ -13,17 +13,15 @@ static pulp_share_t part_of(uint32_t items, uint32_t part, uint32_t index) {
   return (pulp_share_t){begin, begin + part < items ? begin + part : items};
 }
 
-/* 2^n cores share the channels, the others the pixels. What takes least time is known from block_asm.S; a
- * division without leftovers needs no other to compare with that has more cores share the channels. */
-pulp_part_t pulp_my_part(const pulp_load_t *load) {
+/* 2^n cores share the channels, the others the pixels. What takes least time is known from block_asm.S. */
+static __attribute__((noinline)) pulp_part_t best_part(const pulp_load_t *load) {
   const uint32_t cores = pulp_num_cores(), core = pulp_core_id(), pixels = load->pixels;
   const uint32_t blocks = (load->channels + BLOCK_CHANNELS - 1) / BLOCK_CHANNELS;
   const uint32_t words = load->filter_bytes / 4, block_pixel = 5 * words + 19, block = 4 * words + 64;
   const int is_power = (cores & (cores - 1)) == 0 && cores <= 8;
   const uint32_t cores_log = is_power ? (cores >> 1) - (cores >> 3) : 0;
   uint32_t best_cycles = UINT32_MAX, best_log = 0, best_pixels = pixels, best_blocks = blocks;
-  int is_even = 0;
-  for (uint32_t log = 0; log <= cores_log && !is_even; log++) {
+  for (uint32_t log = 0; log <= cores_log; log++) {
     const uint32_t sharers = cores >> log;
     const uint32_t own_pixels =
         is_power ? (pixels + sharers - 1) >> (cores_log - log) : (pixels + sharers - 1) / sharers;
@@ -38,10 +36,19 @@ pulp_part_t pulp_my_part(const pulp_load_t *load) {
       best_pixels = own_pixels;
       best_blocks = own_blocks;
     }
-    is_even = own_pixels == BLOCK_PIXELS * groups && own_pixels * sharers == pixels &&
-              own_blocks << log == blocks && load->top + load->bottom == 0;
   }
   return (pulp_part_t){
       part_of(pixels, best_pixels, core >> best_log),
       pulp_block_channels(part_of(blocks, best_blocks, core & ((1u << best_log) - 1)), load->channels)};
+}
+
+/* Whole groups of pixels for every core need no comparison. */
+pulp_part_t pulp_my_part(const pulp_load_t *load) {
+  const uint32_t cores = pulp_num_cores(), pixels = load->pixels;
+  const int is_even = (cores & (cores - 1)) == 0 && (pixels & (BLOCK_PIXELS * cores - 1)) == 0;
+  if (!is_even || load->top + load->bottom > 0) {
+    return best_part(load);
+  }
+  const uint32_t own = pulp_divide_up(pixels, cores), first = own * pulp_core_id();
+  return (pulp_part_t){{first, first + own}, {0, load->channels}};
 }

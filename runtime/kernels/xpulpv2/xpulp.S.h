@@ -20,10 +20,6 @@
 #define PACK_H(rd, high, low) .insn r 0x57, 0, 0x68, rd, high, low
 #define PACKHI_B(rd, b3, b2) .insn r 0x57, 1, 0x6c, rd, b3, b2
 #define PACKLO_B(rd, b1, b0) .insn r 0x57, 1, 0x70, rd, b1, b0
-/* Low halves, unsigned: rd = a * b >> 16. */
-#define MULU_16(rd, a, b) .insn r 0x5b, 0, 16, rd, a, b
-/* High halves, signed: rd += a * b. */
-#define MACHH(rd, a, b) .insn r 0x5b, 1, 0x60, rd, a, b
 #define MAC(rd, a, b) .insn r 0x33, 0, 0x21, rd, a, b
 #define ADD_N(rd, a, shift) .insn r 0x5b, 2, 0x20, rd, a, shift
 #define CLIP_U8(rd, a) .insn r 0x33, 2, 0x0a, rd, a, x9

@@ -8,8 +8,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "form.h"
-
 #define XPULP_INLINE static inline __attribute__((always_inline))
 
 #if defined(__riscv)
@@ -27,8 +25,6 @@
 #define XP_LWI(rd, base, inc) ".insn i 0x0b, 2, " rd ", " inc "(" base ")\n"
 #define XP_LBUI(rd, base, inc) ".insn i 0x0b, 4, " rd ", " inc "(" base ")\n"
 #define XP_MAC(rd, a, b) ".insn r 0x33, 0, 0x21, " rd ", " a ", " b "\n"
-#define XP_MULU_16(rd, a, b) ".insn r 0x5b, 0, 16, " rd ", " a ", " b "\n"
-#define XP_MACHH(rd, a, b) ".insn r 0x5b, 1, 0x60, " rd ", " a ", " b "\n"
 #define XP_ADD_N(rd, a, shift) ".insn r 0x5b, 2, 0x20, " rd ", " a ", " shift "\n"
 #define XP_CLIP_U8(rd) ".insn r 0x33, 2, 0x0a, " rd ", " rd ", x9\n"
 #define XP_CLIP_U8_TO(rd, a) ".insn r 0x33, 2, 0x0a, " rd ", " a ", x9\n"
@@ -287,18 +283,10 @@ XPULP_INLINE void xp_requant_row(const int32_t *sums, uint32_t count, const int3
 #endif
 }
 
-/* k * acc >> 16, from the halves of acc, where k is short. */
-XPULP_INLINE int32_t xp_short_product(int32_t acc, int32_t k) {
-  return (acc >> 16) * k + (int32_t)(((uint32_t)acc & 0xffff) * (uint32_t)k >> 16);
-}
-
 /* clip_u8(((k * acc >> low_bits) + lambda) >> shift): k in two parts, of which the lower has `low_bits` bits
- * and a product that fits 32 bits, or short. */
+ * and a product that fits 32 bits. */
 XPULP_INLINE uint32_t xp_requant_split(int32_t acc, int32_t k, int32_t lambda, uint32_t low_bits,
                                        uint32_t shift) {
-  if (low_bits == PULP_SHORT_BITS) {
-    return xp_clip_u8(xp_add_n(xp_short_product(acc, k), lambda, shift));
-  }
   const uint32_t low = (uint32_t)k & ((1u << low_bits) - 1);
   const int32_t product = (int32_t)((uint32_t)acc * low) >> low_bits;
   return xp_clip_u8(xp_add_n(xp_mac(product, acc, k >> low_bits), lambda, shift));
