@@ -21,7 +21,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 from tvm_pulp.codegen.cost.arrays import Tiles
-from tvm_pulp.codegen.cost.measured import COLUMNS, DEPTHWISE, ELEMENTS, MATRIX, POOLS
+from tvm_pulp.codegen.cost.measured import DEPTHWISE, ELEMENTS, MATRIX, POOLS, STRIPS
 from tvm_pulp.codegen.cost.measured import LINEAR as LINEAR_CYCLES
 from tvm_pulp.codegen.cost.xpulpv2 import (
     Calls,
@@ -60,6 +60,7 @@ class Kernel(Enum):
     POINTWISE = "pointwise"
     CONV_SPLIT = "conv_split"
     CONV_WIDE = "conv_wide"
+    CONV_DIRECT = "conv_direct"  # two groups
     DEPTHWISE = "depthwise"
     DEPTHWISE_SPLIT = "depthwise_split"
     DEPTHWISE_WIDE = "depthwise_wide"
@@ -116,7 +117,8 @@ class Case:
             return self.in_y * self.in_x * self.ch_in * self.ch_out
         if self.kernel in ELEMENTWISE:
             return self.in_y * self.in_x * self.ch_in * (2 if self.kernel in TWO_INPUTS else 1)
-        depth = self.ch_in if self.kernel in CONV else 1
+        groups = 2 if self.kernel is Kernel.CONV_DIRECT else 1
+        depth = self.ch_in // groups if self.kernel in (*CONV, Kernel.CONV_DIRECT) else 1
         return self.out_y * self.out_x * self.ch_out * self.k * self.k * depth
 
     def c_initializer(self) -> str:
@@ -207,6 +209,7 @@ CASES = [
     Case(Kernel.CONV_WIDE, 16, 16, 32, 64),
     Case(Kernel.CONV_WIDE, 16, 16, 16, 32, 3, 1, 1),
     Case(Kernel.CONV_WIDE, 34, 34, 3, 16, 3, 2, 0),
+    Case(Kernel.CONV_DIRECT, 16, 16, 32, 32, 3, 1, 1),
     Case(Kernel.DEPTHWISE_WIDE, 16, 16, 32, 32, 3, 1, 1),
     Case(Kernel.DEPTHWISE_WIDE, 34, 34, 16, 16, 3, 2, 0),
     Case(Kernel.DEPTHWISE_WIDE, 7, 7, 64, 64, 3, 1, 1),
@@ -237,7 +240,7 @@ class Measurement:
 
 def predicted_cycles(case: Case) -> float | None:
     """What the cost model says."""
-    if case.kernel is Kernel.PAD:
+    if case.kernel in (Kernel.PAD, Kernel.CONV_DIRECT):
         return None
 
     def column(value: int) -> npt.NDArray[np.int64]:
@@ -260,7 +263,7 @@ def predicted_cycles(case: Case) -> float | None:
     if case.kernel in CONV:
         cycles = matrix_cycles(MATRIX, calls)
     elif name.startswith("depthwise"):
-        cycles = depthwise_cycles(DEPTHWISE, COLUMNS, calls)
+        cycles = depthwise_cycles(DEPTHWISE, STRIPS, calls)
     elif is_linear:
         cycles = linear_cycles(LINEAR_CYCLES, calls, case.in_y * case.in_x * case.ch_in)
     elif f"pulp_{name}" in POOLS:

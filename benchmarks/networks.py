@@ -12,9 +12,11 @@ by onnxruntime.
 | v1_224 | MobileNetV1 1.0-224, 1000 classes | 3x224x224 | 569 M |
 | v2_224 | MobileNetV2 1.0-224, 1000 classes | 3x224x224 | 301 M |
 | resnet18 | ResNet-18, 1000 classes | 3x224x224 | 1,814 M |
+| resnet20 | ResNet-20 for CIFAR | 3x32x32 | 40.8 M |
 
 The first four are `NETWORKS`; the next two are for where there is time, and `v1_100` has 4 MB of weights. The
-last three are for planning: their feature maps are larger than the L2 of these chips.
+three behind them are for planning: their feature maps are larger than the L2 of these chips. `resnet20` is for
+the engines of DIANA.
 
 NCHW, batch 1, opset 13; "same" padding as TensorFlow has it (the odd element at the bottom and the right). The
 weights are He-initialized and stand for those with BatchNorm folded in: the networks compute nothing useful,
@@ -222,6 +224,16 @@ def _resnet8() -> ModelProto:
     return b.model()
 
 
+def _resnet20() -> ModelProto:
+    b = _Builder("resnet20", (3, 32, 32))
+    b.conv("stem", 16)
+    for stage, channels in enumerate((16, 32, 64), start=1):
+        for block in (1, 2, 3):
+            _residual(b, f"block{stage}_{block}", channels, 2 if block == 1 and stage > 1 else 1)
+    b.classifier(10)
+    return b.model()
+
+
 def _resnet18() -> ModelProto:
     b = _Builder("resnet18", (3, 224, 224))
     b.conv("stem", 64, (7, 7), 2)
@@ -264,11 +276,12 @@ _BUILDERS: dict[str, Callable[[], ModelProto]] = {
     "v1_224": partial(_mobilenet, "v1_224", 224, 32, 1000),
     "v2_224": _mobilenet_v2,
     "resnet18": _resnet18,
+    "resnet20": _resnet20,
 }
 ALL_NETWORKS: tuple[str, ...] = tuple(_BUILDERS)
 NETWORKS = ALL_NETWORKS[:4]
 MEASURED_NETWORKS = ALL_NETWORKS[:6]
-LARGE_NETWORKS = ALL_NETWORKS[5:]
+LARGE_NETWORKS = ALL_NETWORKS[5:9]
 _SIGNALS = ("kws", "ad")
 
 

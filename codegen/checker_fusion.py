@@ -20,8 +20,6 @@ _NOT_FUSED = (
     LayerKind.ADD,
     LayerKind.MUL,
     LayerKind.COPY,
-    LayerKind.TRANSPOSE,
-    LayerKind.QUANTIZE,
     LayerKind.DEQUANTIZE,
     LayerKind.SOFTMAX,
     LayerKind.FUSED,
@@ -70,6 +68,8 @@ def _group(graph: LayerGraph, plan: LayerPlan, parts: Sequence[Layer]) -> Layer:
             raise _fail(f"a {part.kind.value} layer can't be fused", where)
     for before, after in pairwise(parts):
         _check_inner(graph, before, after, where)
+    if graph.tensors[parts[-1].output].planar:
+        raise _fail(f"{parts[-1].output} isn't in HWC order", where)
     sources = tuple(source for part in parts for source in part.sources)
     first, last = parts[0], parts[-1]
     return Layer(plan.layer, LayerKind.FUSED, first.inputs, last.output, sources=sources, parts=tuple(parts))
@@ -85,8 +85,10 @@ def _check_inner(graph: LayerGraph, before: Layer, after: Layer, where: str) -> 
     views = [one for one in graph.tensors.values() if one.view is not None]
     if tensor in views or any(one.view is not None and one.view.base == tensor.name for one in views):
         raise _fail(f"{tensor.name} is a view, or has views", where)
-    if tensor.dtype is not Dtype.UINT8 or tensor.planar:
-        raise _fail(f"{tensor.name} is no map of bytes in HWC order", where)
+    if tensor.dtype is not Dtype.UINT8:
+        raise _fail(f"{tensor.name} is no map of bytes", where)
+    if tensor.planar and (before.kind, after.kind) != (LayerKind.QUANTIZE, LayerKind.TRANSPOSE):
+        raise _fail(f"{tensor.name} isn't in HWC order", where)
 
 
 def stages_of(layer: Layer, plan: LayerPlan) -> Iterator[CheckedStage]:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind, Tensor
+from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind
 from tvm_pulp.codegen.plan import CLUSTER_NAME, Box, L1Buffer, LayerPlan, Operand, Plan, TileStep
 from tvm_pulp.errors import PlanError
 
@@ -27,6 +27,8 @@ FUSIBLE = (
     LayerKind.AVGPOOL,
     LayerKind.MAXPOOL,
     LayerKind.TABLE,
+    LayerKind.QUANTIZE,
+    LayerKind.TRANSPOSE,
 )
 """Kinds of layers that read one map, a window at a time."""
 
@@ -52,12 +54,15 @@ def fused(parts: Sequence[Layer]) -> Layer:
 
 
 def may_fuse(graph: LayerGraph, parts: Sequence[Layer]) -> bool:
-    """True if consecutive layers can be a group: each reads a plain map that the one before makes and that is
-    needed nowhere else."""
+    """True if consecutive layers can be a group: each reads a map that the one before makes and that is needed
+    nowhere else. It is an HWC map, unless it is quantized planes that are transposed."""
     if not 2 <= len(parts) <= MOST_STAGES or not all(map(_may_take_part, parts)):
         return False
-    return all(
-        after.inputs == (before.output,) and is_inner(graph, before.output) for before, after in pairwise(parts)
+    return not graph.tensors[parts[-1].output].planar and all(
+        after.inputs == (before.output,)
+        and is_inner(graph, before.output)
+        and (not graph.tensors[before.output].planar or _transposes_quantized(before, after))
+        for before, after in pairwise(parts)
     )
 
 
@@ -65,16 +70,17 @@ def _may_take_part(layer: Layer) -> bool:
     return layer.kind in FUSIBLE and not layer.makes_sums
 
 
+def _transposes_quantized(before: Layer, after: Layer) -> bool:
+    return (before.kind, after.kind) == (LayerKind.QUANTIZE, LayerKind.TRANSPOSE)
+
+
 def is_inner(graph: LayerGraph, name: str) -> bool:
-    """True if a tensor is a plain map of bytes that one layer reads and nobody sees."""
+    """True if a tensor is bytes, no part of another, that one layer reads and nobody sees."""
     tensor = graph.tensors[name]
     readers = sum(name in layer.inputs for layer in graph.layers)
     viewed = any(other.view is not None and other.base == name for other in graph.tensors.values())
-    return readers == 1 and name not in graph.outputs and not viewed and _is_plain(tensor)
-
-
-def _is_plain(tensor: Tensor) -> bool:
-    return tensor.view is None and tensor.dtype is Dtype.UINT8 and not tensor.planar
+    plain = tensor.view is None and not viewed and tensor.dtype is Dtype.UINT8
+    return readers == 1 and name not in graph.outputs and plain
 
 
 def fused_graph(graph: LayerGraph, groups: Sequence[range]) -> LayerGraph:

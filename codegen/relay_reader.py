@@ -18,6 +18,7 @@ from ..passes.patterns.operator import Border, Moves, Operands, Place, Transposi
 from ..passes.patterns.table import find_operator
 from .graph import Dtype, Layer, LayerGraph, LayerKind, Requant, Tensor, View
 from .groups import group_layers, splits_into_groups
+from .planar_quantize import with_planar_quantize
 from .relay_views import inside, is_contiguous, reshaped, whole
 
 INT8 = np.iinfo(np.int8)
@@ -112,7 +113,8 @@ class _Reader:
         outputs = tuple(self._names[expr] for expr in self._results())
         inputs = tuple(self._names[param] for param in self._func.params)
         layers, placed = tuple(self._layers), tuple(dict.fromkeys(self._placed))
-        return LayerGraph(self._symbol, self._tensors, inputs, outputs, layers, placed)
+        graph = LayerGraph(self._symbol, self._tensors, inputs, outputs, layers, placed)
+        return with_planar_quantize(graph)
 
     def _results(self) -> Iterator[relay.Expr]:
         body = self._func.body

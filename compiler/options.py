@@ -25,7 +25,9 @@ class PulpOptions:
     counts work. `fusion` says whether layers are fused where that is faster (`auto`), or not (`off`).
     `split` says whether a layer's rows are divided between two engines where that is faster (`auto`), or not
     (`off`). `multiplier_error` is how many units of the last place the 32-bit multipliers of a convolution or
-    linear layer may be off; a layer of which they are more gets longer ones.
+    linear layer may be off; a layer of which they are more gets longer ones. Without it that is half a unit, or
+    next to nothing in a network whose result would differ by more than half a unit
+    (`codegen/rounding_noise.py`).
     """
 
     soc: str = "gap8"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Plan
 from tvm_pulp.codegen.plan_json import plan_to_json
 from tvm_pulp.codegen.relay_reader import read_region
+from tvm_pulp.codegen.rounding_noise import expected_difference
 from tvm_pulp.codegen.timeline import simulate
 from tvm_pulp.codegen.timeline_json import timeline_to_json
 from tvm_pulp.passes.attributes import attribute
@@ -27,6 +28,7 @@ from tvm_pulp.passes.infer_type import InferType
 from tvm_pulp.passes.legalize_qdq import LegalizeQdq
 from tvm_pulp.passes.lower_leftovers import LowerLeftovers
 from tvm_pulp.passes.merge_patterns import MergePatterns
+from tvm_pulp.passes.numerics import LARGEST_ERROR, PRECISE_ERROR
 from tvm_pulp.passes.partition_regions import PartitionRegions
 from tvm_pulp.passes.portable_math import PortableMath
 from tvm_pulp.passes.simplify_inference import SimplifyInference
@@ -61,8 +63,7 @@ def partition_for_pulp(
     whole = load_machine(options)
     given = read_given_plans(options.plan)
     imported = prepare(mod, params)
-    legalized = legalize(imported, options.multiplier_error)
-    partitioned = _partitioned(legalized, mod_name)
+    legalized, partitioned = _in_regions(imported, options.multiplier_error, mod_name)
     machine = _beside_tvm(whole, tvm_bytes(partitioned))
     graphs = _graphs(partitioned)
     check_regions(given, list(graphs.values()))
@@ -115,8 +116,28 @@ def legalize(mod: tvm.IRModule, multiplier_error: float | None = None) -> tvm.IR
 
     `multiplier_error`: see `PulpOptions`.
     """
-    legalize_qdq = LegalizeQdq() if multiplier_error is None else LegalizeQdq(multiplier_error)
-    return PortableMath()(LowerLeftovers()(legalize_qdq(mod)))
+    return _in_regions(mod, multiplier_error, "default")[0]
+
+
+def _in_regions(
+    mod: tvm.IRModule, multiplier_error: float | None, mod_name: str
+) -> tuple[tvm.IRModule, tvm.IRModule]:
+    """The legalized module, and it with its regions. Where no `multiplier_error` is given, multipliers have
+    more bits if 32 are expected to cost the network's result too much."""
+    legalized = _in_integers(mod, LARGEST_ERROR if multiplier_error is None else multiplier_error)
+    partitioned = _partitioned(legalized, mod_name)
+    if multiplier_error is None and _differs(_graphs(partitioned).values()):
+        return _in_regions(mod, PRECISE_ERROR, mod_name)
+    return legalized, partitioned
+
+
+def _differs(graphs: Iterable[LayerGraph]) -> bool:
+    """Whether results are expected to be off by more than multipliers of a single layer may be."""
+    return any(expected_difference(graph) > LARGEST_ERROR for graph in graphs)
+
+
+def _in_integers(mod: tvm.IRModule, multiplier_error: float) -> tvm.IRModule:
+    return PortableMath()(LowerLeftovers()(LegalizeQdq(multiplier_error)(mod)))
 
 
 def region_graphs(legalized: tvm.IRModule, mod_name: str) -> list[LayerGraph]:

@@ -37,7 +37,8 @@ _OPTION_HELP = {
     "l2": "bytes of L2 that generated code may use",
     "cores": "cluster cores that work",
     "engines": "engines that may be used, with commas; all by default",
-    "multiplier_error": "units of the last place that 32-bit multipliers may be off; default 0.5, the most",
+    "multiplier_error": "units of the last place that 32-bit multipliers may be off, 0.5 at most; "
+    "default: what the network's result needs",
     "plan_time": "seconds that making a plan may take, as the solver counts work; default 20",
     "fusion": "auto: layers are fused tile by tile where that is faster (default); off: they are not",
     "split": "auto: two engines divide a layer's rows where that is faster (default); off: they don't",

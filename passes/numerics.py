@@ -24,6 +24,7 @@ MOST_LOW_BITS = 12
 
 MAX_BYTE = 255
 LARGEST_ERROR = 0.5  # of multipliers, in units of the output
+PRECISE_ERROR = 0.001  # where it would grow from layer to layer
 MIN_OFFSET_BITS = 8  # behind the point of a unit of the output, of multipliers in two parts
 
 Ints = npt.NDArray[np.int64]

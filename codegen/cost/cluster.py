@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 from tvm_pulp.codegen.cost.arrays import FloatArray, IntArray, Tiles, ceil_div
-from tvm_pulp.codegen.cost.measured import COLUMNS, DEPTHWISE, ELEMENTS, LINEAR, MATRIX, PAD_CALL, POOLS
+from tvm_pulp.codegen.cost.measured import DEPTHWISE, ELEMENTS, LINEAR, MATRIX, PAD_CALL, POOLS, STRIPS
 from tvm_pulp.codegen.cost.xpulpv2 import (
     Calls,
     Form,
@@ -61,7 +61,7 @@ def _measured(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> Floa
     if layer.kind in (LayerKind.CONV2D, LayerKind.POINTWISE):
         return matrix_cycles(MATRIX, calls)
     if layer.kind is LayerKind.DEPTHWISE:
-        return depthwise_cycles(DEPTHWISE, COLUMNS, calls)
+        return depthwise_cycles(DEPTHWISE, STRIPS, calls)
     if layer.kind is LayerKind.LINEAR and layer.weights is not None:
         return linear_cycles(LINEAR, calls, layer.weights.shape[1])
     if kernel in POOLS:

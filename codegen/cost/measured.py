@@ -69,23 +69,23 @@ class DepthwiseCycles:
 
 
 @dataclass(frozen=True)
-class ColumnCycles:
-    """Depthwise of any window (`columns_asm.S`), for groups of 4 channels: a call, a group and each of its
-    weights, a row, a word of a column, of a single column; an output of one channel, and each word of it."""
+class StripCycles:
+    """Depthwise of any window (`strip_asm.S`), for groups of up to 4 channels: a call, a group and each word of
+    its weights, a row of the map that is copied and each of its columns; 8 outputs of one channel, which take
+    `split` or `wide` more, and each instruction of their products. What goes output by output costs `output`
+    and `element` for each of its window."""
 
     call: float
     group: float
     weight: float
-    row: float
-    load: float
-    word: float
-    spread: float
-    channel: float
+    copy: float
+    column: float
+    block: float
+    product: float
+    split: float
+    wide: float
     output: float
-    block_word: float = 2.25
-    single_word: float = 4.0
-    split: float = 3.0
-    wide: float = 9.0
+    element: float
 
 
 @dataclass(frozen=True)
@@ -149,20 +149,18 @@ MATRIX = MatrixCycles(
 DEPTHWISE = DepthwiseCycles(
     call=1160.0, pair=83.5, run=18.9, row=16.3, column=4.6, output=17.5, split=5.3, wide=23.7
 )
-COLUMNS = ColumnCycles(
-    call=3489.0,
-    group=62.6,
-    weight=9.7,
-    row=631.0,
-    load=95.3,
-    word=14.7,
-    spread=7.0,
-    channel=0.0,
-    output=9.4,
-    block_word=2.5,
-    single_word=4.2,
-    split=4.8,
-    wide=9.7,
+STRIPS = StripCycles(
+    call=720.0,
+    group=780.0,
+    weight=24.2,
+    copy=211.0,
+    column=6.5,
+    block=70.0,
+    product=1.12,
+    split=43.0,
+    wide=84.0,
+    output=60.0,
+    element=15.0,
 )
 LINEAR = LinearCycles(
     call=246.0, run=249.0, input_word=1.02, weight_word=2.05, tail=138.0, split=9.4, wide=31.0

@@ -11,21 +11,22 @@ from dataclasses import dataclass
 import numpy as np
 from tvm_pulp.codegen.cost.arrays import FloatArray, IntArray, Tiles, ceil_div
 from tvm_pulp.codegen.cost.measured import (
-    ColumnCycles,
     DepthwiseCycles,
     ElementCycles,
     LinearCycles,
     MatrixCycles,
     PoolCycles,
+    StripCycles,
 )
 from tvm_pulp.codegen.graph import Window
 
 BLOCK = 4  # output channels, and pixels, of a matrix product's register block
 PAIR = 2  # channels that depthwise 3x3 and the kernel that keeps weights in registers take together
 PAIR_WORDS = 7  # of a window of the latter
+STRIP_OUTPUTS = 8  # of depthwise windows, that are computed at a time
 ROWS = 8  # outputs of a fully connected layer in a pass over its inputs
 WORD = 4  # bytes
-_WEIGHT_WORDS = 64  # that depthwise_any.c has room for
+_ROW_WORDS, _WEIGHT_WORDS = 168, 108  # that depthwise_any.c has room for
 _STALLING_CORES = 8  # on which shares of stalls are measured
 
 
@@ -36,7 +37,7 @@ class Form:
     split: bool = False
     wide: bool = False
 
-    def extra(self, t: MatrixCycles | DepthwiseCycles | ColumnCycles | LinearCycles) -> float:
+    def extra(self, t: MatrixCycles | DepthwiseCycles | StripCycles | LinearCycles) -> float:
         """What an output's cycles are more than with 32 bits."""
         return t.wide if self.wide else t.split if self.split else 0.0
 
@@ -180,13 +181,14 @@ class _Product:
 # ---- Depthwise ---------------------------------------------------------------------------------------------
 
 
-def depthwise_cycles(t: DepthwiseCycles, other: ColumnCycles, calls: Calls) -> FloatArray:
-    """3x3 with strides up to 2 by pairs of channels, any other by columns."""
+def depthwise_cycles(t: DepthwiseCycles, other: StripCycles, calls: Calls) -> FloatArray:
+    """3x3 with strides up to 2 by pairs of channels, any other by strips of rows."""
     window = calls.window
     three = window.kernel_h == 3 and window.kernel_w == 3
-    if not three or max(window.stride_h, window.stride_w) > 2:
-        return _by_columns(other, calls)
-    return _by_pairs(t, calls)
+    if three and max(window.stride_h, window.stride_w) <= 2:
+        return _by_pairs(t, calls)
+    blocks = _blocks_of_a_strip(window)
+    return _by_strips(other, calls, blocks) if blocks > 0 else _by_outputs(other, calls)
 
 
 def _by_pairs(t: DepthwiseCycles, calls: Calls) -> FloatArray:
@@ -200,22 +202,52 @@ def _by_pairs(t: DepthwiseCycles, calls: Calls) -> FloatArray:
     return cycles
 
 
-def _by_columns(t: ColumnCycles, calls: Calls) -> FloatArray:
+def _windows_in_word(window: Window) -> int:
+    return WORD // window.stride_w
+
+
+def _words_of_windows(window: Window) -> int:
+    """Of a row, that the windows touch that begin in a word."""
+    return ((_windows_in_word(window) - 1) * window.stride_w + window.kernel_w + WORD - 1) // WORD
+
+
+def _filter_words(window: Window) -> int:
+    return window.kernel_h * _words_of_windows(window) * _windows_in_word(window)
+
+
+def _blocks_of_a_strip(window: Window) -> int:
+    """Blocks of 8 outputs for which there is room; 0 if there are no strips."""
+    if window.stride_w > 2 or _filter_words(window) > _WEIGHT_WORDS:
+        return 0
+    first = _words_of_windows(window) + STRIP_OUTPUTS // _windows_in_word(window) - 1
+    room = _ROW_WORDS // (BLOCK * window.kernel_h)
+    return max(room - first, -1) // (STRIP_OUTPUTS // WORD * window.stride_w) + 1
+
+
+def _by_strips(t: StripCycles, calls: Calls, strip_blocks: int) -> FloatArray:
     window, tiles = calls.window, calls.tiles
-    channels = tiles.y_c
-    words = -(-window.kernel_h // WORD)
-    filter_words = words * window.kernel_w
-    size = BLOCK if BLOCK * filter_words <= _WEIGHT_WORDS else 1
-    rows = ceil_div(ceil_div(channels, size) * tiles.y_h, calls.cores)
-    single = window.kernel_h % WORD == 1
-    loads = words * t.load + calls.map_columns * ((words - single) * t.word + single * t.spread)
-    output = t.output + calls.form.extra(t)
-    in_blocks = tiles.y_w // BLOCK * BLOCK * (t.block_word * filter_words + output)
-    alone = tiles.y_w % BLOCK * (t.single_word * filter_words + 2 * output)
-    used = np.minimum(channels, size)
-    row = t.row + loads + used * (t.channel + in_blocks + alone)
-    group = t.group + t.weight * used * window.kernel_h * window.kernel_w
-    cycles: FloatArray = t.call + ceil_div(rows, tiles.y_h) * group + rows * row
+    filter_words, height = _filter_words(window), window.kernel_h
+    size = min(BLOCK, _WEIGHT_WORDS // filter_words)
+    rows = ceil_div(ceil_div(tiles.y_c, size) * tiles.y_h, calls.cores)
+    parts = np.where((rows % tiles.y_h != 0) & (tiles.y_h % np.maximum(rows, 1) != 0), 1, 0)
+    groups, used = ceil_div(rows, tiles.y_h) + parts, np.minimum(tiles.y_c, size)
+    blocks = ceil_div(tiles.y_w, STRIP_OUTPUTS)
+    strips = ceil_div(blocks, strip_blocks)
+    copies = rows * min(window.stride_h, height) + groups * max(height - window.stride_h, 0)
+    columns = calls.map_columns + (strips - 1) * max(window.kernel_w - window.stride_w, 0)
+    products = height * (3 + _words_of_windows(window) * (STRIP_OUTPUTS + 6))
+    block = t.block + t.product * products + calls.form.extra(t)
+    prepared = groups * (t.group + t.weight * used * filter_words)
+    cycles: FloatArray = (
+        t.call + prepared + copies * (t.copy * strips + t.column * columns) + rows * used * blocks * block
+    )
+    return cycles
+
+
+def _by_outputs(t: StripCycles, calls: Calls) -> FloatArray:
+    window, tiles = calls.window, calls.tiles
+    outputs = ceil_div(tiles.y_h * tiles.y_w, calls.cores) * tiles.y_c
+    cycles: FloatArray = t.call + outputs * (t.output + t.element * window.kernel_h * window.kernel_w)
     return cycles
 
 

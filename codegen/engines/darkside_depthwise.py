@@ -43,7 +43,7 @@ class DarksideDepthwise(WindowEngine):
         requant = layer.requant
         if requant is None or requant.wide or requant.shift > MOST_SHIFT:
             return None
-        return Output(requant.multiplier, requant.offset, requant.shift)
+        return Output(requant.multiplier, requant.offset, requant.shift, requant.hi)
 
     def tile_steps(self, layer: Layer) -> TileSteps:
         return TileSteps(rows=1, columns=1, channels=GROUP)

@@ -33,7 +33,7 @@ class DianaAnalog(WindowEngine):
     """The fields are the keys of the engine's table in the SoC file."""
 
     name: ClassVar[str] = "diana_analog"
-    largest_output: ClassVar[int] = 63
+    largest_outputs: ClassVar[tuple[int, ...]] = (63,)
     peak_macs_per_cycle: ClassVar[float] = 1152 * 512 / 18
 
     rows: Annotated[int, Field(ge=1, le=65_536, description="inputs of the array")]

@@ -1,7 +1,8 @@
 """DIANA's digital accelerator: an array of 16 x 16 multipliers, output channels by output columns.
 
 Cycles as published with ODiMO (eml-eda/odimo). It shifts its sums, and has no multipliers: networks must be
-quantized for it, with scales that are powers of two.
+quantized for it, with scales that are powers of two. Its outputs are assumed to have 8 bits or, like those of
+the analog array, which may compute some rows of the same layer, 6.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class DianaDigital(WindowEngine):
     """The fields are the keys of the engine's table in the SoC file."""
 
     name: ClassVar[str] = "diana_digital"
+    largest_outputs: ClassVar[tuple[int, ...]] = (255, 63)
     peak_macs_per_cycle: ClassVar[float] = SIDE * SIDE
 
     weight_bytes: Annotated[int, Field(ge=1, le=1 << 24, description="bytes of its weight memory")]

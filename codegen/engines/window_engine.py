@@ -27,11 +27,13 @@ _PADS = ("pad_top", "pad_bottom", "pad_left", "pad_right")
 
 @dataclass(frozen=True)
 class Output:
-    """What an engine does with a sum: `clip((k * acc + bias) >> shift)`; `k` is None where it counts as 1."""
+    """What an engine does with a sum: `clip((k * acc + bias) >> shift, 0, largest)`; `k` is None where it
+    counts as 1."""
 
     k: npt.NDArray[np.int64] | None
     bias: npt.NDArray[np.int64]
     shift: int
+    largest: int
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class WindowEngine(Engine):
     """A parameter block is `[k][bias][weights]`, weights in the layer's own order, int32 the others."""
 
     headers: ClassVar[tuple[str, ...]] = ("pulp_window_jobs.h",)
-    largest_output: ClassVar[int] = 255
+    largest_outputs: ClassVar[tuple[int, ...]] = (255,)
 
     start_cycles: Annotated[int, Field(ge=0, le=1_000_000, description="cycles to program a tile")]
 
@@ -69,14 +71,18 @@ class WindowEngine(Engine):
         if max(pads) > 0 and graph.tensors[layer.inputs[0]].zero_point != 0:
             return f"{self.name} pads with 0, which isn't the input's zero point"
         reason = self.layer_refusal(graph, layer)
-        if reason is None and (layer.requant.lo, layer.requant.hi) != (0, self.largest_output):
-            return f"{self.name} clips to 0..{self.largest_output} only"
+        if reason is None and not (layer.requant.lo == 0 and layer.requant.hi in self.largest_outputs):
+            return f"{self.name} clips to {self._bounds} only"
         return reason
 
     def violations(self, graph: LayerGraph, layer: Layer, plan: LayerPlan, step: TileStep) -> list[str]:
         if plan.channels_first or plan.pad_in_l1 or plan.clip:
-            return [f"{self.name} pads itself, reads HWC and clips to 0..{self.largest_output}"]
+            return [f"{self.name} pads itself, reads HWC and clips to {self._bounds}"]
         return []
+
+    @property
+    def _bounds(self) -> str:
+        return " or ".join(f"0..{largest}" for largest in self.largest_outputs)
 
     def choose_kernel(self, graph: LayerGraph, layer: Layer, tile: Box | None, cores: int) -> KernelChoice:
         return KernelChoice(self.name)
@@ -98,6 +104,7 @@ class WindowEngine(Engine):
         output, window = self._output(layer), _window(layer)
         common = {
             "shift": output.shift,
+            "largest": output.largest,
             "depthwise": int(layer.kind is LayerKind.DEPTHWISE),
             "window.k_x": window.kernel_w,
             "window.k_y": window.kernel_h,
@@ -152,7 +159,7 @@ def plain_shift(layer: Layer) -> Output | None:
     if k <= 0 or k & (k - 1) or np.any(requant.multiplier != k) or np.any(requant.offset % k):
         return None
     shift = requant.shift - (k.bit_length() - 1)
-    return Output(None, requant.offset // k, shift) if 0 <= shift <= MOST_SHIFT else None
+    return Output(None, requant.offset // k, shift, requant.hi) if 0 <= shift <= MOST_SHIFT else None
 
 
 def _weights(layer: Layer) -> npt.NDArray[np.int8]:

@@ -88,54 +88,56 @@ typedef struct {
   uint8_t id;
 } ne16_task_t;
 
-void ne16_task_init(ne16_task_t *task);
-void ne16_task_set_op_to_conv(ne16_task_t *task, const uint8_t kernel_shape, const uint8_t depthwise,
-                              const uint8_t stride);
-void ne16_task_set_bits(ne16_task_t *task, const uint8_t input_bits, const uint8_t output_bits,
-                        const uint8_t weight_bits);
-void ne16_task_set_norm_quant(ne16_task_t *task, ne16_quant_t quant, ne16_norm_t norm);
-void ne16_task_set_weight_offset(ne16_task_t *task, ne16_weight_offset_mode_e weight_offset_mode,
-                                 const int32_t weight_offset);
+inline void ne16_task_init(ne16_task_t *task);
+inline void ne16_task_set_op_to_conv(ne16_task_t *task, const uint8_t kernel_shape, const uint8_t depthwise,
+                                     const uint8_t stride);
+inline void ne16_task_set_bits(ne16_task_t *task, const uint8_t input_bits, const uint8_t output_bits,
+                               const uint8_t weight_bits);
+inline void ne16_task_set_norm_quant(ne16_task_t *task, ne16_quant_t quant, ne16_norm_t norm);
+inline void ne16_task_set_weight_offset(ne16_task_t *task, ne16_weight_offset_mode_e weight_offset_mode,
+                                        const int32_t weight_offset);
 
 /* The padding of the tile (i_height, i_width) of n_height x n_width: that of the whole on its outer sides. */
-uint32_t ne16_get_tile_padding(uint32_t padding, uint32_t i_height, uint32_t i_width, uint32_t n_height,
-                               uint32_t n_width);
+inline uint32_t ne16_get_tile_padding(uint32_t padding, uint32_t i_height, uint32_t i_width,
+                                      uint32_t n_height, uint32_t n_width);
 
 /* Where a padded map would begin whose inside begins at `ptr`. */
-uint32_t ne16_pad_addr(uint32_t ptr, const uint32_t width, const uint32_t width_stride,
-                       const uint8_t padding_top, const uint8_t padding_left);
+inline uint32_t ne16_pad_addr(uint32_t ptr, const uint32_t width, const uint32_t width_stride,
+                              const uint8_t padding_top, const uint8_t padding_left);
 
-void ne16_task_set_addr_conv(ne16_task_t *task, uint32_t input_addr, uint32_t w_in, uint32_t w_in_stride,
-                             uint8_t padding_top, uint8_t padding_left, uint32_t output_addr,
-                             uint32_t weights_addr);
-void ne16_task_set_addr_norm_quant(ne16_task_t *task, uint32_t scale_addr, uint32_t shift_addr,
-                                   uint32_t bias_addr);
-void ne16_task_set_strides(ne16_task_t *task, const uint32_t k_in, const uint32_t h_in_stride,
-                           const uint32_t w_in_stride, const uint32_t h_out_stride,
-                           const uint32_t w_out_stride);
-void ne16_task_set_counters(ne16_task_t *task, const uint32_t k_in, const uint32_t h_out,
-                            const uint32_t w_out, const uint32_t k_out, const uint8_t padding_bottom,
-                            const uint8_t padding_right);
-void ne16_task_set_padding(ne16_task_t *task, const uint8_t top, const uint8_t bottom, const uint8_t left,
-                           const uint8_t right, const uint8_t value);
-void ne16_task_set_mask_filter(ne16_task_t *task, const uint8_t top, const uint8_t bottom, const uint8_t left,
-                               const uint8_t right);
+inline void ne16_task_set_addr_conv(ne16_task_t *task, uint32_t input_addr, uint32_t w_in,
+                                    uint32_t w_in_stride, uint8_t padding_top, uint8_t padding_left,
+                                    uint32_t output_addr, uint32_t weights_addr);
+inline void ne16_task_set_addr_norm_quant(ne16_task_t *task, uint32_t scale_addr, uint32_t shift_addr,
+                                          uint32_t bias_addr);
+inline void ne16_task_set_strides(ne16_task_t *task, const uint32_t k_in, const uint32_t h_in_stride,
+                                  const uint32_t w_in_stride, const uint32_t h_out_stride,
+                                  const uint32_t w_out_stride);
+inline void ne16_task_set_counters(ne16_task_t *task, const uint32_t k_in, const uint32_t h_out,
+                                   const uint32_t w_out, const uint32_t k_out, const uint8_t padding_bottom,
+                                   const uint8_t padding_right);
+inline void ne16_task_set_padding(ne16_task_t *task, const uint8_t top, const uint8_t bottom,
+                                  const uint8_t left, const uint8_t right, const uint8_t value);
+inline void ne16_task_set_mask_filter(ne16_task_t *task, const uint8_t top, const uint8_t bottom,
+                                      const uint8_t left, const uint8_t right);
 
 /* Strides, counters and padding (with 0) at once. */
-void ne16_task_set_dims(ne16_task_t *task, const uint32_t w_in, const uint32_t k_in,
-                        const uint32_t h_in_stride, const uint32_t w_in_stride, const uint32_t h_out,
-                        const uint32_t w_out, const uint32_t k_out, const uint32_t h_out_stride,
-                        const uint32_t w_out_stride, const uint8_t padding_top, const uint8_t padding_bottom,
-                        const uint8_t padding_left, const uint8_t padding_right);
+inline void ne16_task_set_dims(ne16_task_t *task, const uint32_t w_in, const uint32_t k_in,
+                               const uint32_t h_in_stride, const uint32_t w_in_stride, const uint32_t h_out,
+                               const uint32_t w_out, const uint32_t k_out, const uint32_t h_out_stride,
+                               const uint32_t w_out_stride, const uint8_t padding_top,
+                               const uint8_t padding_bottom, const uint8_t padding_left,
+                               const uint8_t padding_right);
 
 /* The same for stride 2, whose task is then dispatched with ne16_nnx_dispatch_stride2x2; k_out is even. */
-void ne16_task_set_dims_stride2x2(ne16_task_t *task, const uint32_t h_in, const uint32_t w_in,
-                                  const uint32_t k_in, const uint32_t h_in_stride, const uint32_t w_in_stride,
-                                  const uint32_t h_out, const uint32_t w_out, const uint32_t k_out,
-                                  const uint32_t h_out_stride, const uint32_t w_out_stride,
-                                  const uint8_t h_ker, const uint8_t w_ker, const uint8_t padding_top,
-                                  const uint8_t padding_bottom, const uint8_t padding_left,
-                                  const uint8_t padding_right);
+inline void ne16_task_set_dims_stride2x2(ne16_task_t *task, const uint32_t h_in, const uint32_t w_in,
+                                         const uint32_t k_in, const uint32_t h_in_stride,
+                                         const uint32_t w_in_stride, const uint32_t h_out,
+                                         const uint32_t w_out, const uint32_t k_out,
+                                         const uint32_t h_out_stride, const uint32_t w_out_stride,
+                                         const uint8_t h_ker, const uint8_t w_ker, const uint8_t padding_top,
+                                         const uint8_t padding_bottom, const uint8_t padding_left,
+                                         const uint8_t padding_right);
 
 /* ---- The accelerator -------------------------------------------------------------------------------------
  */
@@ -176,6 +178,8 @@ void ne16_nnx_resolve_wait(const ne16_dev_t *dev, ne16_task_t *task);
 void ne16_nnx_dispatch_stride2x2(const ne16_dev_t *dev, ne16_task_t *task, const uint32_t w_in,
                                  const uint32_t k_in, const uint32_t h_out, const uint32_t w_out,
                                  const uint32_t k_out, const uint8_t h_ker, const uint8_t w_ker);
+
+#include "pulp_nnx_ne16_task.h"
 
 #ifdef __cplusplus
 }

@@ -18,15 +18,16 @@ typedef struct {
   uint8_t *y;
   pulp_window_t window;
   uint16_t shift;
+  uint8_t largest;
   uint8_t depthwise;
   uint8_t is_done; /* the model's */
 } pulp_window_job_t;
 
-/* Darkside's depthwise engine: 3x3, int8 weights, scaled in 32 bits. */
+/* Darkside's depthwise engine: 3x3, int8 weights, scaled in 32 bits, outputs up to 255. */
 void darkside_depthwise_start(pulp_window_job_t *job);
 void darkside_depthwise_wait(pulp_window_job_t *job);
 
-/* DIANA's digital array: int8 weights, at most 64 KiB of them, no scale. */
+/* DIANA's digital array: int8 weights, at most 64 KiB of them, outputs up to 255 or 63, no scale. */
 void diana_digital_start(pulp_window_job_t *job);
 void diana_digital_wait(pulp_window_job_t *job);
 

@@ -6,32 +6,50 @@ from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
-from layers import Shape, dilated, single_layer, windows
+from layers import ENDS, Shape, dilated, single_layer, windows
 from tvm_pulp.codegen.fusion import FUSIBLE, fused_graph
 from tvm_pulp.codegen.fusion_schedule import runs_fused
 from tvm_pulp.codegen.fusion_tiling import Group
-from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
+from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind, Tensor, Window
 
 _FORMS: tuple[dict[str, Any], ...] = ({}, {}, {"wide": True}, {"split": True})
 _CORES = 8
 
+STARTS = ((LayerKind.QUANTIZE, LayerKind.TRANSPOSE), (LayerKind.TRANSPOSE,), (LayerKind.QUANTIZE,))
+"""First layers that read floats or planes."""
+
+INNER = tuple(kind for kind in FUSIBLE if kind not in ENDS)
+
 
 @st.composite
-def chains(draw: st.DrawFn, last: tuple[LayerKind, ...] = FUSIBLE) -> LayerGraph:
+def chains(draw: st.DrawFn, last: tuple[LayerKind, ...] = INNER) -> LayerGraph:
     """2 or 3 layers, each of which reads the one before it, that may be fused; the last is of one of these
-    kinds."""
+    kinds, the first may read floats or planes."""
     height, width, channels = draw(st.integers(1, 17)), draw(st.integers(1, 17)), draw(st.integers(1, 20))
-    tensors = [Tensor("image", height, width, channels, draw(st.sampled_from([0, 0, 9])), "in")]
+    start = draw(st.sampled_from([(), (), *STARTS]))
+    inner = [draw(st.sampled_from(INNER)) for _ in range(draw(st.integers(not start, 2 - len(start))))]
+    alone = len(start) == 2 and last == INNER and draw(st.booleans())
+    kinds = (*start, *inner) if alone else (*start, *inner, draw(st.sampled_from(last)))
+    zero_point = 0 if start else draw(st.sampled_from([0, 0, 9]))
+    dtype = Dtype.FLOAT32 if LayerKind.QUANTIZE in start else Dtype.UINT8
+    planar = LayerKind.TRANSPOSE in start
+    tensors = [Tensor("image", height, width, channels, zero_point, "in", dtype=dtype, planar=planar)]
     layers: list[Layer] = []
-    count = draw(st.integers(2, 3))
-    for index in range(count):
-        kind = draw(st.sampled_from(last if index == count - 1 else FUSIBLE))
-        part = single_layer(_shape(draw, tensors[-1], kind, first=index == 0))
+    for index, kind in enumerate(kinds):
+        starts = index < len(start)
+        shape = _start(tensors[-1], kind) if starts else _shape(draw, tensors[-1], kind, first=index == 0)
+        part = single_layer(shape)
         tensors.append(replace(part.tensors["y"], name=f"t{index}"))
         made = replace(part.layers[0], name=f"layer_{index}", sources=(f"op_{index}",))
         layers.append(replace(made, inputs=(tensors[-2].name,), output=tensors[-1].name))
     graph = LayerGraph("net", {t.name: t for t in tensors}, ("image",), (tensors[-1].name,), tuple(layers))
     return graph
+
+
+def _start(x: Tensor, kind: LayerKind) -> Shape:
+    """A layer that quantizes floats or planes of them, or transposes planes."""
+    planar = (x.planar, x.planar and kind is LayerKind.QUANTIZE)
+    return Shape(kind, x.height, x.width, x.channels, planar=planar, seed=x.height)
 
 
 def _shape(draw: st.DrawFn, x: Tensor, kind: LayerKind, *, first: bool) -> Shape:

@@ -303,39 +303,6 @@ def test_nn_linear_out_32(
 
 
 @PROPERTY
-@given(case=cases(), groups=st.integers(1, 3), dilation=st.integers(1, 2), cores=CORES, data=st.data())
-def test_conv_sums(
-    *, runtime: RuntimeLibrary, case: Case, groups: int, dilation: int, cores: int, data: st.DataObject
-) -> None:
-    """The channels from some channel on of a convolution with groups, dilated in both directions if it fits."""
-    rng = np.random.default_rng(case.seed)
-    if (case.k_y - 1) * dilation >= case.in_y or (case.k_x - 1) * dilation >= case.in_x:
-        dilation = 1
-    extent = replace(case, k_y=(case.k_y - 1) * dilation + 1, k_x=(case.k_x - 1) * dilation + 1)
-    first = data.draw(st.integers(0, groups * case.ch_out - 1))
-    offset = data.draw(st.sampled_from([0, -100, 60]))
-    x = random_u8(rng, case.in_y, case.in_x, groups * case.ch_in)
-    weight = random_i8(rng, groups * case.ch_out, case.k_y, case.k_x, case.ch_in)
-    bias = rng.integers(-(2**28), 2**28, groups * case.ch_out).astype(np.int32)
-    windows = extent.windows(x)[..., ::dilation, ::dilation]
-    parts = [
-        np.einsum("yxcij,oijc->yxo", part, whole.astype(np.int64) + offset)
-        for part, whole in zip(np.split(windows, groups, axis=2), np.split(weight, groups), strict=True)
-    ]
-    expected = (np.concatenate(parts, axis=-1) + bias)[..., first:]
-    out = np.zeros((extent.out_y, extent.out_x, expected.shape[-1]), np.int32)
-    window = case.window()
-    window.ch_in, window.ch_out = groups * case.ch_in, expected.shape[-1]
-    window.out_x, window.out_y = extent.out_x, extent.out_y
-    of_groups = Groups(dilation, dilation, case.ch_in, case.ch_out, first, offset)
-    runtime.run(
-        cores, "pulp_conv_sums", x, out, np.ascontiguousarray(weight[first:]), bias[first:].copy(),
-        ctypes.byref(window), ctypes.byref(of_groups),
-    )  # fmt: skip
-    np.testing.assert_array_equal(out, expected)
-
-
-@PROPERTY
 @given(
     pixels=st.integers(1, 9), channels=st.one_of(st.integers(1, 20), st.integers(250, 600)), cores=CORES,
     spread=st.integers(1, 256), scale=st.floats(1e-3, 1.0), with_room=st.booleans(), seed=SEEDS, data=st.data(),
@@ -365,6 +332,66 @@ WIDE = {"wide": (random_wide_requant, requant_wide), "split": (random_split_requ
 def shifts(form: str, shift: int) -> list[ctypes.c_uint16]:
     """The arguments that are shifts."""
     return [U16(LOW_BITS), U16(shift)] if form == "split" else [U16(shift)]
+
+
+@dataclass(frozen=True)
+class Direct:
+    """Some channels of a convolution with groups and dilation: what a kernel gets, and their sums."""
+
+    x: Array
+    weight: Array
+    window: Window
+    groups: Groups
+    sums: Array
+
+
+@st.composite
+def direct_convolutions(draw: st.DrawFn) -> Direct:
+    """The channels from some channel on, dilated in both directions if it fits."""
+    case, groups, dilation = draw(cases()), draw(st.integers(1, 3)), draw(st.integers(1, 2))
+    rng = np.random.default_rng(case.seed)
+    if (case.k_y - 1) * dilation >= case.in_y or (case.k_x - 1) * dilation >= case.in_x:
+        dilation = 1
+    extent = replace(case, k_y=(case.k_y - 1) * dilation + 1, k_x=(case.k_x - 1) * dilation + 1)
+    first = draw(st.integers(0, groups * case.ch_out - 1))
+    offset = draw(st.sampled_from([0, -100, 60]))
+    x = random_u8(rng, case.in_y, case.in_x, groups * case.ch_in)
+    weight = random_i8(rng, groups * case.ch_out, case.k_y, case.k_x, case.ch_in)
+    windows = extent.windows(x)[..., ::dilation, ::dilation]
+    parts = [
+        np.einsum("yxcij,oijc->yxo", part, whole.astype(np.int64) + offset)
+        for part, whole in zip(np.split(windows, groups, axis=2), np.split(weight, groups), strict=True)
+    ]
+    sums = np.concatenate(parts, axis=-1)[..., first:]
+    window = case.window()
+    window.ch_in, window.ch_out = groups * case.ch_in, sums.shape[-1]
+    window.out_x, window.out_y = extent.out_x, extent.out_y
+    of_groups = Groups(dilation, dilation, case.ch_in, case.ch_out, first, offset)
+    return Direct(x, np.ascontiguousarray(weight[first:]), window, of_groups, sums)
+
+
+@PROPERTY
+@given(case=direct_convolutions(), cores=CORES, seed=SEEDS)
+def test_conv_sums(runtime: RuntimeLibrary, case: Direct, cores: int, seed: int) -> None:
+    channels = case.sums.shape[-1]
+    bias = np.random.default_rng(seed).integers(-(2**28), 2**28, channels).astype(np.int32)
+    out = np.zeros(case.sums.shape, np.int32)
+    structures = ctypes.byref(case.window), ctypes.byref(case.groups)
+    runtime.run(cores, "pulp_conv_sums", case.x, out, case.weight, bias, *structures)
+    np.testing.assert_array_equal(out, case.sums + bias)
+
+
+@pytest.mark.parametrize("form", ["", *WIDE])
+@PROPERTY
+@given(case=direct_convolutions(), cores=CORES, seed=SEEDS)
+def test_conv_direct(runtime: RuntimeLibrary, form: str, case: Direct, cores: int, seed: int) -> None:
+    draw, requant = WIDE.get(form, (random_requant, requant_32))
+    k, lam, shift = draw(np.random.default_rng(seed), case.sums.shape[-1])
+    out = np.zeros(case.sums.shape, np.uint8)
+    name = f"pulp_conv_direct_{form}" if form else "pulp_conv_direct"
+    structures = ctypes.byref(case.window), ctypes.byref(case.groups)
+    runtime.run(cores, name, case.x, out, case.weight, k, lam, *shifts(form, shift), *structures)
+    np.testing.assert_array_equal(out, requant(case.sums, k, lam, shift))
 
 
 @pytest.mark.parametrize("form", WIDE)

@@ -100,6 +100,18 @@ def test_analog_code(runtime: HostRuntime, graph: LayerGraph, l1_bytes: int) -> 
 
 
 @needs_compiler
+def test_the_model_knows_the_bounds_of_outputs(runtime: HostRuntime, tmp_path: Path) -> None:
+    graph = ternary(CONV, 63)
+    plan = planned(graph, DIGITAL, 12_000)
+    requant = graph.layers[0].requant
+    assert requant is not None
+    other = replace(graph, layers=(replace(graph.layers[0], requant=replace(requant, hi=127)),))
+    program = compile_graph(runtime, other, plan, tmp_path, (DIGITAL,))
+    with pytest.raises(RunFailed, match="another bound of its outputs"):
+        run_program(program, other, random_inputs(other, 1))
+
+
+@needs_compiler
 def test_the_model_refuses_what_the_engine_has_not(runtime: HostRuntime, tmp_path: Path) -> None:
     graph = single_layer(Shape(LayerKind.POINTWISE))
     graph = replace(graph, layers=(shifting(graph.layers[0], 128, 255),))
@@ -149,6 +161,8 @@ def ternary(shape: Shape, largest: int = 63) -> LayerGraph:
         ),
         (DIGITAL, single_layer(CONV), "it only shifts, and the multipliers aren't one power of two"),
         (DIGITAL, ternary(CONV, 255), None),
+        (DIGITAL, ternary(CONV, 63), None),
+        (DIGITAL, ternary(CONV, 127), "diana_digital clips to 0..255 or 0..63 only"),
         (DIGITAL, single_layer(FILTER), "the digital array computes convolutions, not depthwise ones"),
         (ANALOG, single_layer(CONV), "the analog array has weights -1, 0 and 1"),
         (ANALOG, ternary(CONV), "the analog array takes inputs up to 127"),

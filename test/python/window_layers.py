@@ -55,9 +55,9 @@ def depthwise_graphs(draw: st.DrawFn) -> LayerGraph:
 
 @st.composite
 def digital_graphs(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = CONVOLUTIONS) -> LayerGraph:
-    """A layer whose scale is a power of two."""
+    """A layer whose scale is a power of two, with outputs of 8 or 6 bits."""
     graph = single_layer(draw(sizes(kinds, (1, 3, 5))))
-    return replace(graph, layers=(shifting(graph.layers[0], 128, 255),))
+    return replace(graph, layers=(shifting(graph.layers[0], 128, draw(st.sampled_from([255, 63]))),))
 
 
 @st.composite

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from tvm_pulp.codegen.emit_steps import StepTable
 from tvm_pulp.codegen.emit_text import address, call, fill
@@ -33,18 +34,39 @@ END = (f"ne16_nnx_term({DEVICE});",)
 _PADS = ("pad_top", "pad_bottom", "pad_left", "pad_right")
 
 
+@dataclass(frozen=True)
+class _Setting:
+    """A call that sets a part of a task, and the names of sizes that its arguments refer to."""
+
+    text: str
+    names: tuple[str, ...]
+
+
 def job(graph: LayerGraph, layer: Layer, layout: Callable[[Layer, int], BlockLayout], table: StepTable) -> Job:
-    """The text of a layer's jobs: a task for each tile, or with stride 2 for each 2x2 pixels of it."""
-    strided = is_strided(layer)
+    """The text of a layer's jobs: a task for each tile, or with stride 2 for each 2x2 pixels of it. What is the
+    same for all tiles is set once."""
+    sizes, strided = _sizes(layer), is_strided(layer)
+    settings = [_strided_dims()] if strided else _dims(graph, layer)
+    # With stride 2 each task has its own padding, and the last one's is left.
+    once = [
+        one for one in settings if not strided and not any(_varies(sizes[name], table) for name in one.names)
+    ]
+    each = [one for one in settings if one not in once]
+    in_calls = {*_names_in_addresses(layer, table), *_dispatched(strided)}
     return Job(
         state="ne16_task_t",
-        setup=_operation(layer),
+        setup=[
+            *_declarations(sizes, {name for one in once for name in one.names}, table),
+            *_operation(layer),
+            *(one.text for one in once),
+        ],
         start=[
-            *_sizes(layer, table),
+            *_declarations(sizes, in_calls | {name for one in each for name in one.names}, table),
             *_addresses(layer, layout, table),
             "",
-            *(_strided_dims() if strided else _dims(layer)),
-            *_padding_value(graph, layer, table),
+            *(one.text for one in each),
+            _operands(layer),
+            *(_padding_value(graph, layer, table) if strided else []),
             *_norm_quant_address(layer),
             *(_strided_dispatch() if strided else _dispatch()),
         ],
@@ -60,7 +82,7 @@ def _norm_quant_address(layer: Layer) -> list[str]:
 def _padding_value(graph: LayerGraph, layer: Layer, table: StepTable) -> list[str]:
     """What stands for 0 outside the map, if it isn't 0."""
     value = graph.tensors[layer.inputs[0]].zero_point
-    if value == 0 or mode_of(layer) is Mode.POINT or not table.any(*_PADS):
+    if value == 0 or not table.any(*_PADS):
         return []
     return [call("ne16_task_set_padding", ["job", *_PADS, str(value)])]
 
@@ -90,23 +112,41 @@ def _finish(layer: Layer, table: StepTable) -> list[str]:
     return lines
 
 
-def _sizes(layer: Layer, table: StepTable) -> list[str]:
-    """Declarations of the tile's sizes; a linear layer is a 1x1 convolution of one pixel."""
-    value = table.expression
-    sizes = {"h_in": value("in_h"), "w_in": value("in_w"), "k_in": value("x_c")}
+def _sizes(layer: Layer) -> dict[str, str]:
+    """The tile's sizes and padding: columns of the table, or numbers; a linear layer is a 1x1 convolution of
+    one pixel."""
+    sizes = {"h_in": "in_h", "w_in": "in_w", "k_in": "x_c", "h_out": "y_h", "w_out": "y_w", "k_out": "y_c"}
     if layer.kind is LayerKind.LINEAR:
-        sizes = {"h_in": "1", "w_in": "1", "k_in": str(weights_of(layer).shape[-1])}
-    if not is_strided(layer):
-        del sizes["h_in"]
-    out = {"h_out": value("y_h"), "w_out": value("y_w"), "k_out": value("y_c")}
-    lines = [_declare(sizes), _declare(out)]
-    if mode_of(layer) is not Mode.POINT:
-        lines.append(_declare({name: value(name) for name in _PADS}))
+        sizes |= {"h_in": "1", "w_in": "1", "k_in": str(weights_of(layer).shape[-1])}
+    return sizes | {name: name for name in _PADS}
+
+
+def _varies(size: str, table: StepTable) -> bool:
+    return not size.isdigit() and table.varies(size)
+
+
+def _names_in_addresses(layer: Layer, table: StepTable) -> list[str]:
+    """The sizes on which operands' addresses depend."""
+    pads = [] if mode_of(layer) is Mode.POINT else ["pad_top", "pad_left"]
+    return ["w_in", "k_in", *pads, *(["k_out"] if table.varies("y_c") else [])]
+
+
+def _dispatched(strided: bool) -> tuple[str, ...]:
+    """The sizes with which tasks are dispatched, and padded."""
+    return ("w_in", "k_in", "h_out", "w_out", "k_out") if strided else ()
+
+
+def _declarations(sizes: dict[str, str], used: set[str], table: StepTable) -> list[str]:
+    """Constants with the sizes that are used: of the input, of the output, padding."""
+    lines = []
+    for group in (("h_in", "w_in", "k_in"), ("h_out", "w_out", "k_out"), _PADS):
+        values = {name: sizes[name] for name in group if name in used}
+        texts = [
+            f"{name} = {value if value.isdigit() else table.expression(value)}"
+            for name, value in values.items()
+        ]
+        lines += [fill("  const uint32_t ", texts, ";")] if texts else []
     return lines
-
-
-def _declare(values: dict[str, str]) -> str:
-    return fill("  const uint32_t ", [f"{name} = {value}" for name, value in values.items()], ";")
 
 
 def _addresses(layer: Layer, layout: Callable[[Layer, int], BlockLayout], table: StepTable) -> list[str]:
@@ -168,27 +208,38 @@ def _operation(layer: Layer) -> list[str]:
     ]
 
 
-def _dims(layer: Layer) -> list[str]:
-    pads = ["0"] * 4 if mode_of(layer) is Mode.POINT else list(_PADS)
+def _dims(graph: LayerGraph, layer: Layer) -> list[_Setting]:
+    point = mode_of(layer) is Mode.POINT
     step = "2 * " if layer.window.stride_h == 2 else ""  # only a 1x1 filter comes here with a stride
-    strides = [f"{step}w_in * k_in", f"{step}k_in"]
     out = "4 * k_out" if leaves_sums(layer) else "k_out"
-    dims = ["job", "w_in", "k_in", *strides, "h_out", "w_out", "k_out", f"w_out * {out}", out, *pads]
-    return [call("ne16_task_set_dims", dims), _operands(pads)]
+    strides = ["job", "k_in", f"{step}w_in * k_in", f"{step}k_in", f"w_out * {out}", out]
+    behind = ["0", "0"] if point else ["pad_bottom", "pad_right"]
+    counters = ["job", "k_in", "h_out", "w_out", "k_out", *behind]
+    pads = ["0"] * 4 if point else list(_PADS)
+    value = 0 if point else graph.tensors[layer.inputs[0]].zero_point
+    return [
+        _Setting(call("ne16_task_set_strides", strides), ("w_in", "k_in", "w_out", "k_out")),
+        _Setting(
+            call("ne16_task_set_counters", counters),
+            ("k_in", "h_out", "w_out", "k_out", *(() if point else ("pad_bottom", "pad_right"))),
+        ),
+        _Setting(call("ne16_task_set_padding", ["job", *pads, str(value)]), () if point else _PADS),
+    ]
 
 
-def _operands(pads: list[str]) -> str:
-    arguments = ["job", "x", "w_in", "k_in", pads[0], pads[2], "y", "weights"]
-    return call("ne16_task_set_addr_conv", arguments)
+def _operands(layer: Layer) -> str:
+    before = ["0", "0"] if mode_of(layer) is Mode.POINT else ["pad_top", "pad_left"]
+    return call("ne16_task_set_addr_conv", ["job", "x", "w_in", "k_in", *before, "y", "weights"])
 
 
 def _dispatch() -> list[str]:
     return [f"  ne16_nnx_dispatch_wait({DEVICE});", f"  ne16_nnx_dispatch({DEVICE}, job);"]
 
 
-def _strided_dims() -> list[str]:
+def _strided_dims() -> _Setting:
+    sizes = ("h_in", "w_in", "k_in", "h_out", "w_out", "k_out", *_PADS)
     dims = ["job", "h_in", "w_in", "k_in", "w_in * k_in", "k_in", "h_out", "w_out", "k_out", "w_out * k_out"]
-    return [call("ne16_task_set_dims_stride2x2", [*dims, "k_out", "3", "3", *_PADS]), _operands(list(_PADS))]
+    return _Setting(call("ne16_task_set_dims_stride2x2", [*dims, "k_out", "3", "3", *_PADS]), sizes)
 
 
 def _strided_dispatch() -> list[str]:

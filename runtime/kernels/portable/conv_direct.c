@@ -10,9 +10,9 @@ void pulp_conv_direct(const uint8_t *in, uint8_t *out, const int8_t *weight, con
   const uint32_t filter = (uint32_t)window->k_y * window->k_x * groups->ch_in;
   const pulp_share_t pixels = pulp_my_share(pulp_out_pixels(window));
   for (uint32_t pixel = pixels.begin; pixel < pixels.end; pixel++) {
-    pulp_offset_sum_t offset = PULP_NO_OFFSET_SUM;
+    pulp_place_t place = pulp_place_of(window, pixel);
     for (uint32_t co = 0; co < window->ch_out; co++) {
-      const int32_t acc = pulp_direct_sum(window, groups, in, weight + co * filter, pixel, co, &offset);
+      const int32_t acc = pulp_direct_sum(window, groups, in, weight + co * filter, co, &place);
       out[pixel * window->ch_out + co] = pulp_requant(acc, k[co], lambda[co], shift);
     }
   }
@@ -25,9 +25,9 @@ void pulp_conv_direct_wide(const uint8_t *in, uint8_t *out, const int8_t *weight
   const uint32_t filter = (uint32_t)window->k_y * window->k_x * groups->ch_in;
   const pulp_share_t pixels = pulp_my_share(pulp_out_pixels(window));
   for (uint32_t pixel = pixels.begin; pixel < pixels.end; pixel++) {
-    pulp_offset_sum_t offset = PULP_NO_OFFSET_SUM;
+    pulp_place_t place = pulp_place_of(window, pixel);
     for (uint32_t co = 0; co < window->ch_out; co++) {
-      const int32_t acc = pulp_direct_sum(window, groups, in, weight + co * filter, pixel, co, &offset);
+      const int32_t acc = pulp_direct_sum(window, groups, in, weight + co * filter, co, &place);
       out[pixel * window->ch_out + co] = pulp_requant_wide(acc, k[co], lambda[co], shift);
     }
   }

@@ -1,10 +1,17 @@
-/* The sums of products that make an output element, for kernels that go pixel by pixel. */
+/* The sums of products that make an output element, for kernels that go pixel by pixel. The inner loops are
+ * those of the header that PULP_DOT names, from here. */
 #ifndef PULP_SUMS_H
 #define PULP_SUMS_H
 
-#include "dot.h"
+#include <stddef.h>
+
 #include "pulp_kernels.h"
 #include "window.h"
+
+#ifndef PULP_DOT
+#define PULP_DOT "dot.h"
+#endif
+#include PULP_DOT
 
 /* An output channel of a convolution, at the window of extent `e`: a row of it is one contiguous product. */
 static inline int32_t pulp_conv_sum(const pulp_window_t *w, const uint8_t *in, const int8_t *weight,
@@ -32,63 +39,54 @@ static inline int32_t pulp_depthwise_sum(const pulp_window_t *w, const uint8_t *
   return acc;
 }
 
-/* The bytes of a window with dilation, from the group's first input channel `channel` on: the sum of
- * their products with `filter`, k_y * k_x * ch_in weights, and their plain sum. */
-static inline int32_t pulp_group_products(const pulp_window_t *w, const pulp_groups_t *g, const uint8_t *in,
-                                          const int8_t *filter, uint32_t pixel, uint32_t channel) {
-  const int32_t y0 = (int32_t)(pixel / w->out_x * w->stride_y) - w->pad_top;
-  const int32_t x0 = (int32_t)(pixel % w->out_x * w->stride_x) - w->pad_left;
+/* Where the window of an output pixel of a convolution with groups and dilation lies. */
+typedef struct {
+  int32_t y, x;         /* of its first element */
+  pulp_extent_t extent; /* without dilation */
+  uint32_t channel;     /* the first of the group whose `offset` is known; UINT32_MAX: none */
+  int32_t offset;       /* what the offset of the weights adds to the sums of that group's channels */
+} pulp_place_t;
+
+static inline pulp_place_t pulp_place_of(const pulp_window_t *w, uint32_t pixel) {
+  const uint32_t out_y = pixel / w->out_x, out_x = pixel % w->out_x;
+  return (pulp_place_t){(int32_t)(out_y * w->stride_y) - w->pad_top,
+                        (int32_t)(out_x * w->stride_x) - w->pad_left, pulp_extent_at(w, out_y, out_x),
+                        UINT32_MAX, 0};
+}
+
+/* The sum of the products of a group's elements, from input channel `channel` on, with `filter`, k_y * k_x *
+ * ch_in weights; without a filter the sum of the elements. */
+static inline int32_t pulp_group_sum(const pulp_window_t *w, const pulp_groups_t *g, const uint8_t *in,
+                                     const int8_t *filter, const pulp_place_t *place, uint32_t channel) {
   int32_t acc = 0;
   for (int32_t ky = 0; ky < w->k_y; ky++) {
-    const int32_t y = y0 + ky * g->dilation_y;
-    for (int32_t kx = 0; kx < w->k_x; kx++, filter += g->ch_in) {
-      const int32_t x = x0 + kx * g->dilation_x;
+    const int32_t y = place->y + ky * g->dilation_y;
+    for (int32_t kx = 0; kx < w->k_x; kx++) {
+      const int32_t x = place->x + kx * g->dilation_x;
       if (y >= 0 && y < w->in_y && x >= 0 && x < w->in_x) {
-        acc = pulp_dot(pulp_in_pixel(w, in, y, x) + channel, filter, g->ch_in, acc);
+        const uint8_t *const elements = pulp_in_pixel(w, in, y, x) + channel;
+        acc = filter == NULL ? pulp_add_up(elements, g->ch_in, acc)
+                             : pulp_dot(elements, filter + (ky * w->k_x + kx) * g->ch_in, g->ch_in, acc);
       }
     }
   }
   return acc;
 }
 
-static inline int32_t pulp_group_bytes(const pulp_window_t *w, const pulp_groups_t *g, const uint8_t *in,
-                                       uint32_t pixel, uint32_t channel) {
-  const int32_t y0 = (int32_t)(pixel / w->out_x * w->stride_y) - w->pad_top;
-  const int32_t x0 = (int32_t)(pixel % w->out_x * w->stride_x) - w->pad_left;
-  int32_t sum = 0;
-  for (int32_t ky = 0; ky < w->k_y; ky++) {
-    const int32_t y = y0 + ky * g->dilation_y;
-    for (int32_t kx = 0; kx < w->k_x; kx++) {
-      const int32_t x = x0 + kx * g->dilation_x;
-      if (y >= 0 && y < w->in_y && x >= 0 && x < w->in_x) {
-        const uint8_t *const elements = pulp_in_pixel(w, in, y, x) + channel;
-        for (uint32_t c = 0; c < g->ch_in; c++) {
-          sum += elements[c];
-        }
-      }
-    }
-  }
-  return sum;
-}
-
-/* What the offset of the weights adds to the sums of a group at one pixel: the same for all of its channels.
- */
-typedef struct {
-  uint32_t channel; /* the group's first */
-  int32_t value;
-} pulp_offset_sum_t;
-#define PULP_NO_OFFSET_SUM ((pulp_offset_sum_t){UINT32_MAX, 0})
-
-/* Output channel `co` of a convolution with groups, dilation and an offset of its weights; `known` is kept
- * from channel to channel of a pixel. */
+/* Output channel `co` of a convolution with groups, dilation and an offset of its weights; `place` is that of
+ * its pixel. */
 static inline int32_t pulp_direct_sum(const pulp_window_t *w, const pulp_groups_t *g, const uint8_t *in,
-                                      const int8_t *filter, uint32_t pixel, uint32_t co,
-                                      pulp_offset_sum_t *known) {
-  const uint32_t channel = (g->first + co) / g->ch_out * g->ch_in;
-  if (g->weight_offset != 0 && known->channel != channel) {
-    *known = (pulp_offset_sum_t){channel, g->weight_offset * pulp_group_bytes(w, g, in, pixel, channel)};
+                                      const int8_t *filter, uint32_t co, pulp_place_t *place) {
+  const int is_whole = g->ch_in == w->ch_in;
+  const uint32_t channel = is_whole ? 0 : (g->first + co) / g->ch_out * g->ch_in;
+  if (g->weight_offset != 0 && place->channel != channel) {
+    place->channel = channel;
+    place->offset = g->weight_offset * pulp_group_sum(w, g, in, NULL, place, channel);
   }
-  return pulp_group_products(w, g, in, filter, pixel, channel) + known->value;
+  if (is_whole && g->dilation_x == 1 && g->dilation_y == 1) {
+    return pulp_conv_sum(w, in, filter, &place->extent) + place->offset;
+  }
+  return pulp_group_sum(w, g, in, filter, place, channel) + place->offset;
 }
 
 #endif

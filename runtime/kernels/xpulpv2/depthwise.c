@@ -142,8 +142,8 @@ static void three_by_three(const pulp_depthwise_t *d, uint32_t whole_x, uint32_t
   my_pairs(&t, (w->ch_in + 1u) / 2);
 }
 
-/* True if that was all. */
-static int in_pairs(const pulp_depthwise_t *d) {
+/* True if that was all. A function of its own: other windows need the stack. */
+static __attribute__((noinline)) int in_pairs(const pulp_depthwise_t *d) {
   const pulp_window_t *const w = d->window;
   if (w->k_x != 3 || w->k_y != 3 || w->ch_in < 2) {
     return 0;

@@ -6,26 +6,7 @@
 #include "rows.h"
 #include "xpulp.h"
 
-/* Outputs of some rows, with the usual output stage. */
-XPULP_INLINE void requantize(const pulp_nn_output_t *o, const int32_t *sums, pulp_share_t rows,
-                             uint8_t *out) {
-  const int32_t *k = o->k + rows.begin, *lambda = o->lambda + rows.begin;
-  out += rows.begin;
-#if XPULP_ASM
-  __asm__ volatile(XP_BEGIN XP_LOOP(0, "%[n]", 7) XP_LWI("t0", "%[sums]", "4") XP_LWI("t1", "%[k]", "4")
-                       XP_LWI("t2", "%[lambda]", "4") "mul t0, t0, t1\n" XP_ADD_N("t0", "t2", "%[shift]")
-                           XP_CLIP_U8("t0") XP_SB("t0", "%[out]", "%[one]") XP_END
-                   : [sums] "+r"(sums), [k] "+r"(k), [lambda] "+r"(lambda), [out] "+r"(out)
-                   : [n] "r"(rows.end - rows.begin), [shift] "r"(o->shift), [one] "r"(1)
-                   : "t0", "t1", "t2", "memory");
-#else
-  for (uint32_t i = 0; i < rows.end - rows.begin; i++) {
-    out[i] = (uint8_t)xp_requant(sums[i], k[i], lambda[i], o->shift);
-  }
-#endif
-}
-
-/* The same with any bias and output stage. */
+/* Any bias and output stage. */
 static __attribute__((noinline)) void outputs(const pulp_nn_output_t *o, const int8_t *bias,
                                               const int32_t *sums, pulp_share_t rows, uint8_t *out) {
   for (uint32_t n = rows.begin; n < rows.end; n++, sums++) {
@@ -43,11 +24,11 @@ void pulp_nn_linear(uint8_t *in, int8_t *bias, uint8_t *out, int8_t *weight, int
   int32_t sums[MOST_ROWS];
   while (rows.begin < rows.end) {
     const uint32_t end = rows.begin + pulp_sum_rows(&product, rows, sums);
-    const pulp_share_t these = {rows.begin, end};
     if (requantizes) {
-      requantize(&output, sums, these, out);
+      xp_requant_row(sums, end - rows.begin, k + rows.begin, lambda + rows.begin, sizeof *k, output.shift,
+                     out + rows.begin, 1);
     } else {
-      outputs(&output, bias, sums, these, out);
+      outputs(&output, bias, sums, (pulp_share_t){rows.begin, end}, out);
     }
     rows.begin = end;
   }

@@ -1,6 +1,7 @@
 /* pulp_any_rows; pulp_whole_rows: what rows_asm.S does, in C. */
 #include "rows.h"
 
+#include "dot.h"
 #include "xpulp.h"
 
 #if !XPULP_ASM
@@ -22,7 +23,6 @@ void pulp_any_rows(const pulp_product_t *p, uint32_t begin, uint32_t count, int3
     pulp_whole_rows(p->x, w, words, p->length, sums, p->first, count);
   }
   for (uint32_t i = 0; i < count; i++, w += p->length) {
-    const int32_t rest = xp_dot(p->x + bytes, w + bytes, p->length - bytes);
-    sums[i] = words > 0 ? sums[i] + rest : rest;
+    sums[i] = pulp_dot(p->x + bytes, w + bytes, p->length - bytes, words > 0 ? sums[i] : 0);
   }
 }

@@ -6,7 +6,7 @@ static const window_engine_t depthwise = {
     .weight_bytes = UINT32_MAX,
     .largest_weight = 128,
     .largest_input = 255,
-    .largest_output = 255,
+    .largest_outputs = {255, 255},
     .scales = 1,
     .depthwise_only = 1,
 };
@@ -16,7 +16,7 @@ static const window_engine_t digital = {
     .weight_bytes = 64 * 1024,
     .largest_weight = 128,
     .largest_input = 255,
-    .largest_output = 255,
+    .largest_outputs = {255, 63},
 };
 
 static const window_engine_t analog = {
@@ -24,7 +24,7 @@ static const window_engine_t analog = {
     .weight_bytes = 1152 * 512,
     .largest_weight = 1,
     .largest_input = 127,
-    .largest_output = 63,
+    .largest_outputs = {63, 63},
 };
 
 void darkside_depthwise_start(pulp_window_job_t *job) { window_model_start(&depthwise, job); }

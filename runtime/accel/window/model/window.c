@@ -39,6 +39,8 @@ static void check_job(const window_engine_t *engine, const pulp_window_job_t *jo
           "a filter of another size");
   require(engine, filter_bytes(job) * w->ch_out <= engine->weight_bytes, "more weights than it holds");
   require(engine, job->shift < 32, "a shift above 31");
+  require(engine, job->largest == engine->largest_outputs[0] || job->largest == engine->largest_outputs[1],
+          "another bound of its outputs");
 }
 
 static int32_t product(const window_engine_t *engine, uint8_t x, int8_t weight) {
@@ -77,7 +79,7 @@ static void run(const window_engine_t *engine, pulp_window_job_t *job) {
       for (uint32_t c = 0; c < w->ch_out; c++) {
         const int32_t acc = sum(engine, job, top, left, c);
         const int32_t value = ((job->k ? job->k[c] : 1) * acc + job->bias[c]) >> job->shift;
-        *y++ = (uint8_t)(value < 0 ? 0 : value > engine->largest_output ? engine->largest_output : value);
+        *y++ = (uint8_t)(value < 0 ? 0 : value > job->largest ? job->largest : value);
       }
     }
   }

@@ -10,7 +10,7 @@ typedef struct {
   uint32_t kernel_area; /* of the largest window, 0 for any */
   uint32_t weight_bytes;
   int32_t largest_weight;
-  uint8_t largest_input, largest_output;
+  uint8_t largest_input, largest_outputs[2]; /* either of these */
   uint8_t scales, depthwise_only;
 } window_engine_t;
 
