@@ -147,7 +147,7 @@ MATRIX = MatrixCycles(
     stall=0.007,
 )
 DEPTHWISE = DepthwiseCycles(
-    call=1160.0, pair=83.5, run=18.9, row=16.3, column=4.6, output=17.5, split=5.3, wide=23.7
+    call=1200.0, pair=83.7, run=12.0, row=9.1, column=5.0, output=17.2, split=5.0, wide=22.1
 )
 STRIPS = StripCycles(
     call=720.0,
