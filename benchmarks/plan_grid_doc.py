@@ -1,4 +1,4 @@
-"""Makes docs/plan-grid.md from the results of `plan_grid.py`. The same results give the same bytes."""
+"""Makes docs/plan-grid.md from what `plan_grid.py` and `compile_time.py` found: the same page each time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+import compile_time
 import networks
+from compile_time import Measurement
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plan_grid_outcomes import FOLDER, Outcome, kept
 
@@ -16,6 +18,7 @@ TITLES = {
     "vww": "MobileNetV1 0.25-96",
     "ic": "ResNet-8",
     "ad": "autoencoder",
+    "v1_25": "MobileNetV1 0.25-128",
     "v1_100": "MobileNetV1 1.0-128",
     "v1_224": "MobileNetV1 1.0-224",
     "v2_224": "MobileNetV2 1.0-224",
@@ -25,7 +28,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _NONE = "–"
 
 
-def render(found: Sequence[Outcome]) -> str:
+def render(found: Sequence[Outcome], compilations: Sequence[Measurement] = ()) -> str:
     """The text of docs/plan-grid.md."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
@@ -48,6 +51,10 @@ def render(found: Sequence[Outcome]) -> str:
             for name in dict.fromkeys(one.network for one in large)
         ],
         times=[times(TITLES[name], [one for one in found if one.network == name]) for name in names],
+        again=[
+            [TITLES[one.network], f"{one.cached_cpu_seconds:.2f}", f"{one.cached_seconds:.2f}"]
+            for one in compilations
+        ],
     )
 
 
@@ -84,13 +91,21 @@ def times(title: str, found: Sequence[Outcome]) -> list[str]:
 
 @click.command()
 @click.option("--folder", type=click.Path(path_type=Path), default=FOLDER, show_default=True, help="Results.")
+@click.option(
+    "--times",
+    "times_file",
+    type=click.Path(path_type=Path),
+    default=compile_time.RESULT,
+    show_default=True,
+    help="What compile_time.py has written; left out if it isn't there.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=DOCUMENT, show_default=True)
-def main(folder: Path, output: Path) -> None:
+def main(folder: Path, times_file: Path, output: Path) -> None:
     """Write the page from all results in a folder."""
     found = kept(folder)
     if not found:
         raise click.ClickException(f"{folder} holds no results; benchmarks/plan_grid.py makes them")
-    output.write_text(render(found))
+    output.write_text(render(found, compile_time.read(times_file) if times_file.exists() else ()))
 
 
 if __name__ == "__main__":

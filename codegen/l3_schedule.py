@@ -57,7 +57,7 @@ def place_chunks(
     reserved = reserved or {}
     placed: list[Placed] = []
     leaving = {chunk: replace(rect, end=rect.end + 1) for chunk, rect in stored.items()}
-    rects = [*fixed, *leaving.values()]
+    rects = list(fixed)
     start = 0
     for index, chunk in enumerate(chunks):
         start = max(start, chunk.earliest)
@@ -66,15 +66,15 @@ def place_chunks(
         if chunk in stored:
             found: Placed | None = Placed(chunk, start, stored[chunk].offset)
             mine = stored[chunk]
-            rects.remove(leaving[chunk])
+            del leaving[chunk]
         else:
-            taken = [*rects, *_later(reserved, chunks[index + 1 :], chunk.free)]
+            taken = [*rects, *leaving.values(), *_later(reserved, chunks[index + 1 :], chunk.free)]
             found = _first_room(chunk, start, taken, limit)
             mine = Rect("", start, chunk.free, 0 if found is None else found.offset, chunk.size)
         if found is None or found.start > chunk.need:
             return None
         start = found.start
-        rects = [rect for rect in rects if rect.end > start or rect in leaving.values()]
+        rects = [rect for rect in rects if rect.end > start]
         rects.append(replace(mine, start=min(mine.start, start)))
         placed.append(found)
     return placed

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
+from math import isqrt
 
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.cost.layer import region_costs
@@ -34,14 +36,14 @@ from tvm_pulp.codegen.l3_ahead import with_loads_ahead
 from tvm_pulp.codegen.machine import L3Model, Machine
 from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L1Tensor, LayerPlan, Plan
-from tvm_pulp.codegen.schedule import schedule_layer
 from tvm_pulp.codegen.share_schedule import schedule_on
 from tvm_pulp.codegen.spill import Ways, tensor_lives
 from tvm_pulp.codegen.tile_search import NothingFits, Search, search_tiles
 from tvm_pulp.errors import PlanError
 
-SIZE_STEP, SIZES = 256, 64
-"""How finely the least L2 is looked for, in bytes and in parts of what everything takes."""
+SIZE_STEP, SIZE_RATIO = 256, 1.1
+"""How finely the least L2 is looked for: until what isn't enough and what is differ by so many bytes, or so
+little."""
 
 LESS_L1 = (0.6, 0.35)
 """Shares of L1 to try where L2 is too small for the tiles that all of it allows."""
@@ -77,7 +79,7 @@ def _plain_task(graph: LayerGraph, machine: Machine, effort: Effort, searches: _
     return L2Task(
         graph=graph,
         best=best,
-        ways=lambda index: _ways(graph, graph.layers[index], machine, searches),
+        ways=cache(lambda index: _ways(graph, graph.layers[index], machine, searches)),
         costs=lambda plans: region_costs(graph, plans, machine),
         machine=machine,
         effort=effort,
@@ -218,13 +220,12 @@ def _step_tables(plan: Plan) -> int:
 
 
 def _enough_l2(task: L2Task) -> int:
-    """The least L2, to a hundredth or so, with which a plan is found."""
+    """The least L2, about, with which a plan is found."""
     everything = sum(tensor.size_bytes for tensor in task.graph.tensors.values())
     everything += sum(map(pack_size, task.best)) + 2 * step_tables_bytes(task.graph, task.best)
     low, high = task.machine.l2_bytes, align(everything)
-    step = max(SIZE_STEP, (high - low) // SIZES)
-    while high - low > step:
-        middle = align((low + high) // 2)
+    while high - low > SIZE_STEP and high > SIZE_RATIO * low:
+        middle = align(isqrt(low * high))
         if _any_plan(replace(task, machine=replace(task.machine, l2_bytes=middle))) is None:
             low = middle
         else:
@@ -344,34 +345,44 @@ class _Searches:
         self._within: dict[tuple[_Signature, int, tuple[bool, ...]], Search | NothingFits] = {}
 
     def within(self, graph: LayerGraph) -> Callable[[int, int, frozenset[str]], LayerPlan | None]:
-        """The search for the cluster's plan of a layer in part of L1 beside some of its operands; see
-        `l1_tensors.Search`."""
+        """The search for a layer's plan in part of L1 beside some of its operands, on the cores, or on a team;
+        see `l1_tensors.Search`."""
 
         def search(index: int, l1_bytes: int, in_l1: frozenset[str]) -> LayerPlan | None:
             layer = graph.layers[index]
             if layer.parts and in_l1:
                 return None
-            whole = tuple(name in in_l1 for name in (*layer.inputs, layer.output))
-            key = (_signature(graph, layer, CLUSTER, self._machine.cores), l1_bytes, whole)
-            if key not in self._within:
-                machine = replace(self._machine, l1_bytes=l1_bytes)
-                self._within[key] = (
-                    search_group(graph, layer, machine, effort=self._effort)
-                    if layer.parts
-                    else search_tiles(graph, layer, machine, effort=self._effort, in_l1=in_l1)
-                )
-            found = self._within[key]
-            if isinstance(found, NothingFits):
+            units = [one for one in self._engines(graph, layer) if one.on_cores]
+            searches = [(one, self._inside(graph, layer, l1_bytes, in_l1, one)) for one in units]
+            fitting = [(one, found.best) for one, found in searches if isinstance(found, Search)]
+            if not fitting:
                 return None
-            best, cores = found.best.plan, self._machine.cores
+            engine, best = min(fitting, key=lambda found: found[1].cycles)
+            cores, (tile, order, late) = self._machine.cores, (best.plan.tile, best.plan.order, best.plan.late)
             plan = (
-                schedule_group(graph, layer, best.tile, cores, best.order)
+                schedule_group(graph, layer, tile, cores, order)
                 if layer.parts
-                else schedule_layer(graph, layer, best.tile, cores, best.order, in_l1=in_l1, late=best.late)
+                else schedule_on(
+                    graph, layer, self._machine, tile, order, engine=engine, in_l1=in_l1, late=late
+                )
             )
-            return replace(plan, cycles=found.best.cycles)
+            return replace(plan, cycles=best.cycles)
 
         return search
+
+    def _inside(
+        self, graph: LayerGraph, layer: Layer, l1_bytes: int, in_l1: frozenset[str], engine: Engine
+    ) -> Search | NothingFits:
+        whole = tuple(name in in_l1 for name in (*layer.inputs, layer.output))
+        key = (_signature(graph, layer, engine, self._machine.cores), l1_bytes, whole)
+        if key not in self._within:
+            machine = replace(self._machine, l1_bytes=l1_bytes)
+            self._within[key] = (
+                search_group(graph, layer, machine, effort=self._effort)
+                if layer.parts
+                else search_tiles(graph, layer, machine, engine=engine, effort=self._effort, in_l1=in_l1)
+            )
+        return self._within[key]
 
     def of(
         self, graph: LayerGraph, layer: Layer, most_rows: int | None, *, params_once: bool = False

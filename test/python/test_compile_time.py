@@ -35,6 +35,7 @@ def test_result(tmp_path: Path) -> None:
     assert len(network["seconds"]) == 3
     assert network["median_seconds"] == sorted(network["seconds"])[1]
     assert (network["network"], network["macs"], network["package_bytes"]) == ("ad", 264192, len("package"))
+    assert 0 < network["cached_cpu_seconds"] < 10 * network["cached_seconds"]
     assert network["stage_seconds"] == {"import": 0.5, "tvm build": 1.25}
     assert "tvm build s" in printed
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from compile_time import Measurement
 from plan_grid import LARGE_L3, Network, Stopwatch, attempt, describe, missing, soc_of
 from plan_grid_doc import main as write_page
 from plan_grid_doc import render, row, sources, times
@@ -69,7 +70,10 @@ def test_lines() -> None:
 
 def test_page(tmp_path: Path) -> None:
     small = replace(RAN, network="kws")
-    text = render([small, RAN, REFUSED])
+    again = Measurement("v1_100", 1, [9.0], 9.0, 100, {}, 2.25, 0.75)
+    text = render([small, RAN, REFUSED], [again])
+    assert "| MobileNetV1 1.0-128 | 0.75 | 2.25 |" in text
+    assert "second time" not in render([RAN])
     assert "of 2 combinations 1 have a plan, 1 are\nrefused" in text
     assert "0 of 8,000 output bytes differ" in text
     assert "| 64,000 | 380,000 | 15.00 | 0.40 | 3.4 % | 9.0 | 0 of 4,000 |" in text
