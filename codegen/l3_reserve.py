@@ -54,12 +54,10 @@ def reserve(
 def _needed(chunks: Sequence[Chunk]) -> dict[Chunk, Rect]:
     """When each of the ordered chunks that come from L3 needs its place."""
     found: dict[Chunk, Rect] = {}
-    left = -1  # the mark of the last chunk before that leaves
+    leaves = {chunk.need: number for number, chunk in enumerate(chunks) if chunk.kind is L3Kind.STORE}
     for number, chunk in enumerate(chunks):
-        if chunk.kind is L3Kind.STORE:
-            left = chunk.need
-        else:
-            start = 2 * chunk.need + (left == chunk.need)
+        if chunk.kind is not L3Kind.STORE:
+            start = 2 * chunk.need + (leaves.get(chunk.need, number) < number)  # behind the last that leaves
             found[chunk] = Rect(f"chunk {number}", start, 2 * chunk.free, 0, chunk.size)
     return found
 

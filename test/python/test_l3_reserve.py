@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tvm_pulp.codegen.l2_allocator import place_within
 from tvm_pulp.codegen.l2_space import Rect, arena_bytes
 from tvm_pulp.codegen.l3_chunks import Chunk
@@ -68,6 +71,49 @@ def test_what_has_left_makes_room_at_the_same_mark() -> None:
     assert found.loaded == {coming: Rect("", 4, 6, 0, 16)}
     placed = place_chunks([leaving, coming], [], found.stored, 24, found.loaded)
     assert placed == [Placed(leaving, 4, 0), Placed(coming, 4, 0)]
+
+
+def test_it_comes_behind_all_that_leave_at_the_mark() -> None:
+    first, second = replace(store(0, 0, 4, 8), earliest=2), store(1, 0, 4, 16)
+    coming = replace(params(2, 4, 6, 16), earliest=3)
+    stored = {first: Rect("t0@0", 0, 4, 0, 8), second: Rect("t1@0", 0, 4, 8, 16)}
+    assert in_order([second, coming, first]) == [first, coming, second]
+    assert reserve([first, coming, second], ([], stored), {}, 24, SECONDS) == [4]
+    assert isinstance(reserve(in_order([*stored, coming], {2}), ([], stored), {}, 24, SECONDS), Reserved)
+
+
+@st.composite
+def transfers(draw: st.DrawFn) -> tuple[list[Chunk], dict[Chunk, Rect], set[int]]:
+    """Up to 12 chunks in any order that is possible, those that go to L3 with a time in L2; tight layers."""
+    chunks, stored = [], {}
+    for layer in range(draw(st.integers(2, 12))):
+        begin, size = draw(st.integers(0, 8)), 8 * draw(st.integers(1, 3))
+        middle = begin + draw(st.integers(0, 2))
+        end = middle + draw(st.integers(0, 2)) + 1
+        if draw(st.booleans()):
+            chunk = replace(store(layer, begin, end, size), earliest=draw(st.sampled_from([middle, end])))
+            stored[chunk] = Rect(f"t{layer}@0", begin, end, 0, size)
+        else:
+            chunk = replace(params(layer, middle, end, size), earliest=begin)
+        chunks.append(chunk)
+    return chunks, stored, draw(st.sets(st.integers(0, 11)))
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(transfers(), st.integers(4, 8))
+def test_what_has_a_place_when_it_is_needed_gets_one(
+    drawn: tuple[list[Chunk], dict[Chunk, Rect], set[int]], words: int
+) -> None:
+    chunks, stored, tight = drawn
+    ordered = in_order(chunks, tight)
+    fixed = [Rect("x", 2, 5, 0, 8)]
+    found = reserve(ordered, (fixed, stored), {}, 8 * words, SECONDS)
+    if isinstance(found, Reserved):
+        top = arena_bytes([*found.fixed, *found.stored.values(), *found.loaded.values()])
+        placed = place_chunks(ordered, found.fixed, found.stored, top, found.loaded)
+        assert placed is not None
+        assert [one.chunk for one in placed] == ordered
+        assert all(one.start <= one.chunk.need for one in placed)
 
 
 def test_the_solver_places_what_first_fit_does_not() -> None:
