@@ -59,15 +59,17 @@ def plan_region(graph: LayerGraph, machine: Machine, effort: Effort | None = Non
     """The plan of a region. Raises PlanError if a layer has no tile that fits L1, or the region's activations
     and parameters don't fit L2; the error says how much would do."""
     effort = effort or Effort()
+    searches = _Searches(machine, effort)
     try:
-        return _plan_region(graph, machine, effort)
+        return _plan_region(graph, machine, effort, searches)
     except L2ShortageError as shortage:
         for share in LESS_L1:  # smaller tiles mean smaller bands of what comes from L3
             with suppress(PlanError):
                 less = replace(machine, l1_bytes=int(share * machine.l1_bytes))
-                plan = _plan_region(graph, less, replace(effort, fuses=False))
+                simple = replace(effort, fuses=False)
+                plan = _plan_region(graph, less, simple, _Searches(less, simple))
                 return replace(plan, l1_bytes=machine.l1_bytes)
-        plain = _plain_task(graph, machine, effort, _Searches(machine, effort))
+        plain = _plain_task(graph, machine, effort, searches)
         raise shortage.with_enough(_enough_l2(plain) + machine.l2_outside) from shortage
 
 
@@ -86,8 +88,7 @@ def _plain_task(graph: LayerGraph, machine: Machine, effort: Effort, searches: _
     )
 
 
-def _plan_region(graph: LayerGraph, machine: Machine, effort: Effort) -> Plan:
-    searches = _Searches(machine, effort)
+def _plan_region(graph: LayerGraph, machine: Machine, effort: Effort, searches: _Searches) -> Plan:
     task = _plain_task(graph, machine, effort, searches)
     if not effort.fuses:
         return _plan_layers(task, searches)

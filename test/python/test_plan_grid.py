@@ -74,7 +74,7 @@ def test_page(tmp_path: Path) -> None:
     text = render([small, RAN, REFUSED], [again])
     assert "| MobileNetV1 1.0-128 | 0.75 | 2.25 |" in text
     assert "second time" not in render([RAN])
-    assert "of 2 combinations 1 have a plan, 1 are\nrefused" in text
+    assert "Of 2 combinations that were tried 1 have a plan, 1 are\nrefused" in text
     assert "0 of 8,000 output bytes differ" in text
     assert "| 64,000 | 380,000 | 15.00 | 0.40 | 3.4 % | 9.0 | 0 of 4,000 |" in text
     assert "| DS-CNN, keyword spotting | 1 | 9.0 | 9.0 | 21.5 |" in text
