@@ -60,6 +60,7 @@ class Kernel(Enum):
     POINTWISE = "pointwise"
     CONV_SPLIT = "conv_split"
     CONV_WIDE = "conv_wide"
+    CONV_DIRECT = "conv_direct"  # two groups
     DEPTHWISE = "depthwise"
     DEPTHWISE_SPLIT = "depthwise_split"
     DEPTHWISE_WIDE = "depthwise_wide"
@@ -116,7 +117,8 @@ class Case:
             return self.in_y * self.in_x * self.ch_in * self.ch_out
         if self.kernel in ELEMENTWISE:
             return self.in_y * self.in_x * self.ch_in * (2 if self.kernel in TWO_INPUTS else 1)
-        depth = self.ch_in if self.kernel in CONV else 1
+        groups = 2 if self.kernel is Kernel.CONV_DIRECT else 1
+        depth = self.ch_in // groups if self.kernel in (*CONV, Kernel.CONV_DIRECT) else 1
         return self.out_y * self.out_x * self.ch_out * self.k * self.k * depth
 
     def c_initializer(self) -> str:
@@ -207,6 +209,7 @@ CASES = [
     Case(Kernel.CONV_WIDE, 16, 16, 32, 64),
     Case(Kernel.CONV_WIDE, 16, 16, 16, 32, 3, 1, 1),
     Case(Kernel.CONV_WIDE, 34, 34, 3, 16, 3, 2, 0),
+    Case(Kernel.CONV_DIRECT, 16, 16, 32, 32, 3, 1, 1),
     Case(Kernel.DEPTHWISE_WIDE, 16, 16, 32, 32, 3, 1, 1),
     Case(Kernel.DEPTHWISE_WIDE, 34, 34, 16, 16, 3, 2, 0),
     Case(Kernel.DEPTHWISE_WIDE, 7, 7, 64, 64, 3, 1, 1),
@@ -237,7 +240,7 @@ class Measurement:
 
 def predicted_cycles(case: Case) -> float | None:
     """What the cost model says."""
-    if case.kernel is Kernel.PAD:
+    if case.kernel in (Kernel.PAD, Kernel.CONV_DIRECT):
         return None
 
     def column(value: int) -> npt.NDArray[np.int64]:

@@ -73,7 +73,7 @@ def _check_operands(graph: LayerGraph, plan: Plan, index: int) -> None:
     there = {one.tensor for one in plan.l1_tensors}
     if set(layer_plan.in_l1) != there & {*layer.inputs, layer.output}:
         raise _fail("its operands in L1 aren't the plan's tensors in L1", where)
-    if layer_plan.in_l1 and layer_plan.engine != CLUSTER_NAME:
+    if layer_plan.in_l1 and layer_plan.engine != CLUSTER_NAME and not layer_plan.shares:
         raise _fail(f"engine {layer_plan.engine} can't use operands where they lie in L1", where)
     if there & set(layer.inputs):
         if layer_plan.pad_in_l1 or layer_plan.channels_first or layer_plan.kernel == "pulp_nn_maxpool":

@@ -60,11 +60,10 @@ def search_group(
     would take; arguments as those of `tile_search.search_tiles`. NothingFits(0) where the kernels can't take
     each other's maps, or the engine and the cores couldn't work at different tiles."""
     group = Group(graph, layer, engine)
-    if not runs_fused(group, machine.cores):
+    one_row = graph.tensors[layer.output].height == 1
+    if not runs_fused(group, machine.cores) or (group.overlaps and one_row):
         return NothingFits(0)
     sizes = _Sizes.of(group, machine, most_rows)
-    if sizes.l1_bytes.size == 0:
-        return NothingFits(0)
     fits = sizes.l1_bytes <= machine.l1_bytes
     if not fits.any():
         return NothingFits(int(sizes.l1_bytes.min()))

@@ -1,8 +1,8 @@
 """Activations that stay in L1 from the layer that makes them to the last that reads them.
 
-They are for the cores; an engine beside them works on what is loaded. They are neither stored nor loaded, but
-take L1 from the tiles of all layers meanwhile. One after the other is kept, in the order of the layers, as long
-as the layers concerned don't become slower.
+They are for the cores and for two engines that divide a layer; an engine alone works on what is loaded. They
+are neither stored nor loaded, but take L1 from the tiles of all layers meanwhile. One after the other is kept,
+in the order of the layers, as long as the layers concerned don't become slower.
 """
 
 from __future__ import annotations

@@ -25,14 +25,36 @@ def place(rects: Sequence[Rect], seconds: float, distances: Distances | None = N
     else the best found, at least first fit."""
     distances = distances or {}
     greedy = _first_fit(rects, distances)
-    if arena_bytes(greedy) == least_arena(rects, distances):
+    least = least_arena(rects, distances)
+    if arena_bytes(greedy) == least or not seconds:
         return greedy
-    return _solve(rects, greedy, distances, seconds)
+    return _solve(rects, greedy, distances, (least, arena_bytes(greedy), seconds)) or greedy
+
+
+def place_within(
+    rects: Sequence[Rect], limit: int, seconds: float, distances: Distances | None = None
+) -> list[Rect] | None:
+    """Offsets with an arena of at most `limit` bytes; None if none are found in `seconds` of the solver's
+    count."""
+    distances = distances or {}
+    if least_arena(rects, distances) > limit:
+        return None
+    greedy = _first_fit(rects, distances)
+    if arena_bytes(greedy) <= limit:
+        return greedy
+    return _solve(rects, greedy, distances, (limit, limit, seconds)) if seconds else None
 
 
 def least_arena(rects: Sequence[Rect], distances: Distances) -> int:
     """Bytes in use at the fullest moment; no arena is smaller."""
     return max((_live_bytes(rects, distances, rect.start) for rect in rects), default=0)
+
+
+def fullest_moments(rects: Sequence[Rect], distances: Distances, limit: int) -> list[int]:
+    """The marks from which on more than `limit` bytes are in use, or if there are none the first at which the
+    most are."""
+    live = {mark: _live_bytes(rects, distances, mark) for mark in sorted({rect.start for rect in rects})}
+    return [mark for mark, size in live.items() if size > limit] or [max(live, key=lambda mark: live[mark])]
 
 
 def shared_bytes(low: int, high: int, distance: int) -> int:
@@ -71,12 +93,15 @@ def _apart(one: Rect, other: Rect, distances: Distances) -> bool:
     return above or one.offset >= other.offset + _distance(other, one, distances)
 
 
-def _solve(rects: Sequence[Rect], greedy: Sequence[Rect], distances: Distances, seconds: float) -> list[Rect]:
-    """Of every two rectangles that meet one lies above the other, below the lowest possible top."""
-    top = arena_bytes(greedy)
+def _solve(
+    rects: Sequence[Rect], greedy: Sequence[Rect], distances: Distances, limits: tuple[int, int, float]
+) -> list[Rect] | None:
+    """Of every two rectangles that meet one lies above the other, below the lowest top that is found. `limits`:
+    a top that is low enough, the highest that will do, and seconds of the solver's count."""
+    enough, top, seconds = limits
     model = cp_model.CpModel()
     offsets = [model.new_int_var(0, (top - align(r.size)) // ALIGNMENT, r.name) for r in rects]
-    height = model.new_int_var(least_arena(rects, distances) // ALIGNMENT, top // ALIGNMENT, "arena")
+    height = model.new_int_var(enough // ALIGNMENT, top // ALIGNMENT, "arena")
     for (one, at), (other, other_at) in combinations(zip(rects, offsets, strict=True), 2):
         if one.meets(other):
             above = model.new_bool_var(f"{other.name} above {one.name}")
@@ -93,7 +118,7 @@ def _solve(rects: Sequence[Rect], greedy: Sequence[Rect], distances: Distances, 
     solver.parameters.random_seed = SEED
     solver.parameters.max_deterministic_time = seconds
     if solver.solve(model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        return list(greedy)
+        return None
     return [
         replace(rect, offset=ALIGNMENT * solver.value(offset))
         for rect, offset in zip(rects, offsets, strict=True)

@@ -8,8 +8,8 @@ left in L2 as long as that costs no cycle: it saves traffic.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.cost.layer import StepCosts
@@ -19,6 +19,7 @@ from tvm_pulp.codegen.in_place import input_distance
 from tvm_pulp.codegen.l2_allocator import Distances, place
 from tvm_pulp.codegen.l2_errors import L2ShortageError, l2_error, l3_error
 from tvm_pulp.codegen.l2_space import Rect, arena_bytes
+from tvm_pulp.codegen.l2_tables import transfers_table_bytes
 from tvm_pulp.codegen.l3_bound import Demand, bound, least_moves
 from tvm_pulp.codegen.l3_chunks import (
     Chunk,
@@ -30,6 +31,7 @@ from tvm_pulp.codegen.l3_chunks import (
     step_groups,
     stored_chunks,
 )
+from tvm_pulp.codegen.l3_reserve import Reserved, reserve
 from tvm_pulp.codegen.l3_schedule import Placed, in_order, place_chunks, waits
 from tvm_pulp.codegen.machine import L3Model, Machine
 from tvm_pulp.codegen.marks import MarkTimes, mark_times
@@ -38,12 +40,15 @@ from tvm_pulp.codegen.plan import L2Buffer, L3Buffer, L3Transfer, LayerPlan, Pre
 from tvm_pulp.codegen.spill import Life, Spill, SpillTask, Ways, choose_spill, may_overwrite, tensor_lives
 from tvm_pulp.errors import PlanError
 
-CHUNK_BYTES = (65_536, 32_768, 16_384, 8_192, 2_048)
+CHUNK_BYTES = (65_536, 32_768, 16_384, 8_192)
+QUICK_CHUNK_BYTES, LEAST_CHUNK_BYTES = 16_384, 2_048
+LEAST_CHUNKS = 4
+"""So many of the larger chunks fit L2."""
 SPILL_LIMITS = (1.0, 0.94, 0.86, 0.75, 0.6)
 """Shares of L2 that what is there at once may take: room for more transfers ahead, and against fragments."""
 
 MOST_FOR_TRANSFERS = 4_096
-"""Bytes of L2 that are left for the table of transfers, at most; should it be larger the plan is made again."""
+"""Bytes of L2 that a choice of activations in L3 leaves for the table of transfers, at most."""
 
 BANDS = (4, 2, 1)
 """Rows of tiles in a band of an activation that lies in L3."""
@@ -65,13 +70,13 @@ class L2Plan:
 
 @dataclass(frozen=True)
 class L2Task:
-    """A region whose layers have plans. `by_rows` makes plans of a layer that work row by row; `costs` is
-    what a layer's steps cost; `tables` are bytes of L2 to be left for tables. If not
+    """A region whose layers have plans. `ways` are the plans to choose from for a layer where activations may
+    lie in L3; `costs` is what a layer's steps cost; `tables` are bytes of L2 to be left for step tables. If not
     `thorough` the first plan that is found will do; `may_spill` allows activations in L3."""
 
     graph: LayerGraph
     best: tuple[LayerPlan, ...]
-    by_rows: Callable[[int], tuple[LayerPlan, ...]]
+    ways: Callable[[int], Ways]
     costs: Callable[[Sequence[LayerPlan]], list[StepCosts]]
     machine: Machine
     effort: Effort
@@ -86,7 +91,7 @@ class L2Task:
 
     @property
     def l3_limit(self) -> int:
-        """The same where data come from L3, with some room for the table of transfers."""
+        """The same less some room for the table of transfers."""
         return self.limit - min(self.limit // 64, MOST_FOR_TRANSFERS)
 
     @property
@@ -144,7 +149,8 @@ def _all_in_l2(layout: _Layout, params: Sequence[int]) -> L2Plan:
 @dataclass(frozen=True)
 class _Layout:
     """Plans of all layers, and the places in L2 of what is there at fixed times: the activations `fixed`, and
-    the bands `stored` on their way to L3. `moves` are the transfers of activations."""
+    the bands `stored` on their way to L3. `moves` are the transfers of activations, with `groups` rows of tiles
+    in a band; what layers that are `tight` bring from L3 or take there comes in the smallest parts."""
 
     task: L2Task
     plans: tuple[LayerPlan, ...]
@@ -153,10 +159,19 @@ class _Layout:
     fixed: Sequence[Rect]
     moves: Sequence[Chunk] = ()
     stored: Mapping[Chunk, Rect] = field(default_factory=dict)
+    groups: int = 1
+    tight: frozenset[int] = frozenset()
 
     @classmethod
-    def of(cls, task: L2Task, plans: tuple[LayerPlan, ...], spill: Spill, groups: int = 1) -> _Layout:
-        """Places the activations; `groups` rows of tiles make a band."""
+    def of(
+        cls,
+        task: L2Task,
+        plans: tuple[LayerPlan, ...],
+        spill: Spill,
+        groups: int = 1,
+        tight: frozenset[int] = frozenset(),
+    ) -> _Layout:
+        """Places the activations."""
         marks = mark_times(task.costs(plans))
         rects = [
             Rect(
@@ -169,14 +184,27 @@ class _Layout:
             for life in task.lives
             if life.tensor not in spill.tensors
         ]
-        stores, loads = _moves(task, plans, spill, marks, groups)
+        rows = [1 if index in tight else groups for index in range(len(plans))]
+        stores, loads = _moves(task, plans, spill, marks, rows)
         leaving = [
             Rect(f"{chunk.tensor}@{chunk.l3_offset}", chunk.begin, chunk.need, 0, chunk.size)
             for chunk in stores
         ]
-        placed = place([*rects, *leaving], task.effort.address_seconds, _distances(task, plans, spill))
+        seconds = 0 if tight else task.effort.address_seconds  # then all places are found at once
+        placed = place([*rects, *leaving], seconds, _distances(task, plans, spill))
         places = dict(zip(stores, placed[len(rects) :], strict=True))
-        return cls(task, plans, spill, marks, placed[: len(rects)], [*stores, *loads], places)
+        return cls(task, plans, spill, marks, placed[: len(rects)], [*stores, *loads], places, groups, tight)
+
+    def tighter(self, layers: Collection[int]) -> _Layout | None:
+        """The same with these layers and those before each of them tight; None if they are."""
+        around = {index for layer in layers for index in (layer - 1, layer)}
+        more = {index for index in around if 0 <= index < len(self.plans)} - self.tight
+        if not more:
+            return None
+        tight = self.tight | more
+        if self.groups == 1 or not any(one.layer in more for one in self.moves):
+            return replace(self, tight=tight)
+        return _Layout.of(self.task, self.plans, self.spill, self.groups, tight)
 
     @property
     def arena(self) -> int:
@@ -201,13 +229,13 @@ def _distances(task: L2Task, plans: Sequence[LayerPlan], spill: Spill) -> Distan
 
 
 def _moves(
-    task: L2Task, plans: Sequence[LayerPlan], spill: Spill, marks: MarkTimes, groups: int
+    task: L2Task, plans: Sequence[LayerPlan], spill: Spill, marks: MarkTimes, groups: Sequence[int]
 ) -> tuple[list[Chunk], list[Chunk]]:
-    """Transfers of activations to and from L3."""
+    """Transfers of activations to and from L3; `groups` are each layer's rows of tiles in a band."""
     stores: list[Chunk] = []
     loads: list[Chunk] = []
     for index, (layer, plan) in enumerate(zip(task.graph.layers, plans, strict=True)):
-        parts = joined(step_groups(plan), groups)
+        parts = joined(step_groups(plan), groups[index])
         if layer.output in spill.tensors:
             tensor = task.graph.tensors[layer.output]
             stores += stored_chunks(tensor, plan, index, bands(plan, parts, of_input=False), marks)
@@ -244,7 +272,7 @@ class _Streams:
 def _spilled(task: L2Task) -> _Streams:
     """The best way found with activations in L3."""
     l3 = _l3(task.machine)
-    ways = [Ways(best, task.by_rows(index)) for index, best in enumerate(task.best)]
+    ways = [task.ways(index) for index in range(len(task.best))]
     found: list[_Streams] = []
     tried: set[Spill] = set()
     for share in SPILL_LIMITS:
@@ -252,7 +280,9 @@ def _spilled(task: L2Task) -> _Streams:
             break
         limit = int(share * task.l3_limit)
         spill = choose_spill(SpillTask(task.graph, ways, task.lives, l3, limit), task.effort.spill_seconds)
-        if spill is None or spill in tried:
+        if spill is None:
+            break
+        if spill in tried:
             continue
         tried.add(spill)
         plans = tuple(way.all[number] for way, number in zip(ways, spill.ways, strict=True))
@@ -273,33 +303,54 @@ def _l3(machine: Machine) -> L3Model:
 
 def _stream(layout: _Layout, machine: Machine) -> _Streams | None:
     """The best way found to bring parameters to L2 beside these activations; None if there is none."""
-    options = [
-        _try(layout, machine, frozenset(), most) for most in CHUNK_BYTES[0 if layout.task.thorough else -1 :]
-    ]
-    return min((option for option in options if option is not None), key=_Streams.order, default=None)
+    most = layout.task.limit // LEAST_CHUNKS
+    sizes = [size for size in CHUNK_BYTES if size <= most] if layout.task.thorough else []
+    sizes = sizes or [QUICK_CHUNK_BYTES]
+    options = [found for most in sizes if (found := _try(layout, machine, most)) is not None]
+    return min(options, key=_Streams.order, default=None)
 
 
 def _keep_in_l2(best: _Streams, machine: Machine) -> _Streams:
     """The same with parameters left in L2 as long as that costs no cycle."""
     params = [pack_size(plan) for plan in best.layout.plans]
     for index in sorted((i for i, size in enumerate(params) if size), key=lambda index: params[index]):
-        found = _try(best.layout, machine, best.resident | {index}, best.most_chunk_bytes)
-        if found is not None and found.waits <= best.waits:
+        found = _with_places(best.layout, machine, best.resident | {index}, best.most_chunk_bytes)
+        if isinstance(found, _Streams) and found.waits <= best.waits:
             best = found
     return best
 
 
-def _try(layout: _Layout, machine: Machine, resident: frozenset[int], most: int) -> _Streams | None:
-    limit = layout.task.l3_limit - sum(align(pack_size(layout.plans[index])) for index in resident)
-    if layout.arena > limit:
-        return None
+def _try(layout: _Layout, machine: Machine, most: int) -> _Streams | None:
+    """Transfers of all parameters in chunks of at most `most` bytes, of less where they have no room."""
+    current: _Layout | None = layout
+    while current is not None:
+        found = _with_places(current, machine, frozenset(), most)
+        if isinstance(found, _Streams):
+            return found
+        current = current.tighter(found)
+    return None
+
+
+def _with_places(layout: _Layout, machine: Machine, resident: frozenset[int], most: int) -> _Streams | set[int]:
+    """Places for all transfers, or the layers that have too little room."""
     chunks = list(layout.moves)
     for index, plan in enumerate(layout.plans):
         if index not in resident:
-            chunks += params_chunks(plan, index, layout.marks, most)
-    placed = place_chunks(in_order(chunks), layout.fixed, layout.stored, limit)
+            size = LEAST_CHUNK_BYTES if index in layout.tight else most
+            chunks += params_chunks(plan, index, layout.marks, size)
+    limit = layout.task.limit - transfers_table_bytes(len(chunks))
+    limit -= sum(align(pack_size(layout.plans[index])) for index in resident)
+    chunks = in_order(chunks, layout.tight)
+    placed = place_chunks(chunks, layout.fixed, layout.stored, limit) if layout.arena <= limit else None
     if placed is None:
-        return None
+        seconds = 0 if resident or layout.groups > 1 else layout.task.effort.address_seconds
+        distances = _distances(layout.task, layout.plans, layout.spill)
+        places = reserve(chunks, (layout.fixed, layout.stored), distances, limit, seconds)
+        if not isinstance(places, Reserved):
+            return {layout.marks.mark(number).layer for number in places}
+        layout = replace(layout, fixed=places.fixed, stored=places.stored)
+        placed = place_chunks(chunks, places.fixed, places.stored, limit, places.loaded)
+    assert placed is not None, "each chunk has a place when it is needed"
     return _Streams(layout, resident, placed, waits(placed, layout.marks, _l3(machine)), most)
 
 

@@ -20,7 +20,12 @@ def tables_bytes(graph: LayerGraph, plan: Plan) -> int:
     graph = as_planned(graph, plan)
     places = [step_places(graph, plan, index) for index in range(len(plan.layers))]
     homes = {one.tensor: one.offset for one in plan.l1_tensors}
-    return step_tables_bytes(graph, plan.layers, places, homes) + align(TRANSFER_BYTES * len(plan.transfers))
+    return step_tables_bytes(graph, plan.layers, places, homes) + transfers_table_bytes(len(plan.transfers))
+
+
+def transfers_table_bytes(count: int) -> int:
+    """Bytes of a table of so many transfers."""
+    return align(TRANSFER_BYTES * count)
 
 
 def step_tables_bytes(

@@ -6,8 +6,9 @@ mark at which its place is free is best for all later ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from math import ceil
 
 from tvm_pulp.codegen.l2_space import Rect, find_room
@@ -28,20 +29,32 @@ class Placed:
     offset: int
 
 
-def in_order(chunks: Sequence[Chunk]) -> list[Chunk]:
-    """The order of transfers: as they must be complete, and of several the one that may start first."""
+def in_order(chunks: Sequence[Chunk], tight: Collection[int] = ()) -> list[Chunk]:
+    """The order of transfers: as they must be complete, and of several the one that may start first; but what
+    `tight` layers need comes when what has to leave by then has left."""
     kinds = list(L3Kind)
-    return sorted(chunks, key=lambda c: (c.need, c.earliest, -kinds.index(c.kind), c.layer, c.l3_offset))
+
+    def key(c: Chunk) -> tuple[int, ...]:
+        last = c.kind is not L3Kind.STORE and c.layer in tight
+        return c.need, c.need if last else c.earliest, -kinds.index(c.kind), c.layer, c.l3_offset
+
+    return sorted(chunks, key=key)
 
 
 def place_chunks(
-    chunks: Sequence[Chunk], fixed: Sequence[Rect], stored: Mapping[Chunk, Rect], limit: int
+    chunks: Sequence[Chunk],
+    fixed: Sequence[Rect],
+    stored: Mapping[Chunk, Rect],
+    limit: int,
+    reserved: Mapping[Chunk, Rect] | None = None,
 ) -> list[Placed] | None:
     """The earliest start of each of the ordered chunks beside `fixed`; None if one has no place in the arena of
     `limit` bytes even when it is needed. `stored` are the places of those that go to L3.
 
-    At the mark at which a chunk must have left for L3 its place is free for transfers that come after it.
+    At the mark at which a chunk must have left for L3 its place is free for transfers that come after it. What
+    is `reserved` is taken by nobody else from the moment at which it is needed.
     """
+    reserved = reserved or {}
     placed: list[Placed] = []
     leaving = {chunk: replace(rect, end=rect.end + 1) for chunk, rect in stored.items()}
     rects = list(fixed)
@@ -55,7 +68,8 @@ def place_chunks(
             mine = stored[chunk]
             del leaving[chunk]
         else:
-            found = _first_room(chunk, start, [*rects, *leaving.values()], limit)
+            taken = [*rects, *leaving.values(), *_later(reserved, chunks[index + 1 :], chunk.free)]
+            found = _first_room(chunk, start, taken, limit)
             mine = Rect("", start, chunk.free, 0 if found is None else found.offset, chunk.size)
         if found is None or found.start > chunk.need:
             return None
@@ -64,6 +78,12 @@ def place_chunks(
         rects.append(replace(mine, start=min(mine.start, start)))
         placed.append(found)
     return placed
+
+
+def _later(reserved: Mapping[Chunk, Rect], chunks: Sequence[Chunk], end: int) -> list[Rect]:
+    """What is reserved of the ordered chunks that are needed before mark `end`."""
+    soon = takewhile(lambda one: one.need < end, chunks)
+    return [reserved[one] for one in soon if one in reserved]
 
 
 def _first_room(chunk: Chunk, start: int, rects: Sequence[Rect], limit: int) -> Placed | None:

@@ -31,14 +31,13 @@ from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
 from tvm_pulp.codegen.l1_tensors import L1Layout, keep_in_l1
 from tvm_pulp.codegen.l2_errors import L2ShortageError
 from tvm_pulp.codegen.l2_plan import L2Task, plan_l2
-from tvm_pulp.codegen.l2_tables import step_tables_bytes, tables_bytes
+from tvm_pulp.codegen.l2_tables import step_tables_bytes, tables_bytes, transfers_table_bytes
 from tvm_pulp.codegen.l3_ahead import with_loads_ahead
 from tvm_pulp.codegen.machine import L3Model, Machine
 from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L1Tensor, LayerPlan, Plan
-from tvm_pulp.codegen.schedule import schedule_layer
 from tvm_pulp.codegen.share_schedule import schedule_on
-from tvm_pulp.codegen.spill import tensor_lives
+from tvm_pulp.codegen.spill import Ways, tensor_lives
 from tvm_pulp.codegen.tile_search import NothingFits, Search, search_tiles
 from tvm_pulp.errors import PlanError
 
@@ -82,7 +81,7 @@ def _plain_task(graph: LayerGraph, machine: Machine, effort: Effort, searches: _
     return L2Task(
         graph=graph,
         best=best,
-        by_rows=cache(lambda index: _plans_by_rows(graph, graph.layers[index], machine, searches)),
+        ways=cache(lambda index: _ways(graph, graph.layers[index], machine, searches)),
         costs=lambda plans: region_costs(graph, plans, machine),
         machine=machine,
         effort=effort,
@@ -140,15 +139,13 @@ def _plan_layers(plain: L2Task, searches: _Searches) -> Plan:
     with suppress(PlanError):
         return _in_l2(plain, layout)
     options = _streaming(plain, layout)
-    once = _with_params_once(plain, searches)
+    once = replace(_with_params_once(plain, searches), may_spill=False)
     shortage: L2ShortageError | None = None
     for task in (plain, once) if once.best != plain.best else (plain,):
         try:
             options.append(_fitting_plan(task))
         except L2ShortageError as error:
             shortage = shortage or error
-            plan = _any_plan(task)
-            options += [] if plan is None else [plan]
     if shortage is not None and not options:
         raise shortage
     return min(options, key=lambda plan: plan.prediction.cycles)
@@ -157,12 +154,19 @@ def _plan_layers(plain: L2Task, searches: _Searches) -> Plan:
 def _with_params_once(task: L2Task, searches: _Searches) -> L2Task:
     """The same with layers that load no parameters twice: while others run, all of theirs have to be in L2."""
     best = tuple(
-        _plan_layer(task.graph, layer, task.machine, searches, params_once=True)
-        if _loads_params_again(plan) and not layer.parts
-        else plan
+        _params_once(task.graph, layer, plan, task.machine, searches)
         for layer, plan in zip(task.graph.layers, task.best, strict=True)
     )
     return replace(task, best=best)
+
+
+def _params_once(
+    graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machine, searches: _Searches
+) -> LayerPlan:
+    """The plan if it loads no parameters twice, or the best one that doesn't."""
+    if layer.parts or not _loads_params_again(plan):
+        return plan
+    return _plan_layer(graph, layer, machine, searches, params_once=True)
 
 
 def _loads_params_again(plan: LayerPlan) -> bool:
@@ -190,17 +194,30 @@ def _streaming(task: L2Task, layout: L1Layout) -> list[Plan]:
 
 def _fitting_plan(task: L2Task, in_l1: tuple[L1Tensor, ...] = ()) -> Plan:
     """A plan whose tables fit too. Raises PlanError if there is none."""
-    task = replace(task, tables=step_tables_bytes(task.graph, task.best))
-    if task.thorough and task.machine.l3 is not None:  # how large the tables become is seen with little effort
-        with suppress(PlanError):
-            quick = _plan(replace(task, thorough=False, effort=Effort(FEASIBILITY_SECONDS)), in_l1)
-            task = replace(task, tables=max(task.tables, quick.l2_tables))
+    if not task.thorough or task.machine.l3 is None:
+        return _with_tables(task, in_l1)
+    # Whether there is one, and how large the tables become, is seen with little effort.
+    quick = _with_tables(replace(task, thorough=False, effort=Effort(FEASIBILITY_SECONDS)), in_l1)
+    try:
+        return _with_tables(replace(task, tables=_step_tables(quick)), in_l1)
+    except L2ShortageError:
+        return quick
+
+
+def _with_tables(task: L2Task, in_l1: tuple[L1Tensor, ...]) -> Plan:
+    """A plan whose tables fit, too, the step tables having at least the room that the task leaves for them."""
+    task = replace(task, tables=max(task.tables, step_tables_bytes(task.graph, task.best)))
     for _ in range(MOST_ATTEMPTS):
         plan = _plan(task, in_l1)
         if plan.l2_used <= task.machine.l2_bytes:
             return plan
-        task = replace(task, tables=plan.l2_tables)
+        task = replace(task, tables=_step_tables(plan))
     raise L2ShortageError(task.graph, task.lives, task.machine, task.tables)
+
+
+def _step_tables(plan: Plan) -> int:
+    """Bytes of a plan's tables but that of transfers."""
+    return plan.l2_tables - transfers_table_bytes(len(plan.transfers))
 
 
 def _enough_l2(task: L2Task) -> int:
@@ -253,13 +270,15 @@ def _plan(task: L2Task, in_l1: tuple[L1Tensor, ...]) -> Plan:
     return replace(plan, l2_tables=tables, l2_used=l2.used + tables)
 
 
-def _plans_by_rows(
-    graph: LayerGraph, layer: Layer, machine: Machine, searches: _Searches
-) -> tuple[LayerPlan, ...]:
-    """The best plans of a layer that works row by row, without and with limits to the rows of a tile."""
+def _ways(graph: LayerGraph, layer: Layer, machine: Machine, searches: _Searches) -> Ways:
+    """The best plan of a layer, the best that loads no parameters twice, and the best that work row by row,
+    without and with limits to the rows of a tile."""
+    best = _plan_layer(graph, layer, machine, searches)
+    once = _params_once(graph, layer, best, machine, searches)
     height = graph.tensors[layer.output].height
     limits = dict.fromkeys((height, -(-height // 8), 1))
-    return tuple(_plan_layer(graph, layer, machine, searches, limit) for limit in limits)
+    by_rows = tuple(_plan_layer(graph, layer, machine, searches, limit) for limit in limits)
+    return Ways((best,) if once is best else (best, once), by_rows)
 
 
 def _plan_layer(
@@ -327,34 +346,44 @@ class _Searches:
         self._within: dict[tuple[_Signature, int, tuple[bool, ...]], Search | NothingFits] = {}
 
     def within(self, graph: LayerGraph) -> Callable[[int, int, frozenset[str]], LayerPlan | None]:
-        """The search for the cluster's plan of a layer in part of L1 beside some of its operands; see
-        `l1_tensors.Search`."""
+        """The search for a layer's plan in part of L1 beside some of its operands, on the cores, or on a team;
+        see `l1_tensors.Search`."""
 
         def search(index: int, l1_bytes: int, in_l1: frozenset[str]) -> LayerPlan | None:
             layer = graph.layers[index]
             if layer.parts and in_l1:
                 return None
-            whole = tuple(name in in_l1 for name in (*layer.inputs, layer.output))
-            key = (_signature(graph, layer, CLUSTER, self._machine.cores), l1_bytes, whole)
-            if key not in self._within:
-                machine = replace(self._machine, l1_bytes=l1_bytes)
-                self._within[key] = (
-                    search_group(graph, layer, machine, effort=self._effort)
-                    if layer.parts
-                    else search_tiles(graph, layer, machine, effort=self._effort, in_l1=in_l1)
-                )
-            found = self._within[key]
-            if isinstance(found, NothingFits):
+            units = [one for one in self._engines(graph, layer) if one.on_cores]
+            searches = [(one, self._inside(graph, layer, l1_bytes, in_l1, one)) for one in units]
+            fitting = [(one, found.best) for one, found in searches if isinstance(found, Search)]
+            if not fitting:
                 return None
-            best, cores = found.best.plan, self._machine.cores
+            engine, best = min(fitting, key=lambda found: found[1].cycles)
+            cores, (tile, order, late) = self._machine.cores, (best.plan.tile, best.plan.order, best.plan.late)
             plan = (
-                schedule_group(graph, layer, best.tile, cores, best.order)
+                schedule_group(graph, layer, tile, cores, order)
                 if layer.parts
-                else schedule_layer(graph, layer, best.tile, cores, best.order, in_l1=in_l1, late=best.late)
+                else schedule_on(
+                    graph, layer, self._machine, tile, order, engine=engine, in_l1=in_l1, late=late
+                )
             )
-            return replace(plan, cycles=found.best.cycles)
+            return replace(plan, cycles=best.cycles)
 
         return search
+
+    def _inside(
+        self, graph: LayerGraph, layer: Layer, l1_bytes: int, in_l1: frozenset[str], engine: Engine
+    ) -> Search | NothingFits:
+        whole = tuple(name in in_l1 for name in (*layer.inputs, layer.output))
+        key = (_signature(graph, layer, engine, self._machine.cores), l1_bytes, whole)
+        if key not in self._within:
+            machine = replace(self._machine, l1_bytes=l1_bytes)
+            self._within[key] = (
+                search_group(graph, layer, machine, effort=self._effort)
+                if layer.parts
+                else search_tiles(graph, layer, machine, engine=engine, effort=self._effort, in_l1=in_l1)
+            )
+        return self._within[key]
 
     def of(
         self, graph: LayerGraph, layer: Layer, most_rows: int | None, *, params_once: bool = False

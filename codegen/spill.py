@@ -6,7 +6,7 @@ that works row by row can also let its output overwrite its input. Both may mean
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ortools.sat.python import cp_model
@@ -35,15 +35,16 @@ class Spill:
 
 @dataclass(frozen=True)
 class Ways:
-    """The plans of a layer: the best, and others that work row by row."""
+    """The plans of a layer: those for which all its tensors are in L2, the fastest first, and those that work
+    row by row."""
 
-    best: LayerPlan
+    whole: tuple[LayerPlan, ...]
     by_rows: tuple[LayerPlan, ...]
 
     @property
     def all(self) -> tuple[LayerPlan, ...]:
-        """The best one first."""
-        return (self.best, *self.by_rows)
+        """The fastest one first."""
+        return (*self.whole, *self.by_rows)
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ class _SpillModel:
             for name, count in moves.items()
         )
         slower = sum(
-            (max(0, plan.cycles - ways.best.cycles) + number) * chosen
+            (max(0, plan.cycles - ways.whole[0].cycles) + number) * chosen
             for ways, variables in zip(self._ways, self._chosen, strict=True)
             for number, (plan, chosen) in enumerate(zip(ways.all, variables, strict=True))
         )
@@ -216,15 +217,20 @@ class _SpillModel:
 
     def _bands(self, index: int, tensor: str) -> cp_model.LinearExprT:
         """Bytes of the bands of a tensor that the layer touches, if it lies in L3."""
-        spilled, (best, *by_rows) = self._spilled[tensor], self._chosen[index]
-        self._model.add_implication(spilled, ~best)
-        of_input = tensor in self._graph.layers[index].inputs
+        spilled, of_input = self._spilled[tensor], tensor in self._graph.layers[index].inputs
         used: cp_model.LinearExprT = 0
-        for plan, chosen in zip(self._ways[index].by_rows, by_rows, strict=True):
+        for chosen in self._chosen[index][: len(self._ways[index].whole)]:
+            self._model.add_implication(spilled, ~chosen)
+        for plan, chosen in self._by_rows(index):
             both = self._model.new_bool_var("bands")
             self._model.add_bool_or(both, ~spilled, ~chosen)
             used += band_room(self._graph, plan, tensor, of_input=of_input) * both
         return used
+
+    def _by_rows(self, index: int) -> Iterator[tuple[LayerPlan, cp_model.IntVar]]:
+        """The layer's plans that work row by row, each with the variable that chooses it."""
+        ways = self._ways[index]
+        return zip(ways.by_rows, self._chosen[index][len(ways.whole) :], strict=True)
 
     def _shared(self, index: int, source: str) -> cp_model.LinearExprT:
         """Bytes that the layer's output shares with an input that dies, if it overwrites it."""
@@ -234,7 +240,7 @@ class _SpillModel:
         sizes = (self._graph.tensors[out].size_bytes, self._graph.tensors[source].size_bytes)
         shared: cp_model.LinearExprT = 0
         self._in_place[out, source] = []
-        for plan, chosen in zip(self._ways[index].by_rows, self._chosen[index][1:], strict=True):
+        for plan, chosen in self._by_rows(index):
             over = self._model.new_bool_var(f"{out} over {source}")
             self._model.add_implication(over, chosen)
             self._model.add_implication(over, ~self._spilled[source])

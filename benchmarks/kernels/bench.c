@@ -50,6 +50,9 @@ void ref_pulp_depthwise_wide(const uint8_t *in, uint8_t *out, const int8_t *weig
                              const int64_t *lambda, uint16_t shift, const pulp_window_t *window);
 void ref_pulp_conv_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
                         const int64_t *lambda, uint16_t shift, const pulp_window_t *window);
+void ref_pulp_conv_direct(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
+                          const int32_t *lambda, uint16_t shift, const pulp_window_t *window,
+                          const pulp_groups_t *groups);
 void ref_pulp_linear_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
                           const int64_t *lambda, uint16_t shift, uint32_t dim_vec, uint32_t num_out);
 void ref_pulp_conv_split(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
@@ -97,6 +100,12 @@ static void call(const run_t *r) {
       (r->reference ? ref_pulp_conv_wide : pulp_conv_wide)(r->in, r->out, r->weight, r->wide_k,
                                                            r->wide_lambda, WIDE_SHIFT, w);
       break;
+    case BENCH_CONV_DIRECT: { /* two groups */
+      const pulp_groups_t groups = {1, 1, w->ch_in / 2, w->ch_out / 2, 0, 0};
+      (r->reference ? ref_pulp_conv_direct : pulp_conv_direct)(r->in, r->out, r->weight, r->k, r->lambda, 12,
+                                                               w, &groups);
+      break;
+    }
     case BENCH_DEPTHWISE_WIDE:
       (r->reference ? ref_pulp_depthwise_wide : pulp_depthwise_wide)(r->in, r->out, r->weight, r->wide_k,
                                                                      r->wide_lambda, WIDE_SHIFT, w);
@@ -179,6 +188,9 @@ static uint32_t filter_bytes(const bench_case_t *c) {
   }
   if (c->kind >= BENCH_DEPTHWISE && c->kind <= BENCH_DEPTHWISE_WIDE) {
     return window;
+  }
+  if (c->kind == BENCH_CONV_DIRECT) {
+    return window * c->window.ch_in / 2;
   }
   return c->kind <= BENCH_CONV_WIDE ? window * c->window.ch_in : 0;
 }

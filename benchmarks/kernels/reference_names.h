@@ -11,6 +11,8 @@
 #define pulp_depthwise ref_pulp_depthwise
 #define pulp_depthwise_wide ref_pulp_depthwise_wide
 #define pulp_conv_wide ref_pulp_conv_wide
+#define pulp_conv_direct ref_pulp_conv_direct
+#define pulp_conv_direct_wide ref_pulp_conv_direct_wide
 #define pulp_linear_wide ref_pulp_linear_wide
 #define pulp_conv_split ref_pulp_conv_split
 #define pulp_depthwise_split ref_pulp_depthwise_split

@@ -17,8 +17,10 @@ class MatrixCycles:
 
     A word (4 elements) of a window costs a block `word_weights` and `word_pixel` for each of its pixels. Beside
     that it costs `block`, `pixel` for the 4 outputs of a pixel (with 64 bits also `split` or `wide`), and
-    `segment` for every row of its window but the first. `run` is a call for pixels that follow one another,
-    `rest` the call for those that don't make a whole block, `border` one for a pixel at the end of a row.
+    `segment` for every row of its window but the first. `group` is what a group of pixels costs once for all
+    channels, `run` a call for pixels that follow one another, `rest` the call for those that don't make a whole
+    block, `piece` one for pixels whose windows leave the map in the same way, `border` one for a pixel at the
+    end of a row.
     Windows that have to be copied cost `copy`, `copy_row` for each row and `copy_byte`; `batch` comes with each
     batch of copies. Those of 7 words go through `pairs_asm.S`: `pair` for two channels of a batch, `pair_pixel`
     for two outputs, which takes `pair_split` more with multipliers in two parts, `pair_copy` for the copy.
@@ -32,10 +34,12 @@ class MatrixCycles:
     block: float = 39.0
     pixel: float = 23.0
     segment: float = 8.0
+    group: float = 0.0
     split: float = 12.0
     wide: float = 56.0
     run: float = 150.0
     rest: float = 70.0
+    piece: float = 150.0
     border: float = 150.0
     copy: float = 20.0
     copy_row: float = 15.0
@@ -118,30 +122,32 @@ class LinearCycles:
 
 
 MATRIX = MatrixCycles(
-    call=336.8,
+    call=1387.2,
     word_weights=4.0,
     word_pixel=5.0,
-    block=0.0,
-    pixel=33.3,
-    segment=15.1,
-    split=20.6,
-    wide=69.2,
-    run=1269.4,
-    rest=344.4,
+    block=46.2,
+    pixel=16.8,
+    segment=18.8,
+    group=31.7,
+    split=21.7,
+    wide=73.5,
+    run=289.1,
+    rest=600.0,
+    piece=1416.7,
     border=300.0,
     copy=5.0,
-    copy_row=27.8,
+    copy_row=31.1,
     copy_byte=0.0,
-    batch=192.9,
-    pair=80.0,
-    pair_pixel=31.0,
-    pair_split=6.0,
-    pair_copy=56.8,
-    tail=94.3,
-    stall=0.029,
+    batch=150.0,
+    pair=50.0,
+    pair_pixel=31.2,
+    pair_split=3.5,
+    pair_copy=57.1,
+    tail=95.4,
+    stall=0.007,
 )
 DEPTHWISE = DepthwiseCycles(
-    call=1160.0, pair=83.5, run=18.9, row=16.3, column=4.6, output=17.5, split=5.3, wide=23.7
+    call=1200.0, pair=83.7, run=12.0, row=9.1, column=5.0, output=17.2, split=5.0, wide=22.1
 )
 STRIPS = StripCycles(
     call=720.0,

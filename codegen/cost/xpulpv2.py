@@ -124,7 +124,7 @@ class _Product:
         work = whole * self._block(BLOCK, words, segments)
         work = work + np.where(rest > 0, self._block(rest, words, segments), 0.0)
         calls = np.where(pixels > 0, self.t.run, 0.0) + np.where((rest > 0) & (whole > 0), self.t.rest, 0.0)
-        result: FloatArray = blocks * work + calls
+        result: FloatArray = blocks * work + whole * self.t.group + calls
         return result
 
     def _rows(self, pixels: IntArray, blocks: IntArray, sharers: int) -> FloatArray:
@@ -144,7 +144,7 @@ class _Product:
         outside = self._rows_outside(sharers)
         pieces = (np.minimum(groups, 1) + np.minimum(rest, 1) + ends) * (1 + outside)
         inside = 1 - np.minimum(outside / lines, 1) / window.kernel_h
-        cycles: FloatArray = blocks * work * inside * (pixels / (lines * width)) + pieces * t.run
+        cycles: FloatArray = blocks * work * inside * (pixels / (lines * width)) + pieces * t.piece
         return cycles
 
     def _below(self, lines: IntArray, words: IntArray | FloatArray) -> FloatArray:

@@ -136,6 +136,10 @@ class Engine(ABC):
         of the next are asked for."""
         return 0
 
+    def occupies_core_0(self, layer: Layer) -> bool:
+        """True if the statements that start a job of this layer go on nearly until it ends."""
+        return False
+
     def program_cycles(self) -> int:
         """Predicted cycles in which core 0 gives the engine a tile, where the cores wait for that: they compute
         another part of it."""

@@ -46,6 +46,8 @@ class Team(Engine):
             choice = member.choose_kernel(graph, layer, None, 1)
             if choice.pad_in_l1 or choice.channels_first or choice.destroys_input or member.sums_bytes(layer):
                 return f"{member.name} needs its input in another form, or leaves work to the cores"
+            if member.occupies_core_0(layer):
+                return f"{member.name} keeps core 0 busy"
         if graph.tensors[layer.output].height < FEWEST_ROWS:
             return "there is but one row"
         return None if layer.weights is not None else "it has no weights"

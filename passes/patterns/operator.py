@@ -135,7 +135,9 @@ def check_map(expr: relay.Expr, wanted: str = "uint8") -> str | None:
     shape, dtype = shape_of(expr), dtype_of(expr)
     if dtype != wanted:
         return f"it works on {dtype}, the kernels on {wanted}"
-    if not shape or (shape[0] != 1 and len(shape) != 2):
+    if not shape:
+        return "it works on a single number"
+    if shape[0] != 1 and len(shape) != 2:
         return f"batch {shape[0]} (only 1 is supported)"
     if max(shape) > LARGEST_SIZE:
         return f"a dimension of {max(shape)} is beyond the kernels' 16 bits"

@@ -66,7 +66,7 @@ def pattern_table(refuse: Refuse) -> list[TableEntry]:
 
     def accept(operator: OperatorPattern) -> Callable[[relay.Call], bool]:
         def predicate(match: relay.Call) -> bool:
-            reason = operator.check(match)
+            reason = operator.check(match) or _check_inputs(operator, match)
             if reason is not None:
                 refuse(match, reason)
             return reason is None
@@ -74,3 +74,9 @@ def pattern_table(refuse: Refuse) -> list[TableEntry]:
         return predicate
 
     return [(operator.name, operator.pattern(), accept(operator)) for operator in OPERATORS]
+
+
+def _check_inputs(operator: OperatorPattern, match: relay.Call) -> str | None:
+    """A constant has no tensor in a region's memory; what is made of one is left for TVM to fold."""
+    constant = any(isinstance(operand, relay.Constant) for operand in operator.read(match).inputs)
+    return "one of its inputs is a constant" if constant else None

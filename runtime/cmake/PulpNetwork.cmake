@@ -30,6 +30,11 @@ function(add_pulp_network target)
   target_include_directories(${target} SYSTEM PUBLIC ${package}/runtime/include)
   target_link_libraries(${target} PUBLIC pulp_kernels)
   pulp_strict_c99(${target})
+  if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    # A frame of the stacks in L1 holds one layer's variables, not those of all that are inlined.
+    target_compile_options(
+      ${target} PRIVATE -fno-inline-functions-called-once -fno-inline-functions -fno-inline-small-functions)
+  endif()
 
   if(tvms)
     add_library(${target}_tvm OBJECT ${tvms})

@@ -12,11 +12,12 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
 from tvm_pulp.api import compile_model
 from tvm_pulp.cli import run
+from tvm_pulp.codegen.graph import LayerKind
 from tvm_pulp.errors import InputError, ModelError
 from tvm_pulp.frontend.dory.recognise import is_integer_network
 from tvm_pulp.frontend.onnx import Dialect, load_onnx
 from tvm_pulp.options import PulpOptions
-from tvm_pulp.partition import legalize, prepare
+from tvm_pulp.partition import legalize, prepare, region_graphs
 from tvm_pulp.reference import run_reference
 from tvm_pulp.runner import run_package
 
@@ -168,6 +169,36 @@ def test_clips_and_divisors(bounds, divisor, tmp_path):
     for (ours,), x in zip(run_reference(mod, [{"x": x} for x in samples]), samples, strict=True):
         assert np.array_equal(ours, float64_result(model, x))
         assert len(np.unique(ours)) > 2
+
+
+def test_sum_that_is_rounded_down_twice(tmp_path):
+    """`floor(floor((53 h + 128 g) / 128) * 54 / 64)` is no single sum, but 128 g comes out of the inner one."""
+    model = two_layers(0, 255, 512)
+    steps = [
+        ("Mul", "h", 53, "a"),
+        ("Mul", "g", 128, "b"),
+        ("Add", "a", "b", "ab"),
+        ("Div", "ab", 128, "real"),
+        ("Floor", "real", None, "floor"),
+        ("Mul", "floor", 54, "scaled"),
+        ("Div", "scaled", 64, "quotient"),
+        ("Floor", "quotient", None, "whole"),
+        ("Relu", "whole", None, "y"),
+    ]
+    model.graph.node[-1].output[0] = "g"
+    for operator, first, second, result in steps:
+        name = f"{result}_factor" if isinstance(second, int) else second
+        if isinstance(second, int):
+            model.graph.initializer.append(numpy_helper.from_array(np.array(second, np.float32), name))
+        model.graph.node.append(helper.make_node(operator, [first, *([name] if name else [])], [result]))
+    onnx.save(model, tmp_path / "model.onnx")
+    x = np.random.default_rng(2).integers(0, 256, (1, 3, 6, 6)).astype(np.uint8)
+    mod = legalized(tmp_path / "model.onnx")
+    ((ours,),) = run_reference(mod, [{"x": x}])
+    assert np.array_equal(ours, np.minimum(float64_result(model, x), 255))
+    (graph,) = region_graphs(mod, "net")
+    kinds = [layer.kind for layer in graph.layers]
+    assert kinds[-3:] == [LayerKind.AVGPOOL, LayerKind.ADD, LayerKind.TRANSPOSE]
 
 
 def test_signed_output_is_int8(tmp_path):

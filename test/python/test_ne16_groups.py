@@ -21,10 +21,12 @@ from tvm_pulp.codegen.fusion import fused_graph
 from tvm_pulp.codegen.fusion_alternatives import group_alternatives
 from tvm_pulp.codegen.fusion_engines import engines_of_last
 from tvm_pulp.codegen.fusion_schedule import runs_fused
+from tvm_pulp.codegen.fusion_search import search_group
 from tvm_pulp.codegen.fusion_tiling import Group
 from tvm_pulp.codegen.graph import LayerGraph, LayerKind
 from tvm_pulp.codegen.plan import Operand, Plan
 from tvm_pulp.codegen.planner import plan_region
+from tvm_pulp.codegen.tile_search import NothingFits
 from tvm_pulp.errors import PlanError
 
 SOME = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -103,6 +105,23 @@ def test_the_checker_knows_such_groups() -> None:
     again = (*layer.steps[:1], *(replace(one, load_params=True) for one in layer.steps[1:]))
     with pytest.raises(PlanError, match="takes several steps of a group, with the same parameters"):
         check_plan(graph, target, edited(plan, steps=again))
+
+
+def test_no_groups_where_core_0_is_busy() -> None:
+    net = NetworkBuilder(9, 9, 16)
+    net.add(LayerKind.DEPTHWISE, window=window3())
+    net.add(LayerKind.CONV2D, 16, window3(2))
+    graph = net.graph()
+    assert NE16.refusal(graph, graph.layers[1]) is None
+    assert engines_of_last(graph, graph.layers, (NE16,)) == ()
+
+
+def test_no_group_of_one_row() -> None:
+    net = NetworkBuilder(1, 12, 16)
+    net.add(LayerKind.POINTWISE, 16)
+    net.add(LayerKind.POINTWISE, 16)
+    fused = fused_graph(net.graph(), [range(2)])
+    assert search_group(fused, fused.layers[0], with_ne16(), engine=NE16) == NothingFits(0)
 
 
 def test_no_groups_for_layers_that_mix_no_channels() -> None:

@@ -13,7 +13,7 @@ from harness import HostRuntime, build_runtime, c_compiler, compile_graph, rando
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from layer_model import run_model
-from layers import Shape, single_layer, window3
+from layers import NetworkBuilder, Shape, single_layer, window3
 from machines import NE16, with_ne16
 from naive_plan import Wish, naive_plan
 from tvm_pulp.codegen.align import align
@@ -180,8 +180,9 @@ def test_engines_that_read_the_same_parameters_share_them() -> None:
             "NE16 has 1x1, 3x3 and depthwise 3x3 convolutions",
         ),
         (Shape(LayerKind.POINTWISE, 1, 8, 16, 16), "there is but one row"),
+        (Shape(LayerKind.CONV2D, 8, 8, 16, 16, window3(2)), "ne16 keeps core 0 busy"),
         (
-            Shape(LayerKind.CONV2D, 8, 8, 16, 16, window3(2), zero_point=5),
+            Shape(LayerKind.CONV2D, 8, 8, 16, 16, Window(3, 3, 1, 1, 1, 0, 1, 0), zero_point=5),
             "cluster needs its input in another form, or leaves work to the cores",
         ),
         (
@@ -212,6 +213,23 @@ def test_a_layer_is_divided_where_that_is_faster() -> None:
     assert both.prediction.cycles < 0.8 * alone.prediction.cycles
     conv = single_layer(Shape(LayerKind.CONV2D, 8, 8, 64, 64, window3()))
     assert plan_region(conv, target).layers[0].engine == "ne16"
+
+
+def separable(layers: int) -> LayerGraph:
+    """Depthwise layers of 25 x 5 x 64."""
+    net = NetworkBuilder(25, 5, 64)
+    for _ in range(layers):
+        net.add(LayerKind.DEPTHWISE, window=window3())
+    return net.graph()
+
+
+def test_maps_between_divided_layers_stay_in_l1() -> None:
+    graph, target = separable(3), with_ne16(64_000)
+    plan = plan_region(graph, target)
+    check_plan(graph, target, plan)
+    assert [layer.engine for layer in plan.layers] == ["ne16+cluster"] * 3
+    assert [one.tensor for one in plan.l1_tensors] == ["t0", "t1"]
+    assert plan.prediction.cycles < plan_region(graph, target, Effort(shares=False)).prediction.cycles
 
 
 def test_a_plan_is_read_back() -> None:
@@ -396,16 +414,15 @@ def test_digital_and_analog_array(runtime: HostRuntime, graph: LayerGraph, wish:
 @st.composite
 def ne16_graphs(draw: st.DrawFn) -> LayerGraph:
     kind = draw(st.sampled_from([LayerKind.CONV2D, LayerKind.DEPTHWISE, LayerKind.POINTWISE]))
-    stride = draw(st.sampled_from([1, 2]))
     pads = [draw(st.integers(0, 1)) for _ in range(4)]
     return single_layer(
         Shape(
             kind=kind,
             height=draw(st.integers(5, 14)),
             width=draw(st.integers(5, 14)),
-            channels=2 * draw(st.integers(1, 20)),
-            out_channels=2 * draw(st.integers(1, 30)),
-            window=Window() if kind is LayerKind.POINTWISE else Window(3, 3, stride, stride, *pads),
+            channels=draw(st.integers(1, 40)),
+            out_channels=draw(st.integers(1, 60)),
+            window=Window() if kind is LayerKind.POINTWISE else Window(3, 3, 1, 1, *pads),
             seed=draw(st.integers(0, 999)),
         )
     )
@@ -416,5 +433,26 @@ def ne16_graphs(draw: st.DrawFn) -> LayerGraph:
 @given(graph=ne16_graphs().filter(has_rows), wish=wishes, speed=speeds)
 def test_ne16_and_cores(runtime: HostRuntime, graph: LayerGraph, wish: Wish, speed: float) -> None:
     target = slower_cores(with_ne16(), speed)
-    even = replace(wish, c=wish.c + wish.c % 2)  # what NE16 needs with stride 2
-    assert_exact(runtime, graph, target, divided(graph, target, "ne16+cluster", even))
+    assert_exact(runtime, graph, target, divided(graph, target, "ne16+cluster", wish))
+
+
+@st.composite
+def networks(draw: st.DrawFn) -> LayerGraph:
+    net = NetworkBuilder(draw(st.integers(8, 14)), draw(st.integers(5, 14)), 2 * draw(st.integers(1, 12)))
+    for _ in range(draw(st.integers(2, 4))):
+        kind = draw(st.sampled_from([LayerKind.CONV2D, LayerKind.DEPTHWISE, LayerKind.POINTWISE]))
+        window = Window() if kind is LayerKind.POINTWISE else window3(draw(st.sampled_from([1, 1, 2])))
+        net.add(kind, 2 * draw(st.integers(1, 12)), window)
+    return net.graph()
+
+
+@needs_compiler
+@SOME
+@given(graph=networks(), l1_bytes=st.integers(8_000, 60_000), speed=st.floats(0.1, 10))
+def test_networks_on_both(runtime: HostRuntime, graph: LayerGraph, l1_bytes: int, speed: float) -> None:
+    """NE16 is as slow as the cores, so that most layers are divided, and maps stay in L1."""
+    slow = replace(NE16, tile_cycles=0, output_cycles=500)
+    target = replace(slower_cores(with_ne16(l1_bytes), speed), engines=(slow,))
+    plan = plan_region(graph, target)
+    check_plan(graph, target, plan)
+    assert_exact(runtime, graph, target, plan)

@@ -104,6 +104,9 @@ class Ne16(Engine):
         beside: IntArray = self.tile_cycles + requantize_cycles(machine, layer, tiles)
         return beside
 
+    def occupies_core_0(self, layer: Layer) -> bool:
+        return limits.is_strided(layer)  # a task for each 2x2 outputs, of which the queue holds two
+
     def fixed_cycles(self) -> int:
         return self.layer_cycles
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from tvm import relay
 from tvm_pulp.passes.legalize import build
-from tvm_pulp.passes.numerics import AddMultipliers, Exact, Range, exact_multipliers
+from tvm_pulp.passes.numerics import MAX_BYTE, AddMultipliers, Exact, Range, exact_multipliers
 
 MapShape = tuple[int, int, int]
 INT32_MAX = 2**31 - 1
@@ -185,7 +185,25 @@ def _shift_of(divisor: int) -> int | None:
     return divisor.bit_length() - 1 if divisor & (divisor - 1) == 0 else None
 
 
+def _opened(sums: Sums) -> Sums:
+    """The same sums; where a lone term was rounded down, what its divisor divides comes out whole, and the rest
+    is bytes of its own, if they can hold it: `floor((m * a + d * b) / d) = floor(m * a / d) + b`."""
+    (term, *others) = sums.terms
+    inner = term.floored
+    if others or inner is None:
+        return sums
+    whole = [part for part in inner.terms if not np.any(part.factor % inner.divisor)]
+    rest = replace(inner, terms=tuple(part for part in inner.terms if np.any(part.factor % inner.divisor)))
+    low, high = rest.range()
+    if not whole or not rest.terms or np.any(low < 0) or np.any(high // inner.divisor > MAX_BYTE):
+        return sums
+    (rounded,) = sums_of(clipped(rest, 0, MAX_BYTE)).terms
+    parts = (*(replace(part, factor=part.factor // inner.divisor) for part in whole), rounded)
+    return replace(sums, terms=tuple(replace(part, factor=part.factor * term.factor) for part in parts))
+
+
 def _shifted(sums: Sums, shift: int, zero_point: int, bounds: Range) -> relay.Expr:
+    sums = _opened(sums)
     offset = sums.offset + (zero_point << shift)
     if len(sums.terms) == 1:
         (term,) = sums.terms

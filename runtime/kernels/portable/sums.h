@@ -1,12 +1,17 @@
-/* The sums of products that make an output element, for kernels that go pixel by pixel. */
+/* The sums of products that make an output element, for kernels that go pixel by pixel. The inner loops are
+ * those of the header that PULP_DOT names, from here. */
 #ifndef PULP_SUMS_H
 #define PULP_SUMS_H
 
 #include <stddef.h>
 
-#include "dot.h"
 #include "pulp_kernels.h"
 #include "window.h"
+
+#ifndef PULP_DOT
+#define PULP_DOT "dot.h"
+#endif
+#include PULP_DOT
 
 /* An output channel of a convolution, at the window of extent `e`: a row of it is one contiguous product. */
 static inline int32_t pulp_conv_sum(const pulp_window_t *w, const uint8_t *in, const int8_t *weight,

@@ -30,12 +30,13 @@
 #define K_END BLOCKS
 
 /* Further places in the frame: the address of the pulp_block_t, the group's first output, the line's first
- * window and output, saved registers. */
+ * window and output, the address of what computes a group, saved registers. */
 #define BLOCK_AT 88
 #define OUT_FIRST 92
 #define LINE_X 96
 #define LINE_OUT 100
-#define SAVED 104
+#define COMPUTE 104
+#define SAVED 108
 #define FRAME_SIZE 176
 
 #define x a4
@@ -44,7 +45,7 @@
 #define w_stride a7
 #define x_back t6
 #define w_back ra
-#define word_count tp /* unless SPLIT */
+#define word_count tp /* in compute_* of SPLIT the mask of k's lower bits */
 
 /* What becomes of the accumulators */
 #define NARROW 0
@@ -298,74 +299,119 @@
   .option pop
 .endm
 
-.macro BLOCK name, n
-  .set length, 4 + 5 * \n
-  BEGIN_FUNCTION \name
+/* What all functions have in common: the setting up, the groups of pixels and the lines. a0: the pulp_block_t, a1:
+ * what computes a group of pixels and comes back to next_group, a2: 1 if its windows have one row, a3: the
+ * logarithm of the bytes of a block's multipliers. It is shared for the sake of the instruction cache. */
+  .text
+  .balign 16
+groups:
   addi sp, sp, -FRAME_SIZE
   SAVE sw, ra, tp, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
   lw s0, X(a0)
   lw s1, OUT(a0)
   lw s2, GROUPS(a0)
-  lw s3, X_STRIDE(a0)
-  lw s4, W_STRIDE(a0)
-  lw s5, X_BACK(a0)
-  lw s6, W_BACK(a0)
-  lw s7, WORDS(a0)
-  lw s8, ROWS(a0)
-  lw s9, X_SKIP(a0)
-  lw s10, W_SKIP(a0)
-  lw s11, W_STEP(a0)
-  lw t0, OUT_STRIDE(a0)
-  lw t1, SHIFT(a0)
-  lw t2, LINES(a0)
-  lw t3, K(a0)
-  lw t4, BLOCKS(a0)
+  lw x_stride, X_STRIDE(a0)
+  lw w_stride, W_STRIDE(a0)
+  lw x_back, X_BACK(a0)
+  lw w_back, W_BACK(a0)
+  lw word_count, WORDS(a0)
+  lw s3, ROWS(a0)
+  lw s4, X_SKIP(a0)
+  lw s5, W_SKIP(a0)
+  lw s6, W_STEP(a0)
+  lw s7, OUT_STRIDE(a0)
+  lw s8, SHIFT(a0)
+  lw s9, LINES(a0)
+  lw s10, K(a0)
+  lw s11, BLOCKS(a0)
+  lw t0, LOW_BITS(a0)
+  sub word_count, word_count, a2 /* but for the first word of one row */
+  neg a2, a2
+  and a2, a2, s5
+  add s6, s6, a2
+  sll s11, s11, a3
+  add s10, s10, s11
   sw a0, BLOCK_AT(sp)
+  sw a1, COMPUTE(sp)
   sw s0, X(sp)
   sw s0, LINE_X(sp)
   sw s1, OUT_FIRST(sp)
   sw s1, LINE_OUT(sp)
   sw s2, GROUPS(sp)
-  sw t2, LINES(sp)
-  sw s9, X_SKIP(sp)
-  sw s10, W_SKIP(sp)
-  sw t0, OUT_STRIDE(sp)
-  sw t1, SHIFT(sp)
-  slli t4, t4, K_LOG
-  add t3, t3, t4
-  sw t3, K_END(sp)
-  .if ONE_ROW
-  addi s7, s7, -1 /* but for the first word */
-  add s11, s11, s10
-  .endif
-  sw s8, ROWS(sp)
-  sw s11, W_STEP(sp)
-  .if MODE == SPLIT
-  sw s7, WORDS(sp)
-  lw t0, LOW_BITS(a0)
-  li tp, 1
-  sll tp, tp, t0
-  addi tp, tp, -1
+  sw x_back, X_BACK(sp)
+  sw word_count, WORDS(sp)
+  sw s3, ROWS(sp)
+  sw s4, X_SKIP(sp)
+  sw s5, W_SKIP(sp)
+  sw s6, W_STEP(sp)
+  sw s7, OUT_STRIDE(sp)
+  sw s8, SHIFT(sp)
+  sw s9, LINES(sp)
+  sw s10, K_END(sp)
   sw t0, LOW_BITS(sp)
-  sw s5, X_BACK(sp)
-  .else
-  mv word_count, s7
-  .endif
-  mv x_stride, s3
-  mv w_stride, s4
-  mv x_back, s5
-  mv w_back, s6
 10: /* for each group of pixels */
   lw t0, BLOCK_AT(sp)
   lw t1, OUT_FIRST(sp)
+  lw t4, COMPUTE(sp)
   lw w, W(t0)
   lw t2, K(t0)
   lw t3, LAMBDA(t0)
   sw t1, OUT(sp)
   sw t2, K(sp)
   sw t3, LAMBDA(sp)
-  .if ONE_ROW
-  .balign 16 /* the loop just fits the cache next to the core, 512 bytes */
+  jr t4
+next_group:
+  lw t0, GROUPS(sp)
+  lw t1, OUT_FIRST(sp)
+  lw t2, OUT_STRIDE(sp)
+  lw t3, X(sp)
+  addi t0, t0, -1
+  slli t2, t2, 2
+  slli t4, x_stride, 2
+  add t1, t1, t2
+  add t3, t3, t4
+  sw t0, GROUPS(sp)
+  sw t1, OUT_FIRST(sp)
+  sw t3, X(sp)
+  bnez t0, 10b
+  lw t0, LINES(sp)
+  lw t1, BLOCK_AT(sp)
+  lw t2, LINE_X(sp)
+  lw t3, LINE_OUT(sp)
+  addi t0, t0, -1
+  beqz t0, 30f
+  sw t0, LINES(sp)
+  lw t4, X_LINE(t1)
+  lw t5, OUT_LINE(t1)
+  lw t0, GROUPS(t1)
+  add t2, t2, t4
+  add t3, t3, t5
+  sw t2, LINE_X(sp)
+  sw t2, X(sp)
+  sw t3, LINE_OUT(sp)
+  sw t3, OUT_FIRST(sp)
+  sw t0, GROUPS(sp)
+  j 10b
+30:
+  SAVE lw, ra, tp, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
+  addi sp, sp, FRAME_SIZE
+  ret
+
+/* The function \name for groups of \n pixels. */
+.macro BLOCK name, n
+  .set length, 4 + 5 * \n
+  BEGIN_FUNCTION \name
+  la a1, compute_\name
+  li a2, ONE_ROW
+  li a3, K_LOG
+  j groups
+  .balign 16 /* for one row, the loop just fits the cache next to the core, 512 bytes */
+compute_\name:
+  .if MODE == SPLIT
+  lw t0, LOW_BITS(sp)
+  li tp, 1
+  sll tp, tp, t0
+  addi tp, tp, -1
   .endif
 20: /* for each block of channels */
   .if ONE_ROW
@@ -470,42 +516,8 @@
   lw t1, K_END(sp)
   add w, w, t2
   bne t0, t1, 20b
-  lw t0, GROUPS(sp)
-  lw t1, OUT_FIRST(sp)
-  lw t2, OUT_STRIDE(sp)
-  lw t3, X(sp)
-  addi t0, t0, -1
-  slli t2, t2, 2
-  slli t4, x_stride, 2
-  add t1, t1, t2
-  add t3, t3, t4
-  sw t0, GROUPS(sp)
-  sw t1, OUT_FIRST(sp)
-  sw t3, X(sp)
-  bnez t0, 10b
-  lw t0, LINES(sp)
-  lw t1, BLOCK_AT(sp)
-  lw t2, LINE_X(sp)
-  lw t3, LINE_OUT(sp)
-  addi t0, t0, -1
-  beqz t0, 30f
-  sw t0, LINES(sp)
-  lw t4, X_LINE(t1)
-  lw t5, OUT_LINE(t1)
-  lw t0, GROUPS(t1)
-  add t2, t2, t4
-  add t3, t3, t5
-  sw t2, LINE_X(sp)
-  sw t2, X(sp)
-  sw t3, LINE_OUT(sp)
-  sw t3, OUT_FIRST(sp)
-  sw t0, GROUPS(sp)
-  j 10b
   .endif
-30:
-  SAVE lw, ra, tp, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
-  addi sp, sp, FRAME_SIZE
-  ret
+  j next_group
   FINISH_FUNCTION \name
 .endm
 

@@ -1,4 +1,3 @@
-/* pulp_conv_direct_split: the portable kernel with this folder's dot products. */
+/* pulp_conv_direct_split: the portable kernel with dot products of words. */
+#define PULP_DOT "../xpulpv2/dot.h"
 #include "../portable/conv_direct_split.c"
-
-#include "dot.h"

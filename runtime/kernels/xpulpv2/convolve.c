@@ -2,10 +2,11 @@
  * for the windows of some pixels, else output by output. */
 #include "convolve.h"
 
-#include "../portable/sums.h"
-#include "dot.h"
 #include "team.h"
 #include "xpulp.h"
+
+#define PULP_DOT "../xpulpv2/dot.h"
+#include "../portable/sums.h"
 
 enum { STACK_BYTES = 512, MOST_PIXELS = 16 };
 

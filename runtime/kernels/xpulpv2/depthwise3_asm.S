@@ -32,6 +32,8 @@
 #define RUN_FIRST_LANES 20
 #define RUN_SIZE 24
 
+/* A place in the frame behind the saved registers, for `entry` unless narrow. */
+#define ENTRY 56
 #define FRAME_SIZE 64
 
 /* Weights of columns 0, 1, 2 of channel A and B; accumulators of the output that the next column finishes (fa,
@@ -63,7 +65,8 @@
 #define kla a7
 #define klb ra
 #define steps a7 /* if narrow */
-#define flags ra
+#define flags ra /* if narrow and of stride 2 */
+#define entry ra /* if narrow and of stride 1: where rows begin */
 #define to_next t0
 #define out t1
 #define out_stride t2
@@ -163,7 +166,7 @@
   mv \k, to_next
 .endm
 
-.macro BEGIN name
+.macro BEGIN name, stride
   BEGIN_FUNCTION \name
   addi sp, sp, -FRAME_SIZE
   sw ra, 0(sp)
@@ -183,12 +186,18 @@
   mv job, a0
   lw out_stride, OUT_STRIDE(job)
   lw shift, SHIFT(job)
-  .if WIDE + SPLIT == 0
-  lw steps, STEPS(job)
+  .if \stride == 1
+  FIND_ENTRY
+  .elseif WIDE + SPLIT == 0
   lw flags, FLAGS(job)
   .endif
+  .if WIDE + SPLIT == 0
+  lw steps, STEPS(job)
+  .endif
+  .if \stride == 2
   li fa, 0 /* as at the beginning of each row */
   li fb, 0
+  .endif
   .balign 16
 10: /* for each pair of channels */
   lw a3, WEIGHT(job)
@@ -306,52 +315,113 @@
   add in, in, t4
 .endm
 
+/* Where rows begin, if they do as \flags say, or else at the next of these. */
+.macro ENTRY_IF flags, to
+  lla t6, \to
+  li t3, \flags
+  beq t5, t3, 9f
+.endm
+
+/* Where rows begin, with FLAG_LAST as its lowest bit, which a jump ignores. */
+.macro FIND_ENTRY
+  lw t4, FLAGS(job)
+  andi t5, t4, FLAG_FIRST | FLAG_ODD
+  ENTRY_IF 0, 5f
+  ENTRY_IF FLAG_FIRST, 6f
+  ENTRY_IF FLAG_ODD, 7f
+  lla t6, 8f
+9:
+  srli t4, t4, 2
+  or t6, t6, t4
+  .if WIDE + SPLIT
+  sw t6, ENTRY(sp)
+  .else
+  mv entry, t6
+  .endif
+.endm
+
+/* To where rows begin; 1 instruction, 2 unless narrow. */
+.macro JUMP_TO_ENTRY
+  .if WIDE + SPLIT
+  lw t4, ENTRY(sp)
+  jr t4
+  .else
+  jr entry
+  .endif
+.endm
+
+/* FLAG_LAST as 1 in t4; 1 instruction, 2 unless narrow. */
+.macro IS_LAST
+  .if WIDE + SPLIT
+  lw t4, ENTRY(sp)
+  andi t4, t4, 1
+  .else
+  andi t4, entry, 1
+  .endif
+.endm
+
+/* The columns of the first output and the loop's count. The first output comes to be in \fa, \fb; then to \to. */
+.macro BEGIN_ROW first, fa, fb, ma, mb, to
+  .if \first
+  COLUMN
+  DOTUSP_B(\fa, va, wa0)
+  DOTUSP_B(\fb, vb, wb0)
+  .endif
+  COLUMN
+  COUNT_STEPS
+  .if \first
+  SDOTUSP_B(\fa, va, wa1)
+  SDOTUSP_B(\fb, vb, wb1)
+  .else
+  DOTUSP_B(\fa, va, wa1)
+  DOTUSP_B(\fb, vb, wb1)
+  .endif
+  DOTUSP_B(\ma, va, wa0)
+  DOTUSP_B(\mb, vb, wb0)
+  j \to
+.endm
+
 /* The loop is two steps. An odd number of windows begins with the second one, so that fa, fb are those that come
- * next at the end. */
+ * next at the end. How a row begins is told once: each way is out of the way of the others. */
 .macro STRIDE1 name
-BEGIN \name
+BEGIN \name, 1
   .balign 4
   .option push
   .option norvc
-  LOOP_START(0, 25 + 3 * (WIDE + SPLIT))
-  LOOP_END(0, 63 + 25 * WIDE + 11 * SPLIT)
-  LOOP(1, t5, 76 + 37 * WIDE + 16 * SPLIT)
-  FLAG FLAG_FIRST
-  bnez t4, 8f
-1:
-  COLUMN
-  COUNT_STEPS
-  FLAG FLAG_ODD
-  beqz t4, 2f
-  mv ma, fa
-  mv mb, fb
-  SDOTUSP_B(ma, va, wa1)
-  SDOTUSP_B(mb, vb, wb1)
-  DOTUSP_B(fa, va, wa0)
-  DOTUSP_B(fb, vb, wb0)
-  j 3f
+  LOOP_START(0, 4 + (WIDE + SPLIT))
+  LOOP_END(0, 42 + 23 * WIDE + 9 * SPLIT)
+  LOOP(1, t5, 53 + 35 * WIDE + 14 * SPLIT)
+  JUMP_TO_ENTRY
 2:
-  SDOTUSP_B(fa, va, wa1)
-  SDOTUSP_B(fb, vb, wb1)
-  DOTUSP_B(ma, va, wa0)
-  DOTUSP_B(mb, vb, wb0)
   STEP fa, fb, ma, mb
 3:
   STEP ma, mb, fa, fb
-  FLAG FLAG_LAST
+  IS_LAST
+  lw t3, ROW_GAP(job)
   beqz t4, 4f
   PRODUCT fa, fb
   STORE
 4:
-  NEXT_ROW
+  add in, in, t3
   .option pop
 END
-FIRST_COLUMN
+  .balign 16
+  .option push
+  .option norvc
+5:
+  BEGIN_ROW 0, fa, fb, ma, mb, 2b
+6:
+  BEGIN_ROW 1, fa, fb, ma, mb, 2b
+7:
+  BEGIN_ROW 0, ma, mb, fa, fb, 3b
+8:
+  BEGIN_ROW 1, ma, mb, fa, fb, 3b
+  .option pop
 FINISH_FUNCTION \name
 .endm
 
 .macro STRIDE2 name
-BEGIN \name
+BEGIN \name, 2
   .balign 4
   .option push
   .option norvc

@@ -1,6 +1,6 @@
-/* portable/dot.h with words. */
-#ifndef PULP_DOT_H
-#define PULP_DOT_H
+/* What portable/dot.h has, with words. */
+#ifndef PULP_XPULP_DOT_H
+#define PULP_XPULP_DOT_H
 
 #include "xpulp.h"
 
