@@ -12,7 +12,7 @@ from tvm_pulp.codegen.tiling import PER_CHANNEL_KINDS
 
 def engines_of_last(graph: LayerGraph, parts: Sequence[Layer], engines: Iterable[Engine]) -> tuple[Engine, ...]:
     """Those of `engines` that can compute the last of these layers: one that mixes channels, so that a tile has
-    all of them and parameters are loaded once."""
-    if parts[-1].kind in PER_CHANNEL_KINDS:
+    all of them and parameters are loaded once, and makes a map of several rows, for tiles are rows."""
+    if parts[-1].kind in PER_CHANNEL_KINDS or graph.tensors[parts[-1].output].height == 1:
         return ()
     return tuple(one for one in engines if one.refusal(graph, parts[-1]) is None)
