@@ -12,8 +12,9 @@ from tvm_pulp.codegen.tiling import PER_CHANNEL_KINDS
 
 def engines_of_last(graph: LayerGraph, parts: Sequence[Layer], engines: Iterable[Engine]) -> tuple[Engine, ...]:
     """Those of `engines` that can compute the last of these layers while core 0 does something else. The layer
-    has to be one that mixes channels, so that a tile has all of them and parameters are loaded once."""
+    has to be one that mixes channels, so that a tile has all of them and parameters are loaded once, and to
+    make a map of several rows, for tiles are rows."""
     last = parts[-1]
-    if last.kind in PER_CHANNEL_KINDS:
+    if last.kind in PER_CHANNEL_KINDS or graph.tensors[last.output].height == 1:
         return ()
     return tuple(one for one in engines if one.refusal(graph, last) is None and not one.occupies_core_0(last))

@@ -50,4 +50,4 @@ def share_rows(plan: LayerPlan) -> tuple[tuple[str, int], ...]:
 
 def rows_words(rows: Sequence[tuple[str, int]]) -> str:
     """How a layer's rows are divided: `darkside_depthwise 11 rows + cluster 5 rows`."""
-    return " + ".join(f"{engine} {count} rows" for engine, count in rows)
+    return " + ".join(f"{engine} {count} row{'s' if count != 1 else ''}" for engine, count in rows)

@@ -81,6 +81,15 @@ def test_the_planner_makes_such_groups() -> None:
     assert alternative.cycles < alternative.alone
 
 
+def test_a_map_of_one_row_is_one_tile() -> None:
+    net = NetworkBuilder(1, 1, 32)
+    net.add(LayerKind.POINTWISE, 32)
+    net.add(LayerKind.POINTWISE, 48)
+    graph, target = net.graph(), with_ne16(44_000)
+    assert engines_of_last(graph, graph.layers, target.engines) == ()
+    check_plan(graph, target, plan_region(graph, target))
+
+
 def planned() -> tuple[LayerGraph, Plan]:
     """A right plan of one group, on NE16, in five steps."""
     graph = separable(16)
