@@ -27,7 +27,7 @@ class PulpOptions:
     (`off`). `multiplier_error` is how many units of the last place the 32-bit multipliers of a convolution or
     linear layer may be off; a layer of which they are more gets longer ones. Without it that is half a unit, or
     next to nothing in a network whose result would differ by more than half a unit
-    (`codegen/rounding_noise.py`).
+    (`codegen/rounding_noise.py`) and that has the cores alone.
     """
 
     soc: str = "gap8"

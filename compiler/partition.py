@@ -63,7 +63,7 @@ def partition_for_pulp(
     whole = load_machine(options)
     given = read_given_plans(options.plan)
     imported = prepare(mod, params)
-    legalized, partitioned = _in_regions(imported, options.multiplier_error, mod_name)
+    legalized, partitioned = _in_regions(imported, multiplier_error_on(whole, options), mod_name)
     machine = _beside_tvm(whole, tvm_bytes(partitioned))
     graphs = _graphs(partitioned)
     check_regions(given, list(graphs.values()))
@@ -89,6 +89,12 @@ def partition_for_pulp(
         partitioned = partitioned.with_attr(GOLDEN_ATTR, golden)
     partitioned = partitioned.with_attr(LEGALIZED_ATTR, tvm.ir.save_json(legalized))
     return partitioned.with_attr(REPORT_ATTR, report.to_json())
+
+
+def multiplier_error_on(machine: Machine, options: PulpOptions) -> float | None:
+    """How far the multipliers of a layer may be off, in units of its output; None: the network decides. Beside
+    the cores there are only engines that multiply in 32 bits, and would leave layers with more bits to them."""
+    return LARGEST_ERROR if options.multiplier_error is None and machine.engines else options.multiplier_error
 
 
 def _beside_tvm(machine: Machine, outside: int) -> Machine:

@@ -38,7 +38,7 @@ _OPTION_HELP = {
     "cores": "cluster cores that work",
     "engines": "engines that may be used, with commas; all by default",
     "multiplier_error": "units of the last place that 32-bit multipliers may be off, 0.5 at most; "
-    "default: what the network's result needs",
+    "default: what the network's result needs, 0.5 beside an accelerator",
     "plan_time": "seconds that making a plan may take, as the solver counts work; default 20",
     "fusion": "auto: layers are fused tile by tile where that is faster (default); off: they are not",
     "split": "auto: two engines divide a layer's rows where that is faster (default); off: they don't",

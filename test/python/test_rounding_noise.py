@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from machines import machine, with_ne16
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Requant, Tensor, View, Window
 from tvm_pulp.codegen.rounding_noise import MEAN_SIZE, expected_difference
+from tvm_pulp.options import PulpOptions
+from tvm_pulp.partition import multiplier_error_on
+from tvm_pulp.passes.numerics import LARGEST_ERROR
 
 
 def weighted(
@@ -64,3 +68,9 @@ def test_operators_without_multipliers_hand_differences_on_also_through_views():
     pool = Layer("b", LayerKind.MAXPOOL, ("part",), "b", Window(2, 2))
     graph = graph_of(start, pool, views={"part": View("a", 0, 2, 2)})
     assert expected_difference(graph) == pytest.approx(0.016)
+
+
+def test_engines_that_multiply_in_32_bits_are_not_taken_from_a_network():
+    assert multiplier_error_on(machine(), PulpOptions()) is None
+    assert multiplier_error_on(with_ne16(), PulpOptions()) == LARGEST_ERROR
+    assert multiplier_error_on(with_ne16(), PulpOptions(multiplier_error=0.02)) == 0.02

@@ -62,6 +62,7 @@ def test_command_line_of_the_readme(tmp_path):
         "plan": None,
         "plan_time": None,
         "fusion": None,
+        "split": None,
         "multiplier_error": None,
     }
     assert len(package.metadata["pulp"]["regions"]) == 1
