@@ -30,6 +30,9 @@ _EXACT = frozenset(
         "expand_dims",
         "nn.batch_flatten",
         "strided_slice",
+        "image.resize2d",
+        "nn.depth_to_space",
+        "broadcast_to",
         "split",
     ]
 )

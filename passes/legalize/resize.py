@@ -9,7 +9,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 from tvm import relay
+from tvm_pulp.errors import ModelError
 
+from ..expressions import operator_name
 from .island import Island, Refusal
 from .requantize import rescaled
 from .values import Layout, Quantized
@@ -53,6 +55,12 @@ def legalize_resize(island: Island) -> Quantized | Refusal:
         mode, rounding = str(call.attrs.coordinate_transformation_mode), str(call.attrs.rounding_method)
         sizes = zip((height, width), factors, strict=True)
         if not all(_repeats(size, factor, mode, rounding) for size, factor in sizes):
+            if mode == "asymmetric" and rounding != "floor":
+                raise ModelError(
+                    f"TVM 0.19 takes other pixels than asymmetric coordinates with {rounding} rounding say",
+                    where=operator_name(call),
+                    fix="export it with nearest_mode floor",
+                )
             return Refusal(f"{mode} with {rounding or 'no'} rounding does not repeat pixels")
     if math.prod(factors) == 1:
         return rescaled(x, island)

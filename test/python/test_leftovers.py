@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
+from tvm_pulp.errors import ModelError
 from tvm_pulp.frontend.onnx import load_onnx
 from tvm_pulp.partition import legalize, prepare, region_graphs
 from tvm_pulp.reference import run_reference
@@ -44,6 +45,7 @@ def network(node: onnx.NodeProto, constant: np.ndarray | None, dtype: type) -> o
         "x_scale": np.array(0.01, np.float32),
         "y_scale": np.array(0.05, np.float32),
         "pads": PADS,
+        "factors": np.array([1, 1, 2, 2], np.float32),
         "w_q": RNG.integers(-127, 128, (1, 5, 6, 9)).astype(np.int8),
         "w_scale": RNG.uniform(0.001, 0.01, 6).astype(np.float32),
         "w_zero": np.zeros(6, np.int8),
@@ -76,3 +78,11 @@ def test_operator_stays_as_the_file_has_it(name: str, dtype: type, tmp_path: Pat
     assert np.array_equal(ours, session.run(None, {"x": x})[0])
     assert len(np.unique(ours)) > 2
     assert region_graphs(mod, "net")
+
+
+def test_enlargement_that_tvm_gets_wrong_is_refused(tmp_path: Path) -> None:
+    attributes = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "ceil"}
+    node = helper.make_node("Resize", ["a", "", "factors"], ["r"], name="up", mode="nearest", **attributes)
+    onnx.save(network(node, None, np.uint8), tmp_path / "model.onnx")
+    with pytest.raises(ModelError, match=r"up: TVM 0\.19 takes other pixels than asymmetric"):
+        legalize(prepare(*load_onnx(tmp_path / "model.onnx")))

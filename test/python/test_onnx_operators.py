@@ -155,8 +155,8 @@ def compiled(model: onnx.ModelProto, folder: Path) -> tuple[Any, CompilationRepo
 
 
 def kinds_between_floats(report: CompilationReport) -> tuple[str, ...]:
-    """The layers but those at the ends, from and to float and the user's layout."""
-    kinds = (layer.kind for region in report.regions for layer in region.layers)
+    """The layers, and those in fused ones, but those at the ends, from and to float and the user's layout."""
+    kinds = (kind for region in report.regions for layer in region.layers for kind in layer.kind.split(" + "))
     return tuple(kind for kind in kinds if kind not in [end.value for end in ENDS])
 
 
