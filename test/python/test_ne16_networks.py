@@ -136,8 +136,8 @@ def test_a_simulator_without_ne16(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_trained_networks(tmp_path: Path, model: str) -> None:
     file = MODELS / f"{model}.onnx"
     package = compile_model(file, tmp_path / "net.tar", options=PulpOptions(soc="gap9"))
-    engines = {layer.engine for region in read_report(package).regions for layer in region.layers}
-    assert "ne16" in engines
+    engines = [layer.engine for region in read_report(package).regions for layer in region.layers]
+    assert any("ne16" in engine for engine in engines)
     (name, shape), *_ = [(tensor.name, tensor.shape) for tensor in package.inputs]
     data = np.random.default_rng(0).uniform(-2, 2, (2, *shape[1:])).astype(np.float32)
     result = run_package(package, {name: data}, check=True)
