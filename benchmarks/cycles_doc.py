@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from measure import Measurement, Omission
+from pages import page_template
 from variants import VARIANTS
 
 DOCUMENT = Path("docs/benchmarks.md")
-_TEMPLATES = Path(__file__).parent / "templates"
 _STOCK = "stock-"
 _ALL_CORES, _ONE_CORE = "ours-8", "ours-1"
 _NONE = "–"
@@ -58,16 +57,8 @@ def read_networks(results: Mapping[str, Any]) -> list[Network]:
 
 def render(results: Mapping[str, Any]) -> str:
     """The text of docs/benchmarks.md."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,
-    )
     found = read_networks(results)
-    return environment.get_template("benchmarks.md.j2").render(
+    return page_template("benchmarks.md.j2").render(
         conditions=results["conditions"],
         summary=[summary_row(network) for network in found],
         networks=[

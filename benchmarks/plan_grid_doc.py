@@ -9,7 +9,7 @@ import click
 import compile_time
 import networks
 from compile_time import Measurement
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pages import page_template
 from plan_grid_outcomes import FOLDER, Outcome, kept
 
 DOCUMENT = Path("docs/plan-grid.md")
@@ -24,23 +24,14 @@ TITLES = {
     "v2_224": "MobileNetV2 1.0-224",
     "resnet18": "ResNet-18",
 }
-_TEMPLATES = Path(__file__).parent / "templates"
 _NONE = "–"
 
 
 def render(found: Sequence[Outcome], compilations: Sequence[Measurement] = ()) -> str:
     """The text of docs/plan-grid.md."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,
-    )
     large = [one for one in found if one.network in networks.LARGE_NETWORKS]
     names = list(dict.fromkeys(one.network for one in found))
-    return environment.get_template("plan-grid.md.j2").render(
+    return page_template("plan-grid.md.j2").render(
         sources=sources(found),
         planned=sum(not one.refusal for one in large),
         refused=sum(bool(one.refusal) for one in large),

@@ -25,8 +25,8 @@ import power_of_two
 import tvm
 import tvm_pulp
 from cycles import source_revision
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from onnx import ModelProto
+from pages import page_template
 from rich.console import Console
 from tvm_pulp.api import compile_model
 from tvm_pulp.frontend.onnx import load_onnx
@@ -38,7 +38,6 @@ from tvm_pulp.runner import run_package
 
 LARGE_L2 = 16 * 2**20
 INPUT_SEED = 7
-_TEMPLATES = Path(__file__).parent / "templates"
 _TARGETS = Path(tvm_pulp.__file__).parent / "targets"
 
 Quantize = Callable[[str], ModelProto]
@@ -134,15 +133,7 @@ def _layers(package: Package) -> list[LayerReport]:
 
 def page(found: Sequence[Outcome]) -> str:
     """The results as a page of Markdown."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,
-    )
-    return environment.get_template("split.md.j2").render(
+    return page_template("split.md.j2").render(
         source=source_revision(),
         rows=[_row(one) for one in found],
         divided=[{"title": _title(one), "layers": one.layers} for one in found if one.layers],
