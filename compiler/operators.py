@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 import tvm
 from tvm import relay
-from tvm_pulp.codegen.graph import LayerGraph, macs
+from tvm_pulp.codegen.graph import LayerGraph, LayerKind, macs
 from tvm_pulp.passes.attributes import attribute
 from tvm_pulp.passes.expressions import as_call, operator_name, post_order, shape_of
 from tvm_pulp.passes.legalize.spans import SEPARATOR
@@ -31,6 +31,7 @@ _TFLITE_TYPES = {
     "RESHAPE": "Reshape",
     "SUB": "Sub",
 }
+_AROUND = (LayerKind.QUANTIZE, LayerKind.DEQUANTIZE, LayerKind.TRANSPOSE)
 OPERATORS_ATTR = "pulp_operators"  # on the module: JSON list of [name, type], in the order of the user's file
 
 
@@ -41,11 +42,10 @@ def report_operators(
 
     `imported` is the type-inferred module before any pass, `partitioned` the one that carries the refusals.
     """
-    graphs = tuple(graphs)
-    layers, placed = dict(_layer_of(graphs)), {name for graph in graphs for name in graph.placed}
+    graphs, remaining = tuple(graphs), set(_names(partitioned["main"].body))
+    layers, placed = dict(_layer_of(graphs, remaining)), {name for graph in graphs for name in graph.placed}
     reasons = {name: why for names, why in refusals_of(partitioned).items() for name in names.split(SEPARATOR)}
     sums = _macs(imported)
-    remaining = set(_names(partitioned["main"].body))
     reports = []
     for name, kind in _operators(imported):
         layer, count = layers.get(name, (None, 0))
@@ -77,13 +77,15 @@ def _names(body: relay.Expr) -> Iterator[str]:
     return (name for call in _calls(body) for name in operator_name(call).split(SEPARATOR))
 
 
-def _layer_of(graphs: Iterable[LayerGraph]) -> Iterator[tuple[str, tuple[str, int]]]:
-    """Each source operator with its layer; the layer's MACs are those of its first source."""
+def _layer_of(graphs: Iterable[LayerGraph], remaining: set[str]) -> Iterator[tuple[str, tuple[str, int]]]:
+    """Each source operator with its layer; the layer's MACs are those of its first source. A layer that only makes
+    bytes of an operator's operand, or floats of them, isn't that of one that is among the `remaining` ones."""
     for graph in graphs:
         for layer in graph.layers:
             for part in layer.parts or (layer,):
                 for index, source in enumerate(part.sources):
-                    yield source, (layer.name, macs(graph, part) if index == 0 else 0)
+                    if part.kind not in _AROUND or source not in remaining:
+                        yield source, (layer.name, macs(graph, part) if index == 0 else 0)
 
 
 def _macs(imported: tvm.IRModule) -> Mapping[str, int]:
@@ -95,6 +97,9 @@ def _macs(imported: tvm.IRModule) -> Mapping[str, int]:
             found[operator_name(call).split(SEPARATOR)[0]] = (
                 int(np.prod(shape_of(call))) * weights // _output_channels(call)
             )
+        elif as_call(call, "nn.batch_matmul") is not None:
+            summed = shape_of(call.args[0])[-2 if call.attrs.transpose_a else -1]
+            found[operator_name(call).split(SEPARATOR)[0]] = int(np.prod(shape_of(call))) * summed
     return found
 
 

@@ -9,10 +9,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
+from tvm_pulp.api import compile_model
 from tvm_pulp.errors import ModelError
 from tvm_pulp.frontend.onnx import load_onnx
 from tvm_pulp.partition import legalize, prepare, region_graphs
 from tvm_pulp.reference import run_reference
+from tvm_pulp.report import read_report
 
 SHAPE = (1, 5, 9, 7)
 RNG = np.random.default_rng(0)
@@ -78,6 +80,16 @@ def test_operator_stays_as_the_file_has_it(name: str, dtype: type, tmp_path: Pat
     assert np.array_equal(ours, session.run(None, {"x": x})[0])
     assert len(np.unique(ours)) > 2
     assert region_graphs(mod, "net")
+
+
+def test_operator_that_tvm_computes_between_layers_is_not_called_offloaded(tmp_path: Path) -> None:
+    node, _ = CASES["product from the left"]
+    onnx.save(network(node, None, np.uint8), tmp_path / "model.onnx")
+    report = read_report(compile_model(tmp_path / "model.onnx", tmp_path / "model.tar"))
+    (product,) = report.operators
+    assert (product.op_type, product.offloaded, product.layer) == ("MatMul", False, None)
+    assert (product.reason, product.macs) == ("it works on float32, the kernels on uint8", 5 * 6 * 9 * 7)
+    assert {layer.kind for region in report.regions for layer in region.layers} == {"quantize", "dequantize"}
 
 
 def test_enlargement_that_tvm_gets_wrong_is_refused(tmp_path: Path) -> None:
