@@ -78,8 +78,8 @@ def _names(body: relay.Expr) -> Iterator[str]:
 
 
 def _layer_of(graphs: Iterable[LayerGraph], remaining: set[str]) -> Iterator[tuple[str, tuple[str, int]]]:
-    """Each source operator with its layer; the layer's MACs are those of its first source. A layer that only makes
-    bytes of an operator's operand, or floats of them, isn't that of one that is among the `remaining` ones."""
+    """Each source operator with its layer; the layer's MACs are those of its first source. A layer that only
+    makes bytes of an operator's operand, or floats of its result, isn't that of one among the `remaining`."""
     for graph in graphs:
         for layer in graph.layers:
             for part in layer.parts or (layer,):
