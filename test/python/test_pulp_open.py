@@ -272,7 +272,8 @@ def test_cycles_add_up(results: dict[int, RunResult], cores: int) -> None:
     assert cycles is not None
     assert all(0 <= layer.dma_wait < layer.total for layer in cycles.layers)
     between_layers = cycles.cluster - cycles.all_layers.total
-    assert 0 < between_layers < 400 * len(cycles.layers)
+    fork, entry = 1_500, 350  # of the region, and of each layer's function, whose code comes from L2
+    assert 0 < between_layers < fork + entry * len(cycles.layers)
     assert cycles.cluster < cycles.inference < cycles.cluster + 100_000
 
 
