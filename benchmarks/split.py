@@ -89,7 +89,8 @@ def outcome(soc: str, network: str, form: str) -> Outcome:
         whole, split = (
             _layers(_compiled(path, PulpOptions(soc=str(file), split=how), network)) for how in ("off", "auto")
         )
-    pairs = list(zip(whole, split, strict=True))
+    named = {one.name: one for one in whole}  # others are fused in one of the plans only
+    pairs = [(named[other.name], other) for other in split if other.name in named]
     able = [(one, other) for one, other in pairs if {*one.engines, *other.engines} != {"cluster"}]
     return Outcome(
         soc,
