@@ -105,14 +105,6 @@
   .endr
 .endm
 
-.macro SAVE op, regs:vararg
-  .set place, SAVED
-  .irp reg, \regs
-  \op \reg, place(sp)
-  .set place, place + 4
-  .endr
-.endm
-
 /* The accumulators of one channel, requantized: k in x, lambda in t4, shift in t2. */
 .macro REQUANT regs:vararg
   LW_INC_I(x, t0, 4)
@@ -306,7 +298,7 @@
   .balign 16
 groups:
   addi sp, sp, -FRAME_SIZE
-  SAVE sw, ra, tp, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
+  SAVE_FROM SAVED, sw, ra, tp, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
   lw s0, X(a0)
   lw s1, OUT(a0)
   lw s2, GROUPS(a0)
@@ -393,7 +385,7 @@ next_group:
   sw t0, GROUPS(sp)
   j 10b
 30:
-  SAVE lw, ra, tp, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
+  SAVE_FROM SAVED, lw, ra, tp, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
   addi sp, sp, FRAME_SIZE
   ret
 

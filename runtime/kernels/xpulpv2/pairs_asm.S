@@ -56,23 +56,6 @@
 #define kb_low tp
 #define low_bits a0
 
-.macro SAVE op
-  \op ra, 0(sp)
-  \op tp, 4(sp)
-  \op s0, 8(sp)
-  \op s1, 12(sp)
-  \op s2, 16(sp)
-  \op s3, 20(sp)
-  \op s4, 24(sp)
-  \op s5, 28(sp)
-  \op s6, 32(sp)
-  \op s7, 36(sp)
-  \op s8, 40(sp)
-  \op s9, 44(sp)
-  \op s10, 48(sp)
-  \op s11, 52(sp)
-.endm
-
 /* A word of the window, with its weights. */
 .macro WORD px, va, vb
   SDOTUSP_B(a, \px, \va)
@@ -82,7 +65,7 @@
 .macro FUNCTION name
   BEGIN_FUNCTION \name
   addi sp, sp, -FRAME_SIZE
-  SAVE sw
+  SAVE_FROM 0, sw, ra, tp, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
   sw a0, JOB_AT(sp)
   lw t3, W(a0)
   lw t4, K(a0)
@@ -181,7 +164,7 @@
   sub out, out, t0
   addi out, out, 2
   bnez t6, 10b
-  SAVE lw
+  SAVE_FROM 0, lw, ra, tp, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
   addi sp, sp, FRAME_SIZE
   ret
   FINISH_FUNCTION \name

@@ -28,13 +28,6 @@
   \op \rows, 7, s3, odd
 .endm
 
-.macro SAVE op
-  \op s0, 0(sp)
-  \op s1, 4(sp)
-  \op s2, 8(sp)
-  \op s3, 12(sp)
-.endm
-
 .macro ZERO rows, row, acc, word
   .if \row < \rows
   li \acc, 0
@@ -69,7 +62,7 @@
   bne count, x_word, 1f
   .if \rows > 4
   addi sp, sp, -16
-  SAVE sw
+  SAVE_FROM 0, sw, s0, s1, s2, s3
   .endif
   FOR_ROWS ZERO, \rows
   slli even, first, 2
@@ -98,7 +91,7 @@
   .option pop
   FOR_ROWS OUTPUT, \rows
   .if \rows > 4
-  SAVE lw
+  SAVE_FROM 0, lw, s0, s1, s2, s3
   addi sp, sp, 16
   .endif
   ret

@@ -51,23 +51,6 @@
 #define row t6    /* the next row's entry */
 #define next_x a0 /* what that says */
 
-.macro SAVE op
-  \op ra, 0(sp)
-  \op tp, 4(sp)
-  \op s0, 8(sp)
-  \op s1, 12(sp)
-  \op s2, 16(sp)
-  \op s3, 20(sp)
-  \op s4, 24(sp)
-  \op s5, 28(sp)
-  \op s6, 32(sp)
-  \op s7, 36(sp)
-  \op s8, 40(sp)
-  \op s9, 44(sp)
-  \op s10, 48(sp)
-  \op s11, 52(sp)
-.endm
-
 .macro FOR_OUTPUTS op
   .irp acc, s0, s1, s2, s3, s4, s5, s6, s7
   \op \acc
@@ -150,7 +133,7 @@
 .macro STRIP name, stride
   BEGIN_FUNCTION \name
   addi sp, sp, -FRAME_SIZE
-  SAVE sw
+  SAVE_FROM 0, sw, ra, tp, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
   mv job, a0
   lw t0, CHANNELS(job)
   lw out, OUT(job)
@@ -227,7 +210,7 @@
   addi t0, t0, -1
   add weights, weights, t4
   bnez t0, 1b
-  SAVE lw
+  SAVE_FROM 0, lw, ra, tp, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11
   addi sp, sp, FRAME_SIZE
   ret
   FINISH_FUNCTION \name

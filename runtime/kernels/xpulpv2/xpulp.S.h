@@ -45,6 +45,15 @@
 .macro FINISH_FUNCTION name
   .size \name, . - \name
 .endm
+
+/* Saves registers on the stack, or restores them, one after the other from \place on: op is sw or lw. */
+.macro SAVE_FROM place, op, regs:vararg
+  .set saved, \place
+  .irp reg, \regs
+  \op \reg, saved(sp)
+  .set saved, saved + 4
+  .endr
+.endm
 /* clang-format on */
 
 #endif
