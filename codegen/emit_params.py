@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from jinja2 import Environment
-from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.engines.registry import engine_named
 from tvm_pulp.codegen.engines.team import Team
+from tvm_pulp.codegen.fusion_engines import engines_of_parts
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.l3_places import streams_params
 from tvm_pulp.codegen.params import has_params, pack_size
@@ -94,8 +94,7 @@ def _group_block(layer: Layer, plan: LayerPlan, engine: Engine, place: tuple[int
     each of its layers, and what is between."""
     (index, offset), lines, at = place, list[str](), 0
     number = next(number for number, step in enumerate(plan.steps) if step.params_offset == offset)
-    engines = (*[CLUSTER] * (len(layer.parts) - 1), engine)
-    for part, stage, own in zip(layer.parts, plan.stages, engines, strict=True):
+    for part, stage, own in zip(layer.parts, plan.stages, engines_of_parts(layer, engine), strict=True):
         step = stage.steps[number]
         if step.params_size:
             lines += _bytes(bytes(step.params_offset - at))

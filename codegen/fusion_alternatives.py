@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tvm_pulp.codegen.cost.layer import layer_cycles
-from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.registry import able_engines
 from tvm_pulp.codegen.fusion import fused_graph
 from tvm_pulp.codegen.fusion_choice import possible_groups
-from tvm_pulp.codegen.fusion_engines import engines_of_last
 from tvm_pulp.codegen.fusion_search import search_group
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.machine import Machine
@@ -64,7 +62,7 @@ def _alone(graph: LayerGraph, layer: Layer, machine: Machine, teams: bool) -> in
 def _best(graph: LayerGraph, group: range, machine: Machine) -> tuple[int | None, int | None]:
     grouped = fused_graph(graph, [group])
     layer = grouped.layers[group.start]
-    engines = (CLUSTER, *engines_of_last(grouped, layer.parts, machine.engines))
+    engines = able_engines(grouped, layer, machine, teams=False)
     searches = [search_group(grouped, layer, machine, engine=engine) for engine in engines]
     fitting = [one.best for one in searches if not isinstance(one, NothingFits)]
     best = min(fitting, key=lambda one: one.cycles, default=None)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
+from tvm_pulp.codegen.fusion_engines import engines_of_parts
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.plan import Box, Padding, StageStep
 from tvm_pulp.codegen.tiling import PER_CHANNEL_KINDS, Axis, Span, columns, rows, span
@@ -31,7 +32,7 @@ class Group:
     @property
     def engines(self) -> tuple[Engine, ...]:
         """Those of the layers."""
-        return (*[CLUSTER] * (len(self.parts) - 1), self.engine)
+        return engines_of_parts(self.layer, self.engine)
 
     @property
     def overlaps(self) -> bool:

@@ -11,7 +11,6 @@ from math import isqrt
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.cost.layer import region_costs
 from tvm_pulp.codegen.effort import Effort
-from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.engines.registry import able_engines
 from tvm_pulp.codegen.fusion import fused_graph
@@ -38,7 +37,7 @@ from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L1Tensor, LayerPlan, Plan
 from tvm_pulp.codegen.share_schedule import schedule_on
 from tvm_pulp.codegen.spill import Ways, tensor_lives
-from tvm_pulp.codegen.tile_search import NothingFits, Search, search_tiles
+from tvm_pulp.codegen.tile_search import Candidate, NothingFits, Search, search_tiles
 from tvm_pulp.errors import PlanError
 
 SIZE_STEP, SIZE_RATIO = 256, 1.1
@@ -291,12 +290,26 @@ def _plan_layer(
     params_once: bool = False,
 ) -> LayerPlan:
     engine, search = searches.of(graph, layer, most_rows, params_once=params_once)
-    best = search.best.plan
-    if layer.parts:
-        plan = schedule_group(graph, layer, best.tile, machine.cores, best.order, engine=engine)
-        return replace(plan, cycles=search.best.cycles)
-    plan = schedule_on(graph, layer, machine, best.tile, best.order, engine=engine, late=best.late)
-    return replace(plan, cycles=search.best.cycles)
+    return _scheduled(graph, layer, machine, engine, search.best)
+
+
+def _scheduled(
+    graph: LayerGraph,
+    layer: Layer,
+    machine: Machine,
+    engine: Engine,
+    found: Candidate,
+    *,
+    in_l1: frozenset[str] = frozenset(),
+) -> LayerPlan:
+    """The plan of a layer, or a group, like the one found for a layer of the same shape."""
+    best, tile, order = found.plan, found.plan.tile, found.plan.order
+    plan = (
+        schedule_group(graph, layer, tile, machine.cores, order, engine=engine)
+        if layer.parts
+        else schedule_on(graph, layer, machine, tile, order, engine=engine, in_l1=in_l1, late=best.late)
+    )
+    return replace(plan, cycles=found.cycles)
 
 
 def _check_window(layer: Layer) -> None:
@@ -359,15 +372,7 @@ class _Searches:
             if not fitting:
                 return None
             engine, best = min(fitting, key=lambda found: found[1].cycles)
-            cores, (tile, order, late) = self._machine.cores, (best.plan.tile, best.plan.order, best.plan.late)
-            plan = (
-                schedule_group(graph, layer, tile, cores, order)
-                if layer.parts
-                else schedule_on(
-                    graph, layer, self._machine, tile, order, engine=engine, in_l1=in_l1, late=late
-                )
-            )
-            return replace(plan, cycles=best.cycles)
+            return _scheduled(graph, layer, self._machine, engine, best, in_l1=in_l1)
 
         return search
 
@@ -378,11 +383,7 @@ class _Searches:
         key = (_signature(graph, layer, engine, self._machine.cores), l1_bytes, whole)
         if key not in self._within:
             machine = replace(self._machine, l1_bytes=l1_bytes)
-            self._within[key] = (
-                search_group(graph, layer, machine, effort=self._effort)
-                if layer.parts
-                else search_tiles(graph, layer, machine, engine=engine, effort=self._effort, in_l1=in_l1)
-            )
+            self._within[key] = self._search(graph, layer, machine, engine, in_l1=in_l1)
         return self._within[key]
 
     def of(
@@ -398,9 +399,6 @@ class _Searches:
         return min(fitting, key=lambda found: found[1].best.cycles)
 
     def _engines(self, graph: LayerGraph, layer: Layer) -> list[Engine]:
-        """Those that can compute a layer, or the last one of a group."""
-        if layer.parts:
-            return [CLUSTER, *engines_of_last(graph, layer.parts, self._machine.engines)]
         return able_engines(graph, layer, self._machine, teams=self._effort.shares)
 
     def _on(
@@ -408,21 +406,36 @@ class _Searches:
     ) -> Search | NothingFits:
         """`limits`: the rows of a tile, and that no parameters are loaded twice."""
         key, (most_rows, params_once) = (_signature(graph, layer, engine, self._machine.cores), limits), limits
-        if key not in self._done and layer.parts:
-            self._done[key] = search_group(
-                graph, layer, self._machine, most_rows=most_rows, effort=self._effort, engine=engine
-            )
-        elif key not in self._done:
-            self._done[key] = search_tiles(
-                graph,
-                layer,
-                self._machine,
-                most_rows=most_rows,
-                params_once=params_once,
-                engine=engine,
-                effort=self._effort,
+        if key not in self._done:
+            self._done[key] = self._search(
+                graph, layer, self._machine, engine, most_rows=most_rows, params_once=params_once
             )
         return self._done[key]
+
+    def _search(
+        self,
+        graph: LayerGraph,
+        layer: Layer,
+        machine: Machine,
+        engine: Engine,
+        *,
+        most_rows: int | None = None,
+        params_once: bool = False,
+        in_l1: frozenset[str] = frozenset(),
+    ) -> Search | NothingFits:
+        """The search for a layer or, of which the last two don't matter, a group."""
+        if layer.parts:
+            return search_group(graph, layer, machine, most_rows=most_rows, effort=self._effort, engine=engine)
+        return search_tiles(
+            graph,
+            layer,
+            machine,
+            most_rows=most_rows,
+            params_once=params_once,
+            engine=engine,
+            effort=self._effort,
+            in_l1=in_l1,
+        )
 
     def overlaps(self, graph: LayerGraph, group: range) -> bool:
         """True if an engine may compute a group's last layer beside the cores."""

@@ -21,6 +21,7 @@ from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.registry import engine_named
 from tvm_pulp.codegen.engines.team import Team
 from tvm_pulp.codegen.fusion import stage_plans
+from tvm_pulp.codegen.fusion_engines import engines_of_parts
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import LayerPlan, Operand
@@ -158,11 +159,8 @@ def _compute(layer: Layer, plan: LayerPlan, machine: Machine) -> tuple[IntArray,
         return engine.together(each), None
     if not layer.parts:
         return engine.cycles(machine, layer, plan.kernel, tiles_of(plan)), None
-    engines = (*[CLUSTER] * (len(layer.parts) - 1), engine)
-    each = [
-        own.cycles(machine, part, stage.kernel, tiles_of(stage))
-        for own, part, stage in zip(engines, layer.parts, stage_plans(plan), strict=True)
-    ]
+    stages = zip(engines_of_parts(layer, engine), layer.parts, stage_plans(plan), strict=True)
+    each = [own.cycles(machine, part, stage.kernel, tiles_of(stage)) for own, part, stage in stages]
     if engine is CLUSTER:
         return np.sum(each, axis=0), None
     return np.sum(each[:-1], axis=0) + engine.turn_cycles(), each[-1]
