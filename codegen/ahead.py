@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 from tvm_pulp.codegen.graph import LayerGraph
+from tvm_pulp.codegen.input_parts import finishing
 from tvm_pulp.codegen.plan import L1Buffer, LayerPlan, Operand
 
 
@@ -61,9 +62,9 @@ def _stored_before_last(before: LayerPlan, plan: LayerPlan, shape: tuple[int, in
     what the first step reads."""
     last = len(before.steps) - 1
     slots = {step.y_slot: number for number, step in enumerate(before.steps)}  # who uses a slot last
-    there = np.zeros(shape, np.bool_)
+    there, finished = np.zeros(shape, np.bool_), finishing(before.steps)
     for number, step in enumerate(before.steps):
-        if number < slots[step.y_slot] and number < last:
+        if finished[number] and number < slots[step.y_slot] and number < last:
             y = step.y
             there[y.h0 : y.h0 + y.h, y.w0 : y.w0 + y.w, y.c0 : y.c0 + y.c] = True
     x = plan.steps[0].x

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
+from tvm_pulp.codegen.checker_parts import last_parts
 from tvm_pulp.codegen.graph import Dtype, LayerGraph, LayerKind, Tensor
 from tvm_pulp.codegen.plan import CLUSTER_NAME, Box, L1Buffer, L1Tensor, L3Kind, LayerPlan, Mark, Operand, Plan
 from tvm_pulp.errors import PlanError
@@ -148,10 +149,11 @@ def _is_stored(plan: Plan, index: int, made: Tensor) -> bool:
     """True if each element that the first step of a layer reads was stored by a step of the layer before whose
     buffer another step, at the latest the last, writes again: which waits for the store."""
     steps, x = plan.layers[index - 1].steps, plan.layers[index].steps[0].x
+    whole = set(last_parts(plan.layers[index - 1]))
     missing = np.zeros((made.height, made.width, made.channels), np.bool_)
     missing[x.h0 : x.h0 + x.h, x.w0 : x.w0 + x.w, x.c0 : x.c0 + x.c] = True
     for number, step in enumerate(steps):
-        if any(later.y_slot == step.y_slot for later in steps[number + 1 :]):
+        if number in whole and any(later.y_slot == step.y_slot for later in steps[number + 1 :]):
             y = step.y
             missing[y.h0 : y.h0 + y.h, y.w0 : y.w0 + y.w, y.c0 : y.c0 + y.c] = False
     return not missing.any()
