@@ -46,7 +46,6 @@ COLUMNS: dict[str, str] = {
     "load_x": "the input box has to be loaded",
     "load_params": "the parameter block has to be loaded",
     "y_slot": "which output buffer",
-    "l3": "transfers between L3 and L2 are due",
     **MID_COLUMNS,
     **SHARE_COLUMNS,
 }
@@ -260,7 +259,7 @@ def varying_columns(
 
 def _in_arena(places: StepPlaces) -> dict[str, tuple[int, ...]]:
     columns = {"params": places.params, "y": places.output}
-    columns |= dict(zip(("x", "x2"), places.inputs, strict=False)) | {"l3": places.due}
+    columns |= dict(zip(("x", "x2"), places.inputs, strict=False))
     return {column: offsets for column, offsets in columns.items() if offsets is not None}
 
 
@@ -315,7 +314,6 @@ def _row(
         "load_x": int(step.load_x),
         "load_params": int(step.load_params),
         "y_slot": step.y_slot,
-        "l3": 0,
     }
     return row | _input_buffer(l1.plan, step, x_tensor, row["x_l1"])
 
