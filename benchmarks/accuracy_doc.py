@@ -12,8 +12,9 @@ COLUMNS = ("network", "inputs", "largest", "mean", "equal", "top-1", "top-1, cle
 
 def render(found: Sequence[Outcome], golden: Sequence[GoldenOutcome] = ()) -> str:
     """The text of docs/accuracy.md."""
+    sources = dict.fromkeys([*(one.source for one in found), *(one.source for one in golden)])
     return page_template("accuracy.md.j2").render(
-        sources=", ".join(f"`{source}`" for source in dict.fromkeys(one.source for one in (*found, *golden))),
+        sources=", ".join(f"`{source}`" for source in sources),
         margin=CLEAR_MARGIN,
         goal=MEAN_GOAL,
         columns=COLUMNS,

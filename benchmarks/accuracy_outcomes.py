@@ -99,7 +99,7 @@ def kept(folder: Path, network: str, multiplier_error: float | None = None) -> O
         return None
     values = json.loads(file.read_text())
     differences = {name: Difference(**values.pop(name)) for name in ("ours", "stepped", "fused")}
-    return Outcome(**values, **differences)
+    return Outcome(**{**values, **differences})
 
 
 def kept_golden(folder: Path, network: str) -> GoldenOutcome | None:
