@@ -270,8 +270,8 @@ def _load_calls(context: LayerContext, functions: _Functions) -> dict[str, objec
     """What the template says about operands on their way to L1, and about L3."""
     marks = layer_marks(context.region, context.index)
     return {
-        "l3_first": f"    l3_at({context.index}, -1);\n" if marks.first else "",
-        "l3_step": _l3_step(context) if marks.steps else "",
+        "l3_first": f"    l3_at({marks.number});\n" if marks.first else "",
+        "l3_step": _l3_step(context, marks.number + 1) if marks.steps else "",
         "reloads_params": any(step.load_params for step in context.table.plan.steps[1:]),
         "loaded": _loaded_operands(context),
         "loaded_ahead": _loaded_ahead(context),
@@ -318,12 +318,9 @@ def _store_calls(context: LayerContext, store: _Function) -> dict[str, str]:
     }
 
 
-def _l3_step(context: LayerContext) -> str:
-    """Does what is due between L3 and L2 at a step."""
-    if len(context.plan.steps) == 1:
-        return f"l3_at({context.index}, 0);"
-    at = f"l3_at({context.index}, t);"
-    return f"if ({context.table.expression('l3')}) {at}" if context.table.varies("l3") else at
+def _l3_step(context: LayerContext, first_mark: int) -> str:
+    """Does what is due between L3 and L2 at a step; `first_mark` is the first one's."""
+    return f"l3_at({first_mark});" if len(context.plan.steps) == 1 else f"l3_at({first_mark} + t);"
 
 
 def _row(context: LayerContext, step: str) -> str:

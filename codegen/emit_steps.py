@@ -49,7 +49,6 @@ COLUMNS: dict[str, str] = {
     "y_slot": "which output buffer",
     "first_part": "the first input channels of the output box",
     "last_part": "the last input channels of the output box",
-    "l3": "transfers between L3 and L2 are due",
     **MID_COLUMNS,
     **SHARE_COLUMNS,
 }
@@ -267,7 +266,7 @@ def varying_columns(
 
 def _in_arena(places: StepPlaces) -> dict[str, tuple[int, ...]]:
     columns = {"params": places.params, "y": places.output}
-    columns |= dict(zip(("x", "x2"), places.inputs, strict=False)) | {"l3": places.due}
+    columns |= dict(zip(("x", "x2"), places.inputs, strict=False))
     return {column: offsets for column, offsets in columns.items() if offsets is not None}
 
 
@@ -324,7 +323,6 @@ def _row(
         "y_slot": step.y_slot,
         "first_part": 1,
         "last_part": 1,
-        "l3": 0,
     }
     return row | _input_buffer(l1.plan, step, x_tensor, row["x_l1"])
 

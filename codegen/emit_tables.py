@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from jinja2 import Environment
 from tvm_pulp.codegen.emit_steps import COLUMNS, StepTable
-from tvm_pulp.codegen.emit_text import LINE
+from tvm_pulp.codegen.emit_text import LINE, aligned
 from tvm_pulp.codegen.step_groups import StepGroups, narrowest
 
 
@@ -65,12 +65,7 @@ def _rows(members: _Members) -> list[str]:
     """The rows with aligned columns, behind their names where these fit on a line."""
     columns = list(members)
     rows = [list(map(str, row)) for row in zip(*(values for _, values, _ in members.values()), strict=True)]
-    lines = _aligned([columns, *rows])
+    lines = aligned([columns, *rows])
     if len(lines[0]) + len("    /*  */") <= LINE:
         return [f"    /* {lines[0]} */", *(f"    {{  {line}  }}," for line in lines[1:])]
-    return ["    /* in the order of the members above */", *(f"    {{{line}}}," for line in _aligned(rows))]
-
-
-def _aligned(rows: list[list[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [", ".join(f"{text:>{width}}" for text, width in zip(row, widths, strict=True)) for row in rows]
+    return ["    /* in the order of the members above */", *(f"    {{{line}}}," for line in aligned(rows))]

@@ -23,7 +23,7 @@ _POINTWISE = (
 _DEPTHWISE = ("pulp_nn_depthwise_generic", "pulp_nn_depthwise_generic_less_4_weights")
 
 NARROW_KERNELS: dict[LayerKind, tuple[str, ...]] = {
-    LayerKind.CONV2D: _CONVS,
+    LayerKind.CONV2D: (*_CONVS, "pulp_conv"),
     LayerKind.POINTWISE: _CONVS + _POINTWISE,
     LayerKind.DEPTHWISE: (*_DEPTHWISE, "pulp_depthwise"),
     LayerKind.LINEAR: ("pulp_nn_linear",),

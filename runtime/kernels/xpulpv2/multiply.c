@@ -95,6 +95,19 @@ static uint32_t multiply_blocks(const pulp_filters_t *f, const pulp_segments_t *
   return channel + BLOCK_CHANNELS * blocks;
 }
 
+/* The same; the last 1 to 3 channels make a block with those before them, whose outputs come out the same
+ * once more, unless they are added to what is there. */
+static uint32_t multiply_in_blocks(const pulp_filters_t *f, const pulp_segments_t *s, const uint8_t *x,
+                                   const int8_t *w, uint8_t *out, uint32_t pixels) {
+  const uint32_t channel = multiply_blocks(f, s, x, w, out, pixels), end = f->channels.end;
+  if (channel == end || channel + BLOCK_CHANNELS <= end || end < BLOCK_CHANNELS || f->form == PULP_SUMS) {
+    return channel;
+  }
+  pulp_filters_t last = *f;
+  last.channels.begin = end - BLOCK_CHANNELS;
+  return multiply_blocks(&last, s, x, w, out, pixels);
+}
+
 /* Any bias and output stage. */
 static uint8_t output(const pulp_filters_t *f, int32_t acc, uint32_t channel) {
   if (f->form == PULP_WIDE) {
@@ -226,7 +239,7 @@ void pulp_multiply(const pulp_filters_t *f, const pulp_segments_t *s, const uint
                    uint8_t *out, uint32_t pixels) {
   uint32_t channel = f->channels.begin;
   if (s->tail == 0 && s->words > 0 && s->rows > 0) {
-    channel = multiply_blocks(f, s, x, w, out, pixels);
+    channel = multiply_in_blocks(f, s, x, w, out, pixels);
   }
   if (channel < f->channels.end) {
     channel = multiply_any_blocks(f, s, x, w, out, pixels, channel);
@@ -239,7 +252,7 @@ void pulp_multiply_padded(const pulp_filters_t *f, uint32_t length, const uint8_
   const int32_t padded = (int32_t)((length + 3) & ~3u);
   const pulp_segments_t blocks = {(uint32_t)padded / 4, 1, 0, padded, (int32_t)length, 0, 0};
   const pulp_segments_t exact = {length / 4, 1, length % 4, padded, (int32_t)length, 0, 0};
-  uint32_t channel = multiply_blocks(f, &blocks, x, w, out, pixels);
+  uint32_t channel = multiply_in_blocks(f, &blocks, x, w, out, pixels);
   if (channel < f->channels.end) {
     channel = multiply_any_blocks(f, &exact, x, w, out, pixels, channel);
     multiply_channels(f, &exact, x, w, out, pixels, channel);
