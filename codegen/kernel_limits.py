@@ -73,7 +73,8 @@ def kernels_of(kind: LayerKind, *, sums: bool = False) -> tuple[str, ...]:
     if sums:
         return SUMS_KERNELS[kind]
     inside = ("pulp_avgpool_inside",) if kind is LayerKind.AVGPOOL else ()
-    return (*NARROW_KERNELS[kind], *inside, *SPLIT_KERNELS.get(kind, ()), *WIDE_KERNELS.get(kind, ()))
+    others = (SPLIT_KERNELS, WIDE_KERNELS, ADDING_KERNELS)
+    return (*NARROW_KERNELS[kind], *inside, *(name for one in others for name in one.get(kind, ())))
 
 
 @dataclass(frozen=True)
