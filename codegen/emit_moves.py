@@ -6,7 +6,7 @@ from tvm_pulp.codegen.ahead import first_step_alone
 from tvm_pulp.codegen.emit_context import LayerContext
 from tvm_pulp.codegen.emit_params import params_symbol
 from tvm_pulp.codegen.emit_steps import StepTable, step_table
-from tvm_pulp.codegen.emit_text import address, designated, scaled
+from tvm_pulp.codegen.emit_text import address, call, designated, scaled
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.l3_places import step_places
 from tvm_pulp.codegen.params import has_params
@@ -94,11 +94,12 @@ def _load_params(context: LayerContext) -> list[str]:
         return []
     target, source = table.expression("params_l1"), table.expression("params")
     arguments = [address("l1", target), address("params", source), table.expression("params_size")]
-    copy = f"loads->params = pulp_dma_in({', '.join(arguments)});"
+    varies = table.varies("load_params")
+    copy = call("loads->params = pulp_dma_in", arguments, indent=4 if varies else 2)
     declaration = f"  const uint8_t *const params = {context.params};"
-    if not table.varies("load_params"):
-        return [declaration, f"  {copy}"]
-    return [declaration, f"  if ({table.expression('load_params')}) {{", f"    {copy}", "  }"]
+    if not varies:
+        return [declaration, copy]
+    return [declaration, f"  if ({table.expression('load_params')}) {{", copy, "  }"]
 
 
 def _box(tensor: Tensor, table: StepTable, operand: str) -> list[tuple[str, str]]:

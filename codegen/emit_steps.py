@@ -11,13 +11,22 @@ from dataclasses import dataclass, field, replace
 
 from tvm_pulp.codegen.emit_shares import SHARE_COLUMNS, ShareColumns
 from tvm_pulp.codegen.emit_stages import MID_COLUMNS, StageColumns
+from tvm_pulp.codegen.emit_text import scaled
 from tvm_pulp.codegen.fusion import stage_plans
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor
 from tvm_pulp.codegen.l3_places import StepPlaces
 from tvm_pulp.codegen.params import has_params
 from tvm_pulp.codegen.plan import Box, LayerPlan, Operand, TileStep
 from tvm_pulp.codegen.shares import share_plans
-from tvm_pulp.codegen.step_groups import GROUPS, LEAST_SAVED, StepGroups, group_steps, narrowest, table_bytes
+from tvm_pulp.codegen.step_groups import (
+    GROUPS,
+    LEAST_SAVED,
+    StepGroups,
+    group_steps,
+    narrowest,
+    table_bytes,
+    unit,
+)
 
 # Their meaning. In a table wide columns come first, so that a row has no holes.
 COLUMNS: dict[str, str] = {
@@ -87,7 +96,9 @@ class StepTable:
     def cell(self, name: str) -> str:
         """C for the value of a column that varies."""
         self.used.add(name)
-        return f"step->{name}" if self.groups is None else self._of_group(name, self.groups)
+        if self.groups is None:
+            return scaled(f"step->{name}", unit(self.values[name]))
+        return self._of_group(name, self.groups)
 
     def _element_bytes(self, name: str) -> int:
         """What turns a number of elements into bytes, where bytes are asked for."""
@@ -98,7 +109,7 @@ class StepTable:
         """C for a column of one of several tables."""
         group = next(group for group, names in GROUPS.items() if name in names)
         constant = len(set(groups.rows[group][name])) == 1
-        cell = f"step->{group}.{name}"
+        cell = scaled(f"step->{group}.{name}", unit(groups.rows[group][name]))
         if name not in groups.beyond:
             return cell
         channel = self.expression("y_c0")
