@@ -15,7 +15,6 @@ from tvm_pulp.codegen.params import has_params, pack_size
 from tvm_pulp.codegen.plan import CLUSTER_NAME, LayerPlan, Plan
 
 BYTES_PER_LINE = 16
-HEX = [f"0x{byte:02x}," for byte in range(256)]
 
 
 def params_symbol(graph: LayerGraph, layer: Layer) -> str:
@@ -120,8 +119,5 @@ def _block_of_two(layer: Layer, plan: LayerPlan, team: Team, place: tuple[int, i
 
 
 def _bytes(data: bytes) -> list[str]:
-    texts = [HEX[byte] for byte in data]
-    return [
-        "    " + " ".join(texts[start : start + BYTES_PER_LINE])
-        for start in range(0, len(texts), BYTES_PER_LINE)
-    ]
+    lines = (data[start : start + BYTES_PER_LINE] for start in range(0, len(data), BYTES_PER_LINE))
+    return [f"    0x{line.hex(' ').replace(' ', ', 0x')}," for line in lines]
