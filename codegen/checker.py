@@ -68,7 +68,7 @@ def _check_header(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
 
 def _check_layer(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, plan: Plan, engine: Engine) -> None:
     where = f"layer {layer.name}"
-    refusal = engine.refusal(graph, layer.parts[-1] if layer.parts else layer)
+    refusal = engine.refusal(graph, _engines_layer(layer, layer_plan))
     if refusal is not None:
         raise _fail(f"engine {engine.name} can't compute it: {refusal}", where)
     if not layer_plan.steps:
@@ -78,7 +78,7 @@ def _check_layer(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, plan: P
     _check_coverage(graph, layer, layer_plan, where)
     shares = list(shares_of(layer_plan, engine))
     if layer.parts:
-        for stage, own in zip(stages_of(layer, layer_plan), _engines(layer, engine), strict=True):
+        for stage, own in zip(stages_of(layer, layer_plan), _engines(layer_plan, engine), strict=True):
             for index, step in enumerate(stage.plan.steps):
                 out = graph.tensors[stage.layer.output]
                 _check_inside(step.y, out, "y", f"layer {stage.layer.name}, step {index}")
@@ -92,9 +92,15 @@ def _check_layer(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, plan: P
     _replay_slots(layer, layer_plan, where, engine)
 
 
-def _engines(layer: Layer, engine: Engine) -> tuple[Engine, ...]:
-    """Those of a group's layers: all but the last one are the cores'."""
-    return (*[CLUSTER] * (len(layer.parts) - 1), engine)
+def _engines_layer(layer: Layer, layer_plan: LayerPlan) -> Layer:
+    """The layer, or that one of a group that isn't the cores'."""
+    pairs = zip(layer.parts, layer_plan.stages, strict=True)
+    return next((part for part, stage in pairs if stage.engine != CLUSTER_NAME), layer)
+
+
+def _engines(layer_plan: LayerPlan, engine: Engine) -> tuple[Engine, ...]:
+    """Those of a group's layers."""
+    return tuple(CLUSTER if stage.engine == CLUSTER_NAME else engine for stage in layer_plan.stages)
 
 
 def _check_steps(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, cores: int, engine: Engine) -> None:
@@ -125,7 +131,8 @@ def _check_buffers(layer: Layer, layer_plan: LayerPlan, plan: Plan, where: str) 
             raise _fail(f"buffers {_buffer_name(one)} and {_buffer_name(other)} overlap", where)
     x, x2 = _slots(layer_plan, Operand.X), _slots(layer_plan, Operand.X2)
     in_l1 = [name in layer_plan.in_l1 for name in layer.inputs]
-    if x2 != (x if in_l1 == [False, False] else x2 if in_l1 == [True, False] else set()):
+    matching = x if in_l1 == [False, False] else x2 if in_l1 == [True, False] else set()
+    if not layer.parts and x2 != matching:
         raise _fail("the second input's buffers don't match the first's", where)
     for operand, name in (
         (Operand.X, layer.inputs[0]),
@@ -327,7 +334,7 @@ def _block_sizes(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engine
         return [_block_size(layer, step.y.c, engine) for step in layer_plan.steps]
     sizes = [
         [_block_size(part, step.y.c, own) for step in stage.steps]
-        for part, own, stage in zip(layer.parts, _engines(layer, engine), layer_plan.stages, strict=True)
+        for part, own, stage in zip(layer.parts, _engines(layer_plan, engine), layer_plan.stages, strict=True)
     ]
     return stage_blocks(layer_plan, sizes, where)
 

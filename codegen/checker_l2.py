@@ -230,7 +230,9 @@ def _check_band(graph: LayerGraph, plan: Plan, index: int, home: L3Buffer, kind:
 
 
 def _shaped_like_first(graph: LayerGraph, layer: Layer, name: str) -> bool:
-    """True if a step's input box is a box of this input."""
+    """True if a step's input box is a box of this input, and all of it that the step reads."""
+    if layer.parts and name in layer.inputs[1:]:
+        return False
     one, first = graph.tensors[name], graph.tensors[layer.inputs[0]]
     return _shape(one) == _shape(first) and not one.planar
 

@@ -50,14 +50,15 @@ def _group_comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan,
         *labelled("work", [f"{work:,} MAC", f"about {plan.cycles:,} cycles on {on_cores}"]),
     ]
     for part, stage in zip(layer.parts, plan.stages, strict=True):
-        source, out = (_shape(graph.tensors[name]) for name in (part.inputs[0], part.output))
+        source = " + ".join(_shape(graph.tensors[name]) for name in part.inputs)
+        kernel = stage.kernel if stage.engine == CLUSTER_NAME else f"{stage.kernel} on {stage.engine}"
         lines += [
             " *",
             f" * {part.name} ({part.kind.value})",
             *labelled("from", [comment_text(source) for source in part.sources] or ["(unknown)"]),
-            *labelled("shape", [f"{source} -> {out} (h x w x c)"]),
+            *labelled("shape", [f"{source} -> {_shape(graph.tensors[part.output])} (h x w x c)"]),
             *_window_comment(part),
-            *labelled("kernel", [stage.kernel]),
+            *labelled("kernel", [kernel]),
             *_requant_comment(part),
         ]
     return [*lines, " */"]

@@ -121,8 +121,7 @@ def _wrong_kernel(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> list[str]
     elif layer.skips_padding:
         allowed = ("pulp_avgpool_inside",)
     elif layer.kind is LayerKind.MUL:
-        first, second = (graph.tensors[name] for name in layer.inputs)
-        sizes = {(first.height, first.width), (second.height, second.width)}
+        sizes = {(graph.tensors[name].height, graph.tensors[name].width) for name in layer.inputs}
         allowed = ("pulp_mul",) if len(sizes) == 1 else ("pulp_mul_pixel",)
     return [] if plan.kernel in allowed else [f"{plan.kernel} isn't a kernel for this {layer.kind.value} layer"]
 

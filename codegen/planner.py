@@ -22,7 +22,7 @@ from tvm_pulp.codegen.fusion_choice import (
     move_cycles,
     possible_groups,
 )
-from tvm_pulp.codegen.fusion_engines import engines_of_last
+from tvm_pulp.codegen.fusion_engines import engines_beside
 from tvm_pulp.codegen.fusion_schedule import schedule_group
 from tvm_pulp.codegen.fusion_search import search_group
 from tvm_pulp.codegen.fusion_tiling import Group
@@ -438,9 +438,9 @@ class _Searches:
         )
 
     def overlaps(self, graph: LayerGraph, group: range) -> bool:
-        """True if an engine may compute a group's last layer beside the cores."""
+        """True if an engine may compute a layer of a group beside the cores."""
         parts = graph.layers[group.start : group.stop]
-        return bool(engines_of_last(graph, parts, self._machine.engines))
+        return bool(engines_beside(graph, parts, self._machine.engines))
 
     def group_cycles(self, graph: LayerGraph, group: range) -> int | None:
         """Cycles of layers as a group; None if no tile fits L1."""
