@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 from tvm_pulp.codegen.graph import LayerGraph, Tensor
+from tvm_pulp.codegen.input_parts import finishing
 from tvm_pulp.codegen.plan import Box, L1Buffer, LayerPlan, Operand
 
 
@@ -63,9 +64,10 @@ def _stored_before_last(before: LayerPlan, read: Box, made: Tensor) -> bool:
     what is read."""
     last = len(before.steps) - 1
     slots = {step.y_slot: number for number, step in enumerate(before.steps)}  # who uses a slot last
+    finished = finishing(before.steps)
     there = np.zeros((made.height, made.width, made.channels), np.bool_)
     for number, step in enumerate(before.steps):
-        if number < slots[step.y_slot] and number < last:
+        if finished[number] and number < slots[step.y_slot] and number < last:
             y = step.y
             there[y.h0 : y.h0 + y.h, y.w0 : y.w0 + y.w, y.c0 : y.c0 + y.c] = True
     rows, columns = slice(read.h0, read.h0 + read.h), slice(read.w0, read.w0 + read.w)

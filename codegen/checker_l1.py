@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
+from tvm_pulp.codegen.checker_parts import last_parts
 from tvm_pulp.codegen.graph import Dtype, LayerGraph, LayerKind, Tensor
 from tvm_pulp.codegen.plan import CLUSTER_NAME, Box, L1Buffer, L1Tensor, L3Kind, LayerPlan, Mark, Operand, Plan
 from tvm_pulp.errors import PlanError
@@ -153,11 +154,11 @@ def _check_input_ahead(graph: LayerGraph, plan: Plan, index: int, where: str) ->
 def _is_stored(before: LayerPlan, x: Box, made: Tensor) -> bool:
     """True if each element of a box was stored by a step of the layer before whose buffer another step, at the
     latest the last, writes again: which waits for the store."""
-    steps = before.steps
+    steps, whole = before.steps, set(last_parts(before))
     missing = np.zeros((made.height, made.width, made.channels), np.bool_)
     missing[x.h0 : x.h0 + x.h, x.w0 : x.w0 + x.w, x.c0 : x.c0 + x.c] = True
     for number, step in enumerate(steps):
-        if any(later.y_slot == step.y_slot for later in steps[number + 1 :]):
+        if number in whole and any(later.y_slot == step.y_slot for later in steps[number + 1 :]):
             y = step.y
             missing[y.h0 : y.h0 + y.h, y.w0 : y.w0 + y.w, y.c0 : y.c0 + y.c] = False
     return not missing.any()

@@ -12,6 +12,7 @@ from itertools import combinations
 from math import inf
 
 import numpy as np
+from tvm_pulp.codegen.checker_parts import last_parts
 from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.l2_tables import tables_bytes
 from tvm_pulp.codegen.machine import Machine
@@ -238,7 +239,9 @@ def _shaped_like_first(graph: LayerGraph, layer: Layer, name: str) -> bool:
 
 
 def _stored(layer: LayerPlan, index: int, number: int) -> Mark:
-    """When the store of a step has been awaited: before the next step that uses its buffer, or at the end."""
+    """When the store of a step's output has been awaited: before the next step that uses its buffer, or at the
+    end."""
+    number = next(last for last in last_parts(layer) if last >= number)
     for later in range(number + 1, len(layer.steps)):
         if layer.steps[later].y_slot == layer.steps[number].y_slot:
             return Mark(index, later)

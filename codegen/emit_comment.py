@@ -33,7 +33,7 @@ def layer_comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, 
         *_window_comment(layer),
         *labelled("kernel", [kernel]),
         *(labelled("rows", [rows_words(share_rows(plan))]) if plan.shares else []),
-        *labelled("tile", [f"{tile.h} x {tile.w} x {tile.c}", *_steps_comment(plan)]),
+        *labelled("tile", [f"{tile.h} x {tile.w} x {tile.c}", *_parts_comment(plan), *_steps_comment(plan)]),
         *_requant_comment(layer),
         *labelled("work", [f"{macs(graph, layer):,} {_work_unit(layer)}", f"about {plan.cycles:,} cycles"]),
     ]
@@ -62,6 +62,11 @@ def _group_comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan,
             *_requant_comment(part),
         ]
     return [*lines, " */"]
+
+
+def _parts_comment(plan: LayerPlan) -> list[str]:
+    """Of how many input channels at a time a tile is computed, if not of all."""
+    return [f"{plan.c_in} input channels at a time"] if plan.c_in else []
 
 
 def _steps_comment(plan: LayerPlan) -> list[str]:

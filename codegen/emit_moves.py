@@ -50,7 +50,9 @@ def store(graph: LayerGraph, layer: Layer, table: StepTable) -> list[str]:
     """Begins to store the output of a step."""
     box = [*_box(graph.tensors[layer.output], table, "y"), ("l1_row", table.expression("y_row"))]
     target, source = address("out", table.expression("y")), address("l1", table.expression("y_l1"))
+    unfinished = f"  if (!{table.expression('last_part')}) return PULP_DMA_NONE;"
     return [
+        *([unfinished] if table.varies("last_part") else []),
         designated("const pulp_box_t box", box),
         f"  return pulp_dma_box_out({target}, {source}, &box);",
     ]

@@ -14,6 +14,7 @@ from tvm_pulp.codegen.emit_stages import MID_COLUMNS, StageColumns
 from tvm_pulp.codegen.emit_text import scaled
 from tvm_pulp.codegen.fusion import stage_plans
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor
+from tvm_pulp.codegen.input_parts import finishing
 from tvm_pulp.codegen.l3_places import StepPlaces
 from tvm_pulp.codegen.params import has_params
 from tvm_pulp.codegen.plan import Box, LayerPlan, Operand, TileStep
@@ -56,6 +57,8 @@ COLUMNS: dict[str, str] = {
     "load_x2": "the second input's box has to be loaded",
     "load_params": "the parameter block has to be loaded",
     "y_slot": "which output buffer",
+    "first_part": "the first input channels of the output box",
+    "last_part": "the last input channels of the output box",
     **MID_COLUMNS,
     **SHARE_COLUMNS,
 }
@@ -167,6 +170,10 @@ def step_table(
     by `places` in the L2 arena; `homes` are the offsets of tensors that lie in L1."""
     tensors = tuple(graph.tensors[name] for name in (layer.inputs[0], layer.inputs[-1], layer.output))
     rows = [_row(_L1Places(plan, homes or {}), step, *tensors) for step in plan.steps]
+    for row, last in zip(rows, finishing(plan.steps), strict=True):
+        row["last_part"] = int(last)
+    for row, before in zip(rows[1:], rows, strict=False):
+        row["first_part"] = before["last_part"]
     if plan.params_ahead:
         rows[0]["load_params"] = 0
     if plan.x_ahead:
@@ -317,7 +324,7 @@ def _row(
         "params_size": step.params_size,
         "y": _box_offset(y_tensor, y),
         "y_l1": l1.box(y_tensor, y, Operand.Y, step.y_slot),
-        "sums_l1": l1.slot(Operand.SUMS, step.y_slot),
+        "sums_l1": l1.slot(Operand.SUMS, 0 if l1.plan.c_in else step.y_slot),
         "y_row": y.w * (y.h if y_tensor.planar else y.c) * y_tensor.dtype.size,
         "y_size": y.h * y.w * y.c,
         "y_pixels": y.h * y.w,
@@ -336,6 +343,8 @@ def _row(
         "load_x2": 1,
         "load_params": int(step.load_params),
         "y_slot": step.y_slot,
+        "first_part": 1,
+        "last_part": 1,
     }
     return row | _input_buffer(l1.plan, step, x_tensor, row["x_l1"])
 

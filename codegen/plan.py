@@ -24,7 +24,7 @@ class Operand(Enum):
     X2 = "x2"  # second input tile of an add, or of a group that ends in one
     PARAMS = "params"  # one block: k, offsets, weights of a range of output channels
     Y = "y"  # output tile
-    SUMS = "sums"  # int32 sums of an output tile, from an engine to the cores
+    SUMS = "sums"  # int32 sums of an output tile, from an engine to the cores or from step to step
     SCRATCH = "scratch"  # what the kernel needs beside its operands (im2col and the like)
     MID = "mid"  # what one layer of a fused group makes for the next; a slot for each such map, and one more
 
@@ -80,8 +80,9 @@ class TileStep:
     `x` is the part of the input tensor (of both inputs, for an add) that the step reads, inside the tensor;
     `padding` is what the window needs beyond it. `load_x` / `load_params` are False where the slot already
     holds the right bytes because an earlier step loaded them. `params_offset` and `params_size` are the bytes
-    of this step's block in the layer's packed parameters. Every step stores its `y`. Of a group's second input
-    a step reads `y`, loads it always, and has it in `x2_slot`; that of an add by itself is in `x_slot`.
+    of this step's block in the layer's packed parameters. Every step stores its `y`, unless the next one goes
+    on with it: see `LayerPlan.c_in`. Of a group's second input a step reads `y`, loads it always, and has it in
+    `x2_slot`; that of an add by itself is in `x_slot`.
     """
 
     y: Box
@@ -161,6 +162,11 @@ class LayerPlan:
     nothing is computed meanwhile. All others are loaded while the step before computes. `cycles` is the cost
     model's prediction for the layer.
 
+    A tile that reads its input channels in parts has a step for each of them, one after the other, with the
+    same `y` and with `c_in` channels of the input (the last ones of the tensor may be fewer) in `x`: the first
+    makes 32-bit sums, each other one adds to them, the last makes `y` of them. With `c_in` 0 each step reads
+    all channels that it needs.
+
     A group has `stages`, its layers in order: each step computes the last one's `y` from the first one's `x`,
     and what is in between is in L1 only. `layer` and `kernel` name them all, `pad_in_l1` is that of the first.
     If the last one has two inputs, that which no layer of the group makes is the group's second. `engine` is
@@ -189,6 +195,7 @@ class LayerPlan:
     x_ahead: bool = False
     stages: tuple[Stage, ...] = ()
     shares: tuple[Share, ...] = ()
+    c_in: int = 0
 
     @property
     def engine_stage(self) -> int | None:

@@ -307,7 +307,9 @@ def _scheduled(
     plan = (
         schedule_group(graph, layer, tile, machine.cores, order, engine=engine)
         if layer.parts
-        else schedule_on(graph, layer, machine, tile, order, engine=engine, in_l1=in_l1, late=best.late)
+        else schedule_on(
+            graph, layer, machine, tile, order, engine=engine, in_l1=in_l1, late=best.late, c_in=best.c_in
+        )
     )
     return replace(plan, cycles=found.cycles)
 

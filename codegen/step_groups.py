@@ -27,7 +27,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "range": ("params", "params_size", "x_c", "y_c", "y_c0", *mid_columns(("c", "c0"))),
     "slots": (
         *("x_l1", "x2_l1", "x_data", "params_l1", "y_l1", "sums_l1"),
-        *("load_x", "load_x2", "load_params", "y_slot"),
+        *("load_x", "load_x2", "load_params", "y_slot", "first_part", "last_part"),
         *mid_columns(("l1",)),
         *later_params(),
         *share_columns(("x_l1", "y_l1", "params_l1")),

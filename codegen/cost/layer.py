@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from tvm_pulp.codegen.ahead import first_step_alone
 from tvm_pulp.codegen.cost.arrays import IntArray, Tiles, tiles_of
+from tvm_pulp.codegen.cost.cluster import adding_cycles, begin_sums_cycles, requantize_cycles
 from tvm_pulp.codegen.cost.dma import (
     Boxes,
     box_commands,
@@ -22,6 +23,7 @@ from tvm_pulp.codegen.engines.team import Team
 from tvm_pulp.codegen.fusion import stage_plans
 from tvm_pulp.codegen.fusion_engines import engines_of_stages
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
+from tvm_pulp.codegen.input_parts import finishing, part_of
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import LayerPlan, Operand
 from tvm_pulp.codegen.shares import share_plans
@@ -125,7 +127,7 @@ def step_costs(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machin
         graph, layer, machine, tiles, channels_first=plan.channels_first, in_l1=plan.in_l1
     )
     y_cycles, y_commands = y_costs(graph, layer, machine, tiles)
-    stored = int(layer.output not in plan.in_l1)
+    stored = (layer.output not in plan.in_l1) * np.array(finishing(plan.steps), np.int64)
     load_params = line_cycles(machine.dma, params)
     x2_cycles, x2_commands = x2_costs(graph, layer, machine, tiles)
     load_x = loads_x * x_cycles + x2_cycles
@@ -134,7 +136,7 @@ def step_costs(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machin
     if plan.x_ahead:
         load_x[0] = 0
     engine = engine_named(plan.engine, machine.engines)
-    compute, job, finish = _compute(layer, plan, machine)
+    compute, job, finish = _compute(graph, layer, plan, machine)
     return StepCosts(
         compute=compute,
         job=job,
@@ -150,11 +152,16 @@ def step_costs(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machin
     )
 
 
-def _compute(layer: Layer, plan: LayerPlan, machine: Machine) -> tuple[IntArray, IntArray | None, IntArray]:
+def _compute(
+    graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machine
+) -> tuple[IntArray, IntArray | None, IntArray]:
     """Cycles of each step's kernel calls: one, or one for each layer of a group, or for each of two engines. If
     a group's layer is a job of an engine beside the cores, only those before it, then the job by itself. At
     last what the cores do behind the engine."""
     engine = engine_named(plan.engine, machine.engines)
+    if plan.c_in:
+        cycles = _compute_parts(graph, layer, plan, machine)
+        return cycles, None, np.zeros_like(cycles)
     if isinstance(engine, Team):
         parts = zip(engine.members, share_plans(plan), strict=True)
         each = [one.cycles(machine, layer, share.kernel, tiles_of(share)) for one, share in parts]
@@ -170,6 +177,18 @@ def _compute(layer: Layer, plan: LayerPlan, machine: Machine) -> tuple[IntArray,
         return sum(each, start=none), None, none
     finish = engine.finish_cycles(machine, layer.parts[own], tiles_of(stages[own][2]))
     return sum(each[:own], start=none + engine.turn_cycles()), each[own], sum(each[own + 1 :], start=finish)
+
+
+def _compute_parts(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machine) -> IntArray:
+    """Cycles of each step that adds the sums of some input channels; the first of a tile begins them, the last
+    makes bytes of them."""
+    tiles, last = tiles_of(plan), np.array(finishing(plan.steps), np.int64)
+    first = np.concatenate(([1], last[:-1]))
+    cycles = first * begin_sums_cycles(machine, tiles) + last * requantize_cycles(machine, layer, tiles)
+    for channels in set(tiles.x_c.tolist()):
+        part = part_of(graph, layer, 0, channels)
+        cycles = cycles + (tiles.x_c == channels) * adding_cycles(machine, part, plan.kernel, tiles)
+    return cycles
 
 
 def layer_cycles(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machine) -> int:
