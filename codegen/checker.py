@@ -33,6 +33,7 @@ _PER_CHANNEL = frozenset(LayerKind) - {
     LayerKind.CONV_DIRECT,
     LayerKind.LINEAR,
     LayerKind.SOFTMAX,
+    LayerKind.IM2COL,
 }
 
 _TABLE_BYTES = {

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind
+from tvm_pulp.codegen.im2col import with_planned_products
 from tvm_pulp.codegen.plan import CLUSTER_NAME, Box, L1Buffer, LayerPlan, Operand, Plan, TileStep
 from tvm_pulp.errors import PlanError
 
@@ -35,8 +36,10 @@ class CheckedStage:
 
 
 def grouped(graph: LayerGraph, plan: Plan) -> LayerGraph:
-    """The graph as the plan runs it: with the layers of each group as one. Raises PlanError if a group isn't
-    made of the graph's layers in their order, or one of its maps is needed outside."""
+    """The graph as the plan runs it: with the layers of each group as one, of which a convolution may be two.
+    Raises PlanError if a group isn't made of the graph's layers in their order, or one of its maps is needed
+    outside."""
+    graph = with_planned_products(graph, plan)
     waiting = list(graph.layers)
     layers: list[Layer] = []
     for layer_plan in plan.layers:

@@ -13,6 +13,7 @@ _WINDOWED = (
     LayerKind.CONV_DIRECT,
     LayerKind.AVGPOOL,
     LayerKind.MAXPOOL,
+    LayerKind.IM2COL,
 )
 
 

@@ -207,6 +207,12 @@ def _pulp_maxpool(tile: _Tile) -> _Kernel:
     return _Kernel([_window(tile)], call(tile.plan.kernel, ("x", "y", "&window")))
 
 
+def _pulp_im2col(tile: _Tile) -> _Kernel:
+    zero_point = tile.graph.tensors[tile.layer.inputs[0]].zero_point
+    declaration = f"  const uint8_t zero_point = {zero_point}; /* the byte that stands for 0 */"
+    return _Kernel([_window(tile), declaration], call(tile.plan.kernel, ("x", "y", "&window", "zero_point")))
+
+
 def _groups(tile: _Tile) -> str:
     window, weights = tile.layer.window, tile.layer.weights
     if weights is None:
@@ -399,6 +405,7 @@ _KERNELS: dict[str, Callable[[_Tile], _Kernel]] = {
     "pulp_quantize": _pulp_quantize,
     "pulp_dequantize": _pulp_dequantize,
     "pulp_softmax": _pulp_softmax,
+    "pulp_im2col": _pulp_im2col,
 }
 
 

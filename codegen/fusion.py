@@ -14,11 +14,12 @@ meanwhile, and those behind it for the tile before: what the engine reads and ma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind
+from tvm_pulp.codegen.im2col import with_im2col, with_planned_products
 from tvm_pulp.codegen.plan import Box, L1Buffer, LayerPlan, Operand, Plan, TileStep
 from tvm_pulp.errors import PlanError
 
@@ -32,6 +33,7 @@ FUSIBLE = (
     LayerKind.TABLE,
     LayerKind.QUANTIZE,
     LayerKind.TRANSPOSE,
+    LayerKind.IM2COL,
 )
 """Kinds of layers that read one map, a window at a time."""
 
@@ -108,10 +110,19 @@ def is_inner(graph: LayerGraph, name: str) -> bool:
     return readers == 1 and name not in graph.outputs and plain
 
 
-def fused_graph(graph: LayerGraph, groups: Sequence[range]) -> LayerGraph:
-    """The graph with groups of layers, ranges of their indices that don't overlap, each as one layer."""
+def fused_graph(
+    graph: LayerGraph, groups: Sequence[range], products: Collection[str] = frozenset()
+) -> LayerGraph:
+    """The graph with groups of layers, ranges of their indices that don't overlap, each as one layer. One of
+    `products`, convolutions, is two layers (`codegen/im2col.py`) where a group ends with it."""
     if not groups:
         return graph
+    last = {graph.layers[group.stop - 1].name: group for group in groups}
+    two = last.keys() & set(products)
+    if two:
+        before = [0, *accumulate(layer.name in two for layer in graph.layers)]
+        moved = [range(group.start + before[group.start], group.stop + before[group.stop]) for group in groups]
+        return fused_graph(with_im2col(graph, two), moved)
     starts = {group.start: group for group in groups}
     inside = {index for group in groups for index in group}
     layers: list[Layer] = []
@@ -126,6 +137,7 @@ def fused_graph(graph: LayerGraph, groups: Sequence[range]) -> LayerGraph:
 def as_planned(graph: LayerGraph, plan: Plan) -> LayerGraph:
     """The graph with the groups of a plan. Raises PlanError if the plan's layers aren't the graph's, in their
     order, or a group is none that can be fused."""
+    graph = with_planned_products(graph, plan)
     if [layer.layer for layer in plan.layers] == [layer.name for layer in graph.layers]:
         return graph
     groups: list[range] = []

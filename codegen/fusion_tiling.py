@@ -13,7 +13,7 @@ from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.fusion_engines import engine_stage, engines_of_parts
-from tvm_pulp.codegen.graph import Layer, LayerGraph
+from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind
 from tvm_pulp.codegen.plan import Box, Padding, StageStep
 from tvm_pulp.codegen.tiling import PER_CHANNEL_KINDS, Axis, Span, columns, rows, span
 
@@ -62,8 +62,10 @@ class Group:
     @property
     def tiles_channels(self) -> bool:
         """True if tiles of some of the output channels need only these of what the first layer makes: no other
-        layer mixes channels. Beside an engine parameters are loaded once, and tiles have all channels."""
-        return not self.overlaps and all(part.kind in PER_CHANNEL_KINDS for part in self.parts[1:])
+        layer mixes channels, and the first one doesn't make whole windows. Beside an engine parameters are
+        loaded once, and tiles have all channels."""
+        mixing = [part for part in self.parts[1:] if part.kind not in PER_CHANNEL_KINDS]
+        return not (self.overlaps or mixing or self.parts[0].kind is LayerKind.IM2COL)
 
     def row_cut(self, tile: int) -> list[Through]:
         """The rows cut into tiles of `tile` outputs."""

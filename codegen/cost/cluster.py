@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 from tvm_pulp.codegen.cost.arrays import FloatArray, IntArray, Tiles, ceil_div
-from tvm_pulp.codegen.cost.measured import DEPTHWISE, ELEMENTS, LINEAR, MATRIX, PAD_CALL, POOLS, STRIPS
+from tvm_pulp.codegen.cost.measured import DEPTHWISE, ELEMENTS, IM2COL, LINEAR, MATRIX, PAD_CALL, POOLS, STRIPS
 from tvm_pulp.codegen.cost.xpulpv2 import (
     Calls,
     Form,
@@ -24,6 +24,7 @@ from tvm_pulp.codegen.cost.xpulpv2 import (
     matrix_cycles,
     pool_cycles,
     sums_cycles,
+    window_cycles,
 )
 from tvm_pulp.codegen.graph import Layer, LayerKind
 from tvm_pulp.codegen.kernels import requantize_kernel
@@ -114,6 +115,8 @@ def _elements(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> Floa
     """Kernels without products of weights."""
     if layer.kind is LayerKind.SOFTMAX:
         return _softmax(machine, tiles)
+    if layer.kind is LayerKind.IM2COL:
+        return window_cycles(IM2COL, Calls(machine.cores, layer.window, tiles))
     if kernel in _ELEMENT_CYCLES:
         return ceil_div(tiles.y_bytes, machine.cores) * _ELEMENT_CYCLES[kernel]
     elements = tiles.y_bytes * len(layer.inputs) * layer.window.kernel_h * layer.window.kernel_w

@@ -143,6 +143,10 @@ void pulp_avgpool_inside(const uint8_t *in, uint8_t *out, const int32_t *k, cons
 /* The largest element of the window inside the map. Leaves its input alone. */
 void pulp_maxpool(const uint8_t *in, uint8_t *out, const pulp_window_t *window);
 
+/* A pixel for each window: its k_y x k_x pixels one after the other, ch_out bytes. Outside the map they are
+ * `value`. */
+void pulp_im2col(const uint8_t *in, uint8_t *out, const pulp_window_t *window, uint8_t value);
+
 /* Fills the border of a map of `rows x cols x channels` bytes (border included) with `value`; HWC or CHW. */
 typedef struct {
   uint16_t rows, cols, channels;

@@ -113,7 +113,7 @@ def _shape(draw: st.DrawFn, x: Tensor, kind: LayerKind, *, first: bool) -> Shape
     if kind is LayerKind.CONV_DIRECT:
         groups = draw(st.sampled_from([n for n in range(1, x.channels + 1) if x.channels % n == 0]))
         window = draw(dilated(window, x.height, x.width))
-    weighted = kind not in (LayerKind.TABLE, LayerKind.AVGPOOL, LayerKind.MAXPOOL)
+    weighted = kind not in (LayerKind.TABLE, LayerKind.AVGPOOL, LayerKind.MAXPOOL, LayerKind.IM2COL)
     out_channels = groups * draw(st.integers(1, max(1, 20 // groups)))
     return Shape(
         kind, x.height, x.width, x.channels, out_channels, window, x.zero_point,
