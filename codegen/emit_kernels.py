@@ -379,6 +379,7 @@ _KERNELS: dict[str, Callable[[_Tile], _Kernel]] = {
     "pulp_nn_depthwise_generic_less_4_weights": _pulp_nn_depthwise,
     "pulp_nn_linear": _pulp_nn_linear,
     "pulp_nn_maxpool": _pulp_nn_maxpool,
+    "pulp_conv": _pulp_conv,
     "pulp_conv_wide": _pulp_conv,
     "pulp_conv_split": _pulp_conv,
     "pulp_depthwise": _pulp_conv,

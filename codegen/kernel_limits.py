@@ -23,7 +23,7 @@ _POINTWISE = (
 _DEPTHWISE = ("pulp_nn_depthwise_generic", "pulp_nn_depthwise_generic_less_4_weights")
 
 NARROW_KERNELS: dict[LayerKind, tuple[str, ...]] = {
-    LayerKind.CONV2D: _CONVS,
+    LayerKind.CONV2D: (*_CONVS, "pulp_conv"),
     LayerKind.POINTWISE: _CONVS + _POINTWISE,
     LayerKind.DEPTHWISE: (*_DEPTHWISE, "pulp_depthwise"),
     LayerKind.LINEAR: ("pulp_nn_linear",),
@@ -74,7 +74,8 @@ def kernels_of(kind: LayerKind, *, sums: bool = False) -> tuple[str, ...]:
     if sums:
         return SUMS_KERNELS[kind]
     inside = ("pulp_avgpool_inside",) if kind is LayerKind.AVGPOOL else ()
-    return (*NARROW_KERNELS[kind], *inside, *SPLIT_KERNELS.get(kind, ()), *WIDE_KERNELS.get(kind, ()))
+    others = (SPLIT_KERNELS, WIDE_KERNELS, ADDING_KERNELS)
+    return (*NARROW_KERNELS[kind], *inside, *(name for one in others for name in one.get(kind, ())))
 
 
 @dataclass(frozen=True)

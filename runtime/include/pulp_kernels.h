@@ -19,8 +19,10 @@ typedef struct {
   uint16_t stride_x, stride_y;
 } pulp_window_t;
 
-/* Convolution, weights Co-Ky-Kx-Ci; also pointwise. The XpulpV2 kernels read up to 3 bytes behind the
- * weights, without using them. */
+/* Convolution, weights Co-Ky-Kx-Ci; also pointwise; pulp_conv is PULP-NN's without a buffer for im2col. The
+ * XpulpV2 kernels read up to 3 bytes behind the weights, without using them. */
+void pulp_conv(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k, const int32_t *lambda,
+               uint16_t shift, const pulp_window_t *window);
 void pulp_conv_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
                     const int64_t *lambda, uint16_t shift, const pulp_window_t *window);
 void pulp_conv_split(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
