@@ -200,12 +200,12 @@ PAD_CALL = 689.0
 MATRIX_REFILL, MATRIX_LONG_REFILL = RefillCycles(step=400.0), RefillCycles(step=1000.0)
 """Of matrix products, and of those whose multipliers have two parts or 64 bits."""
 DEPTHWISE_REFILL = RefillCycles(step=900.0, first=300.0)
-LINEAR_REFILL = RefillCycles(step=200.0, first=0.0)
+LINEAR_REFILL = RefillCycles(step=400.0, first=0.0)
 REFILLS = {
     "pulp_add": RefillCycles(step=400.0, first=0.0),
     "pulp_avgpool": RefillCycles(step=300.0),
     "pulp_softmax": RefillCycles(step=2000.0, first=0.0),
-    "pulp_quantize": RefillCycles(step=500.0, first=0.0),
+    "pulp_quantize": RefillCycles(step=300.0, first=0.0),
     "pulp_transpose": RefillCycles(step=400.0, first=0.0),
     "pulp_dequantize": RefillCycles(step=0.0, first=0.0),
     "pulp_requantize": RefillCycles(step=0.0, first=1200.0),
