@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -22,11 +22,12 @@ from tvm_pulp.codegen.fusion_choice import (
     move_cycles,
     possible_groups,
 )
-from tvm_pulp.codegen.fusion_engines import engines_of_last
+from tvm_pulp.codegen.fusion_engines import engines_beside
 from tvm_pulp.codegen.fusion_schedule import schedule_group
 from tvm_pulp.codegen.fusion_search import search_group
 from tvm_pulp.codegen.fusion_tiling import Group
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
+from tvm_pulp.codegen.im2col import may_be_product
 from tvm_pulp.codegen.l1_tensors import L1Layout, keep_in_l1
 from tvm_pulp.codegen.l2_errors import L2ShortageError
 from tvm_pulp.codegen.l2_plan import L2Task, plan_l2
@@ -108,21 +109,23 @@ def _plan_groups(task: L2Task, plain: Plan | None, searches: _Searches) -> Plan 
     alone = task.best if plain is None or plain.transfers else plain.layers
     single = [one.cycles for one in alone]
     waiting = [cost.cycles - int(cost.compute.sum()) for cost in task.costs(alone)]
+    products = searches.products(graph, single)
 
     def choose(moved: frozenset[str]) -> Groups:
         moved = moved if plain or moved else everything
         moves = move_cycles(graph, moved, machine.l3 or L3Model(0))
         cycles = {
             group: found
-            for group in possible_groups(graph)
-            if (may_pay(graph, group, (single, waiting), moved) or searches.overlaps(graph, group))
-            and (found := searches.group_cycles(graph, group)) is not None
+            for group in possible_groups(graph, products)
+            if (may_pay(graph, group, (single, waiting), moved) or searches.overlaps(graph, group, products))
+            and (found := searches.group_cycles(graph, group, products)) is not None
         }
         return cheapest_groups(graph, single, cycles, moves)
 
     def plan(groups: Groups) -> Plan | None:
         with suppress(PlanError):
-            return _plan_layers(_plain_task(fused_graph(graph, groups), machine, effort, searches), searches)
+            fused = fused_graph(graph, groups, products)
+            return _plan_layers(_plain_task(fused, machine, effort, searches), searches)
         return None
 
     return fastest_plan(plain, choose, plan)
@@ -307,7 +310,9 @@ def _scheduled(
     plan = (
         schedule_group(graph, layer, tile, machine.cores, order, engine=engine)
         if layer.parts
-        else schedule_on(graph, layer, machine, tile, order, engine=engine, in_l1=in_l1, late=best.late)
+        else schedule_on(
+            graph, layer, machine, tile, order, engine=engine, in_l1=in_l1, late=best.late, c_in=best.c_in
+        )
     )
     return replace(plan, cycles=found.cycles)
 
@@ -437,14 +442,25 @@ class _Searches:
             in_l1=in_l1,
         )
 
-    def overlaps(self, graph: LayerGraph, group: range) -> bool:
-        """True if an engine may compute a group's last layer beside the cores."""
-        parts = graph.layers[group.start : group.stop]
-        return bool(engines_of_last(graph, parts, self._machine.engines))
+    def products(self, graph: LayerGraph, single: Sequence[int]) -> frozenset[str]:
+        """The convolutions that take less than they do in one, their cycles in `single`, as a product of
+        matrices (`codegen/im2col.py`) that an engine computes beside the cores."""
+        found = set[str]()
+        for index, layer in enumerate(graph.layers):
+            group, name = range(index, index + 1), {layer.name}
+            if may_be_product(layer) and self.overlaps(graph, group, name):
+                cycles = self.group_cycles(graph, group, name)
+                found |= name if cycles is not None and cycles < single[index] else set()
+        return frozenset(found)
 
-    def group_cycles(self, graph: LayerGraph, group: range) -> int | None:
+    def overlaps(self, graph: LayerGraph, group: range, products: Collection[str]) -> bool:
+        """True if an engine may compute a layer of a group beside the cores."""
+        grouped = fused_graph(graph, [group], products)
+        return bool(engines_beside(grouped, grouped.layers[group.start].parts, self._machine.engines))
+
+    def group_cycles(self, graph: LayerGraph, group: range, products: Collection[str]) -> int | None:
         """Cycles of layers as a group; None if no tile fits L1."""
-        grouped = fused_graph(graph, [group])
+        grouped = fused_graph(graph, [group], products)
         layer = grouped.layers[group.start]
         searches = [self._on(grouped, layer, (None, False), one) for one in self._engines(grouped, layer)]
         return min((one.best.cycles for one in searches if isinstance(one, Search)), default=None)

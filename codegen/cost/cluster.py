@@ -10,12 +10,15 @@ cycles (`xpulpv2`) are its own, too.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from tvm_pulp.codegen.cost.arrays import FloatArray, IntArray, Tiles, ceil_div
 from tvm_pulp.codegen.cost.measured import (
     DEPTHWISE,
     DEPTHWISE_REFILL,
     ELEMENTS,
+    IM2COL,
     LINEAR,
     LINEAR_REFILL,
     MATRIX,
@@ -37,9 +40,14 @@ from tvm_pulp.codegen.cost.xpulpv2 import (
     matrix_cycles,
     pool_cycles,
     sums_cycles,
+    window_cycles,
 )
 from tvm_pulp.codegen.graph import Layer, LayerKind
+from tvm_pulp.codegen.kernels import requantize_kernel
 from tvm_pulp.codegen.machine import ClusterModel, Machine
+
+_BEGIN_SUMS_CALL, _BEGIN_SUM_CYCLES = 60, 2
+"""Of setting sums to 0, on PULP-open: the call, a sum."""
 
 BLOCK_CHANNELS = 4
 WORD = 4
@@ -110,15 +118,23 @@ def first_requantize_cycles() -> int:
     return round(REFILLS["pulp_requantize"].first)
 
 
+def adding_cycles(machine: Machine, part: Layer, kernel: str, tiles: Tiles) -> IntArray:
+    """One call for each tile that adds the sums of a part of its input channels."""
+    return kernel_cycles(machine, replace(part, requant=None), kernel, tiles)
+
+
+def begin_sums_cycles(machine: Machine, tiles: Tiles) -> IntArray:
+    """What the first part's call takes more: it sets sums to 0."""
+    return _BEGIN_SUMS_CALL + ceil_div(tiles.y_bytes, machine.cores) * _BEGIN_SUM_CYCLES
+
+
 def requantize_cycles(machine: Machine, layer: Layer, tiles: Tiles) -> IntArray:
-    """Bytes from sums that another engine has left."""
-    requant = layer.requant
-    name = "pulp_requantize"
-    if requant is not None and requant.wide:
-        name += "_split" if requant.split else "_wide"
+    """Bytes from sums, another engine's or those of all parts of the input channels."""
     calls = Calls(machine.cores, layer.window, tiles)
-    work = sums_cycles(ELEMENTS[name], calls)
-    if requant is not None and (requant.lo, requant.hi) != (0, MAX_BYTE):
+    if layer.requant is None:
+        return np.zeros_like(tiles.y_h)
+    work = sums_cycles(ELEMENTS[requantize_kernel(layer.requant)], calls)
+    if (layer.requant.lo, layer.requant.hi) != (0, MAX_BYTE):
         work = work + element_cycles(ELEMENTS["pulp_clip"], calls)
     return np.ceil(work).astype(np.int64)
 
@@ -139,6 +155,8 @@ def _elements(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> Floa
     """Kernels without products of weights."""
     if layer.kind is LayerKind.SOFTMAX:
         return _softmax(machine, tiles)
+    if layer.kind is LayerKind.IM2COL:
+        return window_cycles(IM2COL, Calls(machine.cores, layer.window, tiles))
     if kernel in _ELEMENT_CYCLES:
         return ceil_div(tiles.y_bytes, machine.cores) * _ELEMENT_CYCLES[kernel]
     elements = tiles.y_bytes * len(layer.inputs) * layer.window.kernel_h * layer.window.kernel_w

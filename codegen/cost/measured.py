@@ -122,6 +122,15 @@ class PoolCycles:
 
 
 @dataclass(frozen=True)
+class WindowCycles:
+    """What copies windows, on one core: a call, a row of a window, each word of it."""
+
+    call: float
+    row: float
+    word: float
+
+
+@dataclass(frozen=True)
 class LinearCycles:
     """Fully connected (`rows_asm.S`): a call; a pass over the inputs for up to 8 outputs, a word of the inputs
     in it and a word of an output's weights; an output's last bytes where they are no word, and what an output
@@ -185,6 +194,7 @@ POOLS = {
     "pulp_maxpool": PoolCycles(call=881.0, output=71.7, row=0.0, element=8.2),
     "pulp_nn_maxpool": PoolCycles(call=881.0, output=71.7, row=0.0, element=8.2),
 }
+IM2COL = WindowCycles(call=400.0, row=12.0, word=2.2)
 ELEMENTS = {
     "pulp_add": ElementCycles(call=433.0, word=31.1),
     "pulp_mul": ElementCycles(call=482.0, word=59.8),

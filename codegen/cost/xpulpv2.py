@@ -17,6 +17,7 @@ from tvm_pulp.codegen.cost.measured import (
     MatrixCycles,
     PoolCycles,
     StripCycles,
+    WindowCycles,
 )
 from tvm_pulp.codegen.graph import Window
 
@@ -282,6 +283,14 @@ def pool_cycles(t: PoolCycles, calls: Calls) -> FloatArray:
     window, tiles = calls.window, calls.tiles
     units = ceil_div(tiles.y_h * tiles.y_w * ceil_div(tiles.y_c, WORD), calls.cores)
     return t.call + units * (t.output + window.kernel_h * (t.row + window.kernel_w * t.element))
+
+
+def window_cycles(t: WindowCycles, calls: Calls) -> FloatArray:
+    """Rows of the windows of pixels."""
+    window, tiles = calls.window, calls.tiles
+    words = ceil_div(tiles.x_c * window.kernel_w, WORD)
+    pixels = ceil_div(tiles.y_h * tiles.y_w, calls.cores)
+    return t.call + pixels * window.kernel_h * (t.row + words * t.word)
 
 
 def element_cycles(t: ElementCycles, calls: Calls) -> FloatArray:
