@@ -57,23 +57,19 @@ def fused(parts: Sequence[Layer]) -> Layer:
 
 def may_fuse(graph: LayerGraph, parts: Sequence[Layer]) -> bool:
     """True if consecutive layers can be a group: each reads a map that the one before makes and that is needed
-    nowhere else. It is an HWC map, unless it is quantized planes that are transposed."""
+    nowhere else, in HWC order."""
     if not 2 <= len(parts) <= MOST_STAGES or not all(map(_may_take_part, parts)):
         return False
     return not graph.tensors[parts[-1].output].planar and all(
         after.inputs == (before.output,)
         and is_inner(graph, before.output)
-        and (not graph.tensors[before.output].planar or _transposes_quantized(before, after))
+        and not graph.tensors[before.output].planar
         for before, after in pairwise(parts)
     )
 
 
 def _may_take_part(layer: Layer) -> bool:
     return layer.kind in FUSIBLE and not layer.makes_sums
-
-
-def _transposes_quantized(before: Layer, after: Layer) -> bool:
-    return (before.kind, after.kind) == (LayerKind.QUANTIZE, LayerKind.TRANSPOSE)
 
 
 def is_inner(graph: LayerGraph, name: str) -> bool:

@@ -31,7 +31,7 @@ BLOCK_CHANNELS = 4
 WORD = 4
 MAX_BYTE = 255
 
-_ELEMENT_CYCLES = {"pulp_quantize": 29.0, "pulp_dequantize": 10.0, "pulp_transpose": 4.5}
+_ELEMENT_CYCLES = {"pulp_quantize": 21.5, "pulp_dequantize": 10.0, "pulp_transpose": 4.5}
 """Of one core, on PULP-open."""
 
 _TERM_CYCLES, _QUOTIENT_CYCLES, _LOOK_UP_CYCLES = 15.0, 400.0, 8.0
