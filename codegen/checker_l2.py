@@ -12,6 +12,7 @@ from itertools import combinations
 from math import inf
 
 import numpy as np
+from tvm_pulp.codegen.checker_parts import last_parts
 from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.l2_tables import tables_bytes
 from tvm_pulp.codegen.machine import Machine
@@ -230,13 +231,17 @@ def _check_band(graph: LayerGraph, plan: Plan, index: int, home: L3Buffer, kind:
 
 
 def _shaped_like_first(graph: LayerGraph, layer: Layer, name: str) -> bool:
-    """True if a step's input box is a box of this input."""
+    """True if a step's input box is a box of this input, and all of it that the step reads."""
+    if layer.parts and name in layer.inputs[1:]:
+        return False
     one, first = graph.tensors[name], graph.tensors[layer.inputs[0]]
     return _shape(one) == _shape(first) and not one.planar
 
 
 def _stored(layer: LayerPlan, index: int, number: int) -> Mark:
-    """When the store of a step has been awaited: before the next step that uses its buffer, or at the end."""
+    """When the store of a step's output has been awaited: before the next step that uses its buffer, or at the
+    end."""
+    number = next(last for last in last_parts(layer) if last >= number)
     for later in range(number + 1, len(layer.steps)):
         if layer.steps[later].y_slot == layer.steps[number].y_slot:
             return Mark(index, later)

@@ -34,7 +34,7 @@ def layer_comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, 
         *_window_comment(layer),
         *labelled("kernel", [kernel]),
         *(labelled("rows", [rows_words(share_rows(plan))]) if plan.shares else []),
-        *labelled("tile", [f"{tile.h} x {tile.w} x {tile.c}", *_steps_comment(plan)]),
+        *labelled("tile", [f"{tile.h} x {tile.w} x {tile.c}", *_parts_comment(plan), *_steps_comment(plan)]),
         *_requant_comment(layer),
         *labelled("work", [f"{macs(graph, layer):,} {_work_unit(layer)}", f"about {plan.cycles:,} cycles"]),
     ]
@@ -51,17 +51,23 @@ def _group_comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan,
         *labelled("work", [f"{work:,} MAC", f"about {plan.cycles:,} cycles on {on_cores}"]),
     ]
     for part, stage in zip(layer.parts, plan.stages, strict=True):
-        source, out = (_shape(graph.tensors[name]) for name in (part.inputs[0], part.output))
+        source = " + ".join(_shape(graph.tensors[name]) for name in part.inputs)
+        kernel = stage.kernel if stage.engine == CLUSTER_NAME else f"{stage.kernel} on {stage.engine}"
         lines += [
             " *",
             f" * {part.name} ({part.kind.value})",
             *labelled("from", [comment_text(source) for source in part.sources] or ["(unknown)"]),
-            *labelled("shape", [f"{source} -> {out} (h x w x c)"]),
+            *labelled("shape", [f"{source} -> {_shape(graph.tensors[part.output])} (h x w x c)"]),
             *_window_comment(part),
-            *labelled("kernel", [stage.kernel]),
+            *labelled("kernel", [kernel]),
             *_requant_comment(part),
         ]
     return [*lines, " */"]
+
+
+def _parts_comment(plan: LayerPlan) -> list[str]:
+    """Of how many input channels at a time a tile is computed, if not of all."""
+    return [f"{plan.c_in} input channels at a time"] if plan.c_in else []
 
 
 def _steps_comment(plan: LayerPlan) -> list[str]:

@@ -18,7 +18,7 @@ from tvm_pulp.codegen.emit_text import signature
 from tvm_pulp.codegen.engines.engine import Engine, Job
 from tvm_pulp.codegen.engines.registry import engine_named
 from tvm_pulp.codegen.fusion import stage_plans
-from tvm_pulp.codegen.graph import LayerGraph
+from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.l3_places import step_places
 from tvm_pulp.codegen.params import has_params
 from tvm_pulp.codegen.plan import CLUSTER_NAME, Operand, Plan
@@ -60,7 +60,8 @@ class _Function:
 class _Functions:
     """What a layer does with each tile; `late` loads what the step before has no buffer beside, `ahead` for the
     next layer. A body is empty where nothing is to be moved. On an engine beside the cores `compute` starts a
-    `job`, and `finish` is what is left for the cores; `before` is what they compute before that, of a group.
+    `job`, and `finish` is what the cores do with its result; `before` is what they compute before that, of a
+    group.
     Where two engines divide the rows, `helpers` are those beside the cores, and `compute` is what the cores do,
     if they are one of the two."""
 
@@ -132,10 +133,11 @@ def _functions(context: LayerContext, engines: Iterable[Engine]) -> _Functions:
     graph, layer, plan, table = context.graph, context.layer, context.plan, context.table
     name, inputs = layer.name, loaded_names(layer, plan)
     late_inputs = inputs if Operand.X in plan.late else ()
-    early_inputs = () if late_inputs or not table.any("load_x") else inputs
+    early_inputs = () if late_inputs else tuple(one for one in inputs if table.any(_load_column(layer, one)))
     following = next_inputs(context)
     beside = None if plan.on_cores else _beside(context, engine_named(plan.engine, engines))
-    stages = tuple(_stage(context, index) for index in range(len(layer.parts) - (beside is not None)))
+    own = plan.engine_stage
+    stages = tuple(_stage(context, index) for index in range(len(layer.parts)) if index != own)
     return _Functions(
         load=_load_function(f"load_{name}", early_inputs, load(context, late=False)),
         late=_load_function(f"load_late_{name}", late_inputs, load(context, late=True)),
@@ -157,20 +159,25 @@ def _functions(context: LayerContext, engines: Iterable[Engine]) -> _Functions:
         job=beside,
         setup=None if beside is None else _setup(name, beside),
         stages=stages,
-        finish=None if beside is None or not beside.finish else _finish(name, beside),
-        before=_compute(context, stages) if beside is not None and stages else None,
+        finish=None if beside is None else _finish(name, beside, stages[own or 0 :]),
+        before=_compute(context, stages[:own]) if own else None,
         helpers=_helpers(context, engines),
     )
 
 
+def _load_column(layer: Layer, pointer: str) -> str:
+    """The column that says whether a step loads an input."""
+    return "load_x2" if layer.parts and pointer == "in2" else "load_x"
+
+
 def _beside(context: LayerContext, engine: Engine) -> Job:
-    """The jobs of an engine beside the cores: a layer, or the last one of a group."""
+    """The jobs of an engine beside the cores: a layer, or one of a group."""
     graph, layer, plan, table = context.graph, context.layer, context.plan, context.table
-    if not layer.parts:
+    index = plan.engine_stage
+    if index is None:
         return engine.job(graph, layer, plan, table)
-    last = len(layer.parts) - 1
-    own = stage_table(graph, layer, plan, table, last)
-    return engine.job(graph, layer.parts[last], stage_plans(plan)[last], own)
+    own = stage_table(graph, layer, plan, table, index)
+    return engine.job(graph, layer.parts[index], stage_plans(plan)[index], own)
 
 
 def _load_function(name: str, inputs: tuple[str, ...], body: list[str]) -> _Function:
@@ -181,9 +188,13 @@ def _load_function(name: str, inputs: tuple[str, ...], body: list[str]) -> _Func
 
 def _compute(context: LayerContext, stages: tuple[_Function, ...]) -> _Function:
     """What the cores do with a tile; of a group one layer after the other."""
-    calls = [f"  {stage.call('step')};" for stage in stages]
+    calls = _calls(stages)
     body = calls or (_rows_on_cores(context) if context.plan.shares else _tile(context))
     return _Function("void ", f"compute_{context.layer.name}", ("uint8_t *l1",), ("l1",), body)
+
+
+def _calls(stages: tuple[_Function, ...]) -> list[str]:
+    return [f"  {stage.call('step')};" for stage in stages]
 
 
 def _tile(context: LayerContext) -> list[str]:
@@ -226,8 +237,10 @@ def _setup(name: str, job: Job) -> _Function:
     return _Function("void ", f"setup_{name}", (f"{job.state} *job",), ("{job}",), job.setup)
 
 
-def _finish(name: str, job: Job) -> _Function:
-    return _Function("void ", f"finish_{name}", ("uint8_t *l1",), ("l1",), job.finish)
+def _finish(name: str, job: Job, behind: tuple[_Function, ...]) -> _Function | None:
+    """What the cores do when a job is done: what it leaves to them, and the layers of a group behind it."""
+    body = [*job.finish, *_calls(behind)]
+    return _Function("void ", f"finish_{name}", ("uint8_t *l1",), ("l1",), body) if body else None
 
 
 def _start(name: str, job: Job) -> _Function:
@@ -270,8 +283,8 @@ def _load_calls(context: LayerContext, functions: _Functions) -> dict[str, objec
     """What the template says about operands on their way to L1, and about L3."""
     marks = layer_marks(context.region, context.index)
     return {
-        "l3_first": f"    l3_at({context.index}, -1);\n" if marks.first else "",
-        "l3_step": _l3_step(context) if marks.steps else "",
+        "l3_first": f"    l3_at({marks.number});\n" if marks.first else "",
+        "l3_step": _l3_step(context, marks.number + 1) if marks.steps else "",
         "reloads_params": any(step.load_params for step in context.table.plan.steps[1:]),
         "loaded": _loaded_operands(context),
         "loaded_ahead": _loaded_ahead(context),
@@ -318,12 +331,9 @@ def _store_calls(context: LayerContext, store: _Function) -> dict[str, str]:
     }
 
 
-def _l3_step(context: LayerContext) -> str:
-    """Does what is due between L3 and L2 at a step."""
-    if len(context.plan.steps) == 1:
-        return f"l3_at({context.index}, 0);"
-    at = f"l3_at({context.index}, t);"
-    return f"if ({context.table.expression('l3')}) {at}" if context.table.varies("l3") else at
+def _l3_step(context: LayerContext, first_mark: int) -> str:
+    """Does what is due between L3 and L2 at a step; `first_mark` is the first one's."""
+    return f"l3_at({first_mark});" if len(context.plan.steps) == 1 else f"l3_at({first_mark} + t);"
 
 
 def _row(context: LayerContext, step: str) -> str:

@@ -26,7 +26,7 @@ def _buffers_ahead(plan: LayerPlan) -> list[L1Buffer]:
     """The buffers of a layer into which the layer before loads."""
     first = plan.steps[0]
     slots = [(Operand.PARAMS, first.params_slot)] * plan.params_ahead
-    slots += [(Operand.X, first.x_slot), (Operand.X2, first.x_slot)] * plan.x_ahead
+    slots += [(Operand.X, first.x_slot), (Operand.X2, plan.second_slot(first))] * plan.x_ahead
     return [one for one in plan.buffers if (one.operand, one.slot) in slots]
 
 

@@ -61,6 +61,14 @@ SUMS_KERNELS: dict[LayerKind, tuple[str, ...]] = {
 }
 
 
+ADDING_KERNELS: dict[LayerKind, tuple[str, ...]] = {
+    LayerKind.CONV2D: ("pulp_conv_add",),
+    LayerKind.POINTWISE: ("pulp_conv_add",),
+    LayerKind.LINEAR: ("pulp_linear_add",),
+}
+"""Of layers that read their input channels in parts."""
+
+
 def kernels_of(kind: LayerKind, *, sums: bool = False) -> tuple[str, ...]:
     """All kernels that layers of a kind are given, or those for layers that make sums."""
     if sums:
@@ -117,13 +125,14 @@ def _wrong_kernel(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> list[str]
     wide = layer.requant is not None and layer.requant.wide and layer.kind in WIDE_KERNELS
     split = layer.requant is not None and layer.requant.split
     allowed = (NARROW_KERNELS if not wide else SPLIT_KERNELS if split else WIDE_KERNELS)[layer.kind]
-    if layer.makes_sums:
+    if plan.c_in:
+        allowed = ADDING_KERNELS.get(layer.kind, ()) if layer.requant is not None else ()
+    elif layer.makes_sums:
         allowed = SUMS_KERNELS.get(layer.kind, ())
     elif layer.skips_padding:
         allowed = ("pulp_avgpool_inside",)
     elif layer.kind is LayerKind.MUL:
-        first, second = (graph.tensors[name] for name in layer.inputs)
-        sizes = {(first.height, first.width), (second.height, second.width)}
+        sizes = {(graph.tensors[name].height, graph.tensors[name].width) for name in layer.inputs}
         allowed = ("pulp_mul",) if len(sizes) == 1 else ("pulp_mul_pixel",)
     return [] if plan.kernel in allowed else [f"{plan.kernel} isn't a kernel for this {layer.kind.value} layer"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind
+from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Requant
 from tvm_pulp.codegen.plan import Box
 from tvm_pulp.codegen.tiling import Span, columns, rows, spans
 
@@ -82,6 +82,12 @@ def scratch_bytes(choice: KernelChoice, layer: Layer, in_h: int, in_channels: in
     if layer.kind is LayerKind.SOFTMAX and in_channels >= _BYTES:
         return 4 * _BYTES  # the quotient of each
     return 0
+
+
+def requantize_kernel(requant: Requant) -> str:
+    """The C function that makes bytes of 32-bit sums."""
+    form = "" if not requant.wide else "_split" if requant.split else "_wide"
+    return f"pulp_requantize{form}"
 
 
 def input_slack_bytes(choice: KernelChoice, layer: Layer) -> int:

@@ -221,7 +221,7 @@ def _choices(plan: LayerPlan, loadable: Sequence[Operand]) -> list[tuple[Operand
 def _first_buffers(plan: LayerPlan, operands: Sequence[Operand]) -> list[L1Buffer]:
     """The buffers of these operands of the first step."""
     first = plan.steps[0]
-    slots = {Operand.X: first.x_slot, Operand.X2: first.x_slot, Operand.PARAMS: first.params_slot}
+    slots = {Operand.X: first.x_slot, Operand.X2: plan.second_slot(first), Operand.PARAMS: first.params_slot}
     wanted = {*operands, *([Operand.X2] if Operand.X in operands else [])}
     return [one for one in plan.buffers if one.operand in wanted and slots[one.operand] == one.slot]
 

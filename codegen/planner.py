@@ -22,7 +22,7 @@ from tvm_pulp.codegen.fusion_choice import (
     move_cycles,
     possible_groups,
 )
-from tvm_pulp.codegen.fusion_engines import engines_of_last
+from tvm_pulp.codegen.fusion_engines import engines_beside
 from tvm_pulp.codegen.fusion_schedule import schedule_group
 from tvm_pulp.codegen.fusion_search import search_group
 from tvm_pulp.codegen.fusion_tiling import Group
@@ -310,7 +310,9 @@ def _scheduled(
     plan = (
         schedule_group(graph, layer, tile, machine.cores, order, engine=engine)
         if layer.parts
-        else schedule_on(graph, layer, machine, tile, order, engine=engine, in_l1=in_l1, late=best.late)
+        else schedule_on(
+            graph, layer, machine, tile, order, engine=engine, in_l1=in_l1, late=best.late, c_in=best.c_in
+        )
     )
     return replace(plan, cycles=found.cycles)
 
@@ -452,9 +454,9 @@ class _Searches:
         return frozenset(found)
 
     def overlaps(self, graph: LayerGraph, group: range, products: Collection[str]) -> bool:
-        """True if an engine may compute a group's last layer beside the cores."""
+        """True if an engine may compute a layer of a group beside the cores."""
         grouped = fused_graph(graph, [group], products)
-        return bool(engines_of_last(grouped, grouped.layers[group.start].parts, self._machine.engines))
+        return bool(engines_beside(grouped, grouped.layers[group.start].parts, self._machine.engines))
 
     def group_cycles(self, graph: LayerGraph, group: range, products: Collection[str]) -> int | None:
         """Cycles of layers as a group; None if no tile fits L1."""

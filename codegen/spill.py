@@ -85,9 +85,14 @@ def same_shape(graph: LayerGraph, one: str, other: str) -> bool:
     return (a.height, a.width, a.channels) == (b.height, b.width, b.channels)
 
 
+def is_second_of_group(layer: Layer, name: str) -> bool:
+    """True for the second input of a fused group, of which a step reads another box than of the first."""
+    return bool(layer.parts) and name in layer.inputs[1:]
+
+
 def may_overwrite(graph: LayerGraph, layer: Layer, source: str) -> bool:
     """True if a layer's output may share bytes with an input that the layer is the last to read."""
-    if source not in layer.inputs or layer.output in graph.outputs:
+    if source not in layer.inputs or layer.output in graph.outputs or is_second_of_group(layer, source):
         return False
     plain = all(
         _is_map(graph.tensors[name]) and graph.tensors[name].view is None and not has_views(graph, name)
@@ -160,6 +165,7 @@ class _SpillModel:
             _is_map(tensor)
             and not has_views(self._graph, name)
             and all(same_shape(self._graph, layer.inputs[0], name) for layer in readers)
+            and not any(is_second_of_group(layer, name) for layer in readers)
         )
 
     def solve(self, seconds: float) -> Spill | None:

@@ -45,6 +45,7 @@ from .package import (
     timeline_file,
 )
 from .relay_ext import (
+    FILES_ATTR,
     LEGALIZED_ATTR,
     PLAN_ATTR,
     REPORT_ATTR,
@@ -89,7 +90,7 @@ def package_files(factory: Any, options: PulpOptions) -> dict[str, bytes]:
         "README.md": _template("README.md", name),
         f"{_INCLUDES}/tvmgen_{name}.h": _interface_header(factory, inputs, outputs),
         f"{_SOURCES}/pulp/{name}_io.c": emit_io(name, inputs, outputs),
-        f"src/{name}.relay": factory.ir_mod.astext(show_meta_data=False),
+        f"src/{name}.relay": _readable(factory.ir_mod),
         **_legalized(factory.ir_mod),
         **_report(factory.ir_mod, regions, metadata["pulp"]),
         **{f"{_SOURCES}/{file}": text for file, text in _tvm_sources(factory, regions)},
@@ -173,6 +174,18 @@ def _module_tree(module: Any) -> Iterator[Any]:
     yield module
     for imported in module.imported_modules:
         yield from _module_tree(imported)
+
+
+def _readable(mod: tvm.IRModule) -> str:
+    """The partitioned module, without what it carries for other files of the package."""
+    functions = {var: _bare(function) for var, function in mod.functions.items()}
+    return str(tvm.IRModule(functions).astext(show_meta_data=False))
+
+
+def _bare(function: Any) -> Any:
+    for name in (FILES_ATTR, PLAN_ATTR, TIMELINE_ATTR):
+        function = function.without_attr(name)
+    return function
 
 
 def _legalized(mod: tvm.IRModule) -> dict[str, str]:

@@ -58,7 +58,8 @@ class LayerReport:
     layer's buffers. `l3_waits` are cycles beside `cycles` in which L3 is waited for, `l3_bytes` those that move
     between L3 and L2 for the layer. `wide` says that the requantization uses 64 bits; `shift` is None for a max
     pool. `fused` are the layers that this one is made of, where it is a group of fused ones; `rows` says how
-    many of its rows each engine computes, where two divide them.
+    many of its rows each engine computes, where two divide them; `c_in` of how many input channels at a time a
+    tile is computed, if not of all that it reads.
     """
 
     name: str
@@ -85,6 +86,7 @@ class LayerReport:
     l3_bytes: int = 0
     fused: tuple[str, ...] = ()
     rows: tuple[tuple[str, int], ...] = ()
+    c_in: int = 0
 
     @property
     def engines(self) -> tuple[str, ...]:
@@ -293,6 +295,7 @@ def _layer_report(graph: LayerGraph, layer: Layer, plan: LayerPlan, busy: Mappin
         output=_shape(graph.tensors[layer.output]),
         kernel=plan.kernel,
         tile=(plan.tile.h, plan.tile.w, plan.tile.c),
+        c_in=plan.c_in,
         steps=len(plan.steps),
         macs=macs(graph, layer),
         cycles=plan.cycles,

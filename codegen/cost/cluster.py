@@ -10,6 +10,8 @@ cycles (`xpulpv2`) are its own, too.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from tvm_pulp.codegen.cost.arrays import FloatArray, IntArray, Tiles, ceil_div
 from tvm_pulp.codegen.cost.measured import DEPTHWISE, ELEMENTS, IM2COL, LINEAR, MATRIX, PAD_CALL, POOLS, STRIPS
@@ -25,7 +27,11 @@ from tvm_pulp.codegen.cost.xpulpv2 import (
     window_cycles,
 )
 from tvm_pulp.codegen.graph import Layer, LayerKind
+from tvm_pulp.codegen.kernels import requantize_kernel
 from tvm_pulp.codegen.machine import ClusterModel, Machine
+
+_BEGIN_SUMS_CALL, _BEGIN_SUM_CYCLES = 60, 2
+"""Of setting sums to 0, on PULP-open: the call, a sum."""
 
 BLOCK_CHANNELS = 4
 WORD = 4
@@ -72,15 +78,23 @@ def _measured(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> Floa
     return _work(machine, layer, kernel, tiles)
 
 
+def adding_cycles(machine: Machine, part: Layer, kernel: str, tiles: Tiles) -> IntArray:
+    """One call for each tile that adds the sums of a part of its input channels."""
+    return kernel_cycles(machine, replace(part, requant=None), kernel, tiles)
+
+
+def begin_sums_cycles(machine: Machine, tiles: Tiles) -> IntArray:
+    """What the first part's call takes more: it sets sums to 0."""
+    return _BEGIN_SUMS_CALL + ceil_div(tiles.y_bytes, machine.cores) * _BEGIN_SUM_CYCLES
+
+
 def requantize_cycles(machine: Machine, layer: Layer, tiles: Tiles) -> IntArray:
-    """Bytes from sums that another engine has left."""
-    requant = layer.requant
-    name = "pulp_requantize"
-    if requant is not None and requant.wide:
-        name += "_split" if requant.split else "_wide"
+    """Bytes from sums, another engine's or those of all parts of the input channels."""
     calls = Calls(machine.cores, layer.window, tiles)
-    work = sums_cycles(ELEMENTS[name], calls)
-    if requant is not None and (requant.lo, requant.hi) != (0, MAX_BYTE):
+    if layer.requant is None:
+        return np.zeros_like(tiles.y_h)
+    work = sums_cycles(ELEMENTS[requantize_kernel(layer.requant)], calls)
+    if (layer.requant.lo, layer.requant.hi) != (0, MAX_BYTE):
         work = work + element_cycles(ELEMENTS["pulp_clip"], calls)
     return np.ceil(work).astype(np.int64)
 

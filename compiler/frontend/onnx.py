@@ -22,7 +22,7 @@ from .dory.golden import read_golden
 from .dory.reader import read_integer_network
 from .dory.recognise import is_integer_network
 from .normalize.pipeline import normalize
-from .quick_fold import quick_constant_folding
+from .quick_import import quick_import
 
 Shapes = Mapping[str, Sequence[int]]
 
@@ -174,7 +174,7 @@ def _import(
     model: onnx.ModelProto, shapes: dict[str, list[int]], path: Path
 ) -> tuple[tvm.IRModule, dict[str, Any]]:
     try:
-        with quick_constant_folding():
+        with quick_import():
             mod, params = relay.frontend.from_onnx(model, shape=shapes, freeze_params=True)
     except tvm.error.OpNotImplemented as error:
         raise ModelError(_first_line(error), where=str(path), fix="TVM 0.19 can't import it") from error

@@ -67,6 +67,14 @@ void pulp_linear_split(const uint8_t *in, uint8_t *out, const int8_t *weight, co
                        const int32_t *lambda, uint16_t low_bits, uint16_t shift, uint32_t dim_vec,
                        uint32_t num_out);
 
+/* Sums of a part of the input channels (`ch_in`, or the `dim_vec` inputs), int32 of pixels x channels: the
+ * first part's become `sums`, those of the others are added to them. The weights are those of the part only.
+ * Make bytes of them with pulp_requantize. */
+void pulp_conv_add(const uint8_t *in, int32_t *sums, const int8_t *weight, int first,
+                   const pulp_window_t *window);
+void pulp_linear_add(const uint8_t *in, int32_t *sums, const int8_t *weight, int first, uint32_t dim_vec,
+                     uint32_t num_out);
+
 /* out = clip_u8((k1 * a + k2 * b + lambda) >> shift), element by element. */
 void pulp_add(const uint8_t *a, const uint8_t *b, uint8_t *out, int32_t k1, int32_t k2, int32_t lambda,
               uint16_t shift, uint32_t elements);
@@ -78,8 +86,8 @@ void pulp_mul(const uint8_t *a, const uint8_t *b, uint8_t *out, uint8_t zero_a, 
 void pulp_mul_pixel(const uint8_t *a, const uint8_t *b, uint8_t *out, uint8_t zero_a, uint8_t zero_b,
                     int32_t k, int32_t lambda, uint16_t shift, uint32_t elements, uint16_t channels);
 
-/* Sums of an accelerator, int32 of `pixels x channels`, to bytes: out = clip_u8((k[c] * sum + lambda[c]) >>
- * shift). */
+/* Sums of an accelerator, or of input channels in parts, int32 of `pixels x channels`, to bytes: out =
+ * clip_u8((k[c] * sum + lambda[c]) >> shift). */
 void pulp_requantize(const int32_t *sums, uint8_t *out, const int32_t *k, const int32_t *lambda,
                      uint16_t shift, uint32_t pixels, uint32_t channels);
 void pulp_requantize_split(const int32_t *sums, uint8_t *out, const int32_t *k, const int32_t *lambda,

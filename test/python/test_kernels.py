@@ -381,6 +381,39 @@ def test_conv_sums(runtime: RuntimeLibrary, case: Direct, cores: int, seed: int)
     np.testing.assert_array_equal(out, case.sums + bias)
 
 
+@PROPERTY
+@given(case=cases(), parts=st.integers(1, 3), cores=CORES)
+def test_conv_add(runtime: RuntimeLibrary, case: Case, parts: int, cores: int) -> None:
+    """The first part of the input channels overwrites what is there, the others add to it."""
+    rng = np.random.default_rng(case.seed)
+    sums = rng.integers(-(2**31), 2**31, (case.out_y, case.out_x, case.ch_out)).astype(np.int32)
+    expected = np.zeros(sums.shape, np.int64)
+    for number in range(parts):
+        part = replace(case, ch_in=case.ch_in if number == 0 else 4 * number)
+        x, weight = (
+            random_u8(rng, case.in_y, case.in_x, part.ch_in),
+            random_i8(rng, case.ch_out, case.k_y, case.k_x, part.ch_in),
+        )
+        first = ctypes.c_int(number == 0)
+        runtime.run(cores, "pulp_conv_add", x, sums, weight, first, ctypes.byref(part.window()))
+        expected += np.einsum("yxcij,oijc->yxo", part.windows(x), weight.astype(np.int64))
+    np.testing.assert_array_equal(sums, expected)
+
+
+@PROPERTY
+@given(size=st.tuples(st.integers(1, 70), st.integers(1, 40)), cores=CORES, seed=SEEDS)
+def test_linear_add(runtime: RuntimeLibrary, size: tuple[int, int], cores: int, seed: int) -> None:
+    rng, (dim, outputs) = np.random.default_rng(seed), size
+    sums = rng.integers(-(2**31), 2**31, outputs).astype(np.int32)
+    expected = np.zeros(outputs, np.int64)
+    for part in (dim, dim + 3):
+        x, weight = random_u8(rng, part), random_i8(rng, outputs, part)
+        arguments = (ctypes.c_int(part == dim), ctypes.c_uint32(part), ctypes.c_uint32(outputs))
+        runtime.run(cores, "pulp_linear_add", x, sums, weight, *arguments)
+        expected += weight.astype(np.int64) @ x.astype(np.int64)
+    np.testing.assert_array_equal(sums, expected)
+
+
 @pytest.mark.parametrize("form", ["", *WIDE])
 @PROPERTY
 @given(case=direct_convolutions(), cores=CORES, seed=SEEDS)

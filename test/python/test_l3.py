@@ -152,7 +152,7 @@ def changed(plan: Plan, index: int, change: Change) -> Plan:
 
 
 DEFECTS: list[tuple[L3Kind, Change, str]] = [
-    (L3Kind.PARAMS, lambda t: replace(t, wait=Mark(t.layer + 1, -1)), "before they have come from L3"),
+    (L3Kind.PARAMS, lambda t: replace(t, wait=Mark(t.layer, 0)), "fetched before their transfer from L3"),
     (L3Kind.PARAMS, lambda t: replace(t, start=Mark(99, 0)), "at a step that isn't there"),
     (L3Kind.PARAMS, lambda t: replace(t, start=Mark(t.layer + 1, -1)), "is awaited before it is started"),
     (L3Kind.PARAMS, lambda t: replace(t, size=t.size - 4), "0 transfers bring the parameters at"),
