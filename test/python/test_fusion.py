@@ -228,7 +228,7 @@ def test_a_map_in_l3_is_moved_for_every_reader() -> None:
 
 
 def test_groups_are_made_where_the_region_becomes_faster() -> None:
-    graph, target = wide_network(), with_l3(6_000, 15_500)
+    graph, target = wide_network(), with_l3(6_000, 14_500)
     plain = plan_region(graph, target, Effort(fuses=False))
     fused = plan_region(graph, target)
     check_plan(graph, target, fused)
