@@ -298,7 +298,13 @@ class NetworkBuilder:
         self.last = "x"
 
     def add(
-        self, kind: LayerKind, out_channels: int = 0, window: Window | None = None, inputs: tuple[str, ...] = ()
+        self,
+        kind: LayerKind,
+        out_channels: int = 0,
+        window: Window | None = None,
+        inputs: tuple[str, ...] = (),
+        *,
+        wide: bool = False,
     ) -> str:
         """The name of the new layer's output."""
         index = len(self.layers)
@@ -306,7 +312,7 @@ class NetworkBuilder:
         source = self.tensors[names[0]]
         shape = Shape(
             kind, source.height, source.width, source.channels, out_channels, window or Window(),
-            source.zero_point, seed=index,
+            source.zero_point, seed=index, wide=wide,
         )  # fmt: skip
         single = single_layer(shape)
         self.last = f"t{index}"
