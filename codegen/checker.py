@@ -15,6 +15,7 @@ import numpy.typing as npt
 from tvm_pulp.codegen.checker_fusion import check_no_stages, grouped, stage_blocks, stages_of
 from tvm_pulp.codegen.checker_l1 import check_l1
 from tvm_pulp.codegen.checker_l2 import check_l2
+from tvm_pulp.codegen.checker_pairs import check_order, check_pairs
 from tvm_pulp.codegen.checker_parts import check_parts, last_parts
 from tvm_pulp.codegen.checker_shares import share_blocks, shares_of
 from tvm_pulp.codegen.engines.cluster import CLUSTER
@@ -33,6 +34,7 @@ _PER_CHANNEL = frozenset(LayerKind) - {
     LayerKind.CONV_DIRECT,
     LayerKind.LINEAR,
     LayerKind.SOFTMAX,
+    LayerKind.IM2COL,
 }
 
 _TABLE_BYTES = {
@@ -47,6 +49,8 @@ def check_plan(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
     """Raises PlanError, saying what is wrong and where, unless the plan is right for this graph and machine."""
     _check_header(graph, machine, plan)
     graph = grouped(graph, plan)
+    check_pairs(plan)
+    check_order(graph, plan)
     for layer, layer_plan in zip(graph.layers, plan.layers, strict=True):
         _check_layer(graph, layer, layer_plan, plan, engine_named(layer_plan.engine, machine.engines))
     check_l1(graph, plan)
@@ -70,7 +74,7 @@ def _check_header(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
 
 def _check_layer(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, plan: Plan, engine: Engine) -> None:
     where = f"layer {layer.name}"
-    refusal = engine.refusal(graph, layer.parts[-1] if layer.parts else layer)
+    refusal = engine.refusal(graph, _engines_layer(layer, layer_plan))
     if refusal is not None:
         raise _fail(f"engine {engine.name} can't compute it: {refusal}", where)
     if not layer_plan.steps:
@@ -81,7 +85,7 @@ def _check_layer(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, plan: P
     _check_coverage(graph, layer, layer_plan, where)
     shares = list(shares_of(layer_plan, engine))
     if layer.parts:
-        for stage, own in zip(stages_of(layer, layer_plan), _engines(layer, engine), strict=True):
+        for stage, own in zip(stages_of(layer, layer_plan), _engines(layer_plan, engine), strict=True):
             for index, step in enumerate(stage.plan.steps):
                 out = graph.tensors[stage.layer.output]
                 _check_inside(step.y, out, "y", f"layer {stage.layer.name}, step {index}")
@@ -95,9 +99,15 @@ def _check_layer(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, plan: P
     _replay_slots(layer, layer_plan, where, engine)
 
 
-def _engines(layer: Layer, engine: Engine) -> tuple[Engine, ...]:
-    """Those of a group's layers: all but the last one are the cores'."""
-    return (*[CLUSTER] * (len(layer.parts) - 1), engine)
+def _engines_layer(layer: Layer, layer_plan: LayerPlan) -> Layer:
+    """The layer, or that one of a group that isn't the cores'."""
+    pairs = zip(layer.parts, layer_plan.stages, strict=True)
+    return next((part for part, stage in pairs if stage.engine != CLUSTER_NAME), layer)
+
+
+def _engines(layer_plan: LayerPlan, engine: Engine) -> tuple[Engine, ...]:
+    """Those of a group's layers."""
+    return tuple(CLUSTER if stage.engine == CLUSTER_NAME else engine for stage in layer_plan.stages)
 
 
 def _check_steps(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, cores: int, engine: Engine) -> None:
@@ -128,7 +138,8 @@ def _check_buffers(layer: Layer, layer_plan: LayerPlan, plan: Plan, where: str) 
             raise _fail(f"buffers {_buffer_name(one)} and {_buffer_name(other)} overlap", where)
     x, x2 = _slots(layer_plan, Operand.X), _slots(layer_plan, Operand.X2)
     in_l1 = [name in layer_plan.in_l1 for name in layer.inputs]
-    if x2 != (x if in_l1 == [False, False] else x2 if in_l1 == [True, False] else set()):
+    matching = x if in_l1 == [False, False] else x2 if in_l1 == [True, False] else set()
+    if not layer.parts and x2 != matching:
         raise _fail("the second input's buffers don't match the first's", where)
     for operand, name in (
         (Operand.X, layer.inputs[0]),
@@ -343,7 +354,7 @@ def _block_sizes(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engine
         return [_block_size(part, step.y.c, engine) for part, step in zip(parts, layer_plan.steps, strict=True)]
     sizes = [
         [_block_size(part, step.y.c, own) for step in stage.steps]
-        for part, own, stage in zip(layer.parts, _engines(layer, engine), layer_plan.stages, strict=True)
+        for part, own, stage in zip(layer.parts, _engines(layer_plan, engine), layer_plan.stages, strict=True)
     ]
     return stage_blocks(layer_plan, sizes, where)
 

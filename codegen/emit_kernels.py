@@ -207,6 +207,12 @@ def _pulp_maxpool(tile: _Tile) -> _Kernel:
     return _Kernel([_window(tile)], call(tile.plan.kernel, ("x", "y", "&window")))
 
 
+def _pulp_im2col(tile: _Tile) -> _Kernel:
+    zero_point = tile.graph.tensors[tile.layer.inputs[0]].zero_point
+    declaration = f"  const uint8_t zero_point = {zero_point}; /* the byte that stands for 0 */"
+    return _Kernel([_window(tile), declaration], call(tile.plan.kernel, ("x", "y", "&window", "zero_point")))
+
+
 def _groups(tile: _Tile) -> str:
     window, weights = tile.layer.window, tile.layer.weights
     if weights is None:
@@ -310,12 +316,15 @@ def _pulp_quantize(tile: _Tile) -> _Kernel:
         raise PlanError("the layer has no table", where=tile.layer.name)
     estimator = estimator_of(table.astype(np.float32))
     fields = [(name, str(getattr(estimator, name))) for name in ("multiplier", "exponent", "offset")]
+    value, y_planar = tile.table.expression, tile.graph.tensors[tile.layer.output].planar
+    from_planes = tile.table.x_tensor.planar and not y_planar
+    planes, elements = (value("y_c"), value("y_pixels")) if from_planes else ("1", value("y_size"))
     locals_ = [
-        f"  const void *const bounds = {address('l1', tile.table.expression('params_l1'))};",
+        f"  const void *const bounds = {address('l1', value('params_l1'))};",
         designated("const pulp_estimator_t estimator", fields),
-        f"  const uint32_t elements = {tile.table.expression('y_size')};",
+        f"  const uint32_t planes = {planes}, elements = {elements};",
     ]
-    return _Kernel(locals_, call(tile.plan.kernel, ("x", "y", "bounds", "&estimator", "elements")))
+    return _Kernel(locals_, call(tile.plan.kernel, ("x", "y", "bounds", "&estimator", "planes", "elements")))
 
 
 def _pulp_dequantize(tile: _Tile) -> _Kernel:
@@ -400,6 +409,7 @@ _KERNELS: dict[str, Callable[[_Tile], _Kernel]] = {
     "pulp_quantize": _pulp_quantize,
     "pulp_dequantize": _pulp_dequantize,
     "pulp_softmax": _pulp_softmax,
+    "pulp_im2col": _pulp_im2col,
 }
 
 

@@ -8,7 +8,7 @@ from jinja2 import Environment
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.engines.registry import engine_named
 from tvm_pulp.codegen.engines.team import Team
-from tvm_pulp.codegen.fusion_engines import engines_of_parts
+from tvm_pulp.codegen.fusion_engines import engines_of_stages
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.input_parts import part_of
 from tvm_pulp.codegen.l3_places import streams_params
@@ -16,7 +16,6 @@ from tvm_pulp.codegen.params import has_params, pack_size
 from tvm_pulp.codegen.plan import CLUSTER_NAME, LayerPlan, Plan, TileStep
 
 BYTES_PER_LINE = 16
-HEX = [f"0x{byte:02x}," for byte in range(256)]
 
 
 def params_symbol(graph: LayerGraph, layer: Layer) -> str:
@@ -97,11 +96,11 @@ def _block(
 
 
 def _group_block(layer: Layer, plan: LayerPlan, engine: Engine, place: tuple[int, int]) -> list[str]:
-    """Block number `place[0]` at `place[1]` of a fused group, whose last layer `engine` computes: the block of
-    each of its layers, and what is between."""
+    """Block number `place[0]` at `place[1]` of a fused group, one layer of which `engine` computes: the block
+    of each of its layers, and what is between."""
     (index, offset), lines, at = place, list[str](), 0
     number = next(number for number, step in enumerate(plan.steps) if step.params_offset == offset)
-    for part, stage, own in zip(layer.parts, plan.stages, engines_of_parts(layer, engine), strict=True):
+    for part, stage, own in zip(layer.parts, plan.stages, engines_of_stages(plan, engine), strict=True):
         step = stage.steps[number]
         if step.params_size:
             lines += _bytes(bytes(step.params_offset - at))
@@ -127,8 +126,5 @@ def _block_of_two(layer: Layer, plan: LayerPlan, team: Team, place: tuple[int, i
 
 
 def _bytes(data: bytes) -> list[str]:
-    texts = [HEX[byte] for byte in data]
-    return [
-        "    " + " ".join(texts[start : start + BYTES_PER_LINE])
-        for start in range(0, len(texts), BYTES_PER_LINE)
-    ]
+    lines = (data[start : start + BYTES_PER_LINE] for start in range(0, len(data), BYTES_PER_LINE))
+    return [f"    0x{line.hex(' ').replace(' ', ', 0x')}," for line in lines]

@@ -154,6 +154,7 @@ _PLAIN = {
     LayerKind.QUANTIZE: "pulp_quantize",
     LayerKind.DEQUANTIZE: "pulp_dequantize",
     LayerKind.SOFTMAX: "pulp_softmax",
+    LayerKind.IM2COL: "pulp_im2col",
 }
 
 
@@ -195,7 +196,7 @@ def _must_pad_in_l1(graph: LayerGraph, layer: Layer, row_spans: list[Span], colu
     """True if the padding must be written into the input buffer: the padded value isn't the kernel's 0, or
     some tile's padding is beyond the library kernel."""
     padded = any(part.before or part.after for part in row_spans + column_spans)
-    if not padded or layer.kind is LayerKind.MAXPOOL or layer.skips_padding:
+    if not padded or layer.kind in (LayerKind.MAXPOOL, LayerKind.IM2COL) or layer.skips_padding:
         return False
     if graph.tensors[layer.inputs[0]].zero_point != 0:
         return True

@@ -113,11 +113,12 @@ typedef struct {
   int32_t multiplier, exponent, offset;
 } pulp_estimator_t;
 
-/* out = how many of the 255 ascending `bounds` are below the float32 whose bits are in `in`; 255 if it is not
- * a number. Bounds are integers that sort as the floats do (the bits, of a negative number all but the sign
- * inverted), one less than that of the least float that gives the byte; entry 255 is the largest integer. */
+/* out[i][plane] = how many of the 255 ascending `bounds` are below the float32 whose bits are in
+ * in[plane][i], for `planes` planes of `elements`; 255 if it is not a number. Bounds are integers that sort
+ * as the floats do (the bits, of a negative number all but the sign inverted), one less than that of the
+ * least float that gives the byte; entry 255 is the largest integer. */
 void pulp_quantize(const int32_t *in, uint8_t *out, const int32_t *bounds, const pulp_estimator_t *estimator,
-                   uint32_t elements);
+                   uint32_t planes, uint32_t elements);
 
 /* out = the bits of table[in], 256 float32, element by element. */
 void pulp_dequantize(const uint8_t *in, int32_t *out, const int32_t *table, uint32_t elements);
@@ -144,6 +145,10 @@ void pulp_avgpool_inside(const uint8_t *in, uint8_t *out, const int32_t *k, cons
 
 /* The largest element of the window inside the map. Leaves its input alone. */
 void pulp_maxpool(const uint8_t *in, uint8_t *out, const pulp_window_t *window);
+
+/* A pixel for each window: its k_y x k_x pixels one after the other, ch_out bytes. Outside the map they are
+ * `value`. */
+void pulp_im2col(const uint8_t *in, uint8_t *out, const pulp_window_t *window, uint8_t value);
 
 /* Fills the border of a map of `rows x cols x channels` bytes (border included) with `value`; HWC or CHW. */
 typedef struct {

@@ -567,6 +567,18 @@ def test_avgpool(runtime: RuntimeLibrary, case: Case, cores: int) -> None:
     np.testing.assert_array_equal(out, clip_u8(wrap32(total) >> shift))
 
 
+@PROPERTY
+@given(case=cases(), value=st.integers(0, 255), cores=CORES)
+def test_im2col(runtime: RuntimeLibrary, case: Case, value: int, cores: int) -> None:
+    x = random_u8(np.random.default_rng(case.seed), case.in_y, case.in_x, case.ch_in)
+    windows = case.windows(x, outside=value).transpose(0, 1, 3, 4, 2)
+    window = case.window()
+    window.ch_out = case.k_y * case.k_x * case.ch_in
+    out = np.zeros((case.out_y, case.out_x, window.ch_out), np.uint8)
+    runtime.run(cores, "pulp_im2col", x, out, ctypes.byref(window), ctypes.c_uint8(value))
+    np.testing.assert_array_equal(out, windows.reshape(out.shape))
+
+
 @pytest.mark.parametrize("name", ["pulp_maxpool", "pulp_nn_maxpool"])
 @PROPERTY
 @given(case=cases(depthwise=True), cores=CORES)
