@@ -1,5 +1,4 @@
-"""The constraint solver, loaded when there is something to solve: that takes half a second, and many plans get by
-without."""
+"""The constraint solver, loaded when there is something to solve: it takes half a second, many plans no solver."""
 
 from __future__ import annotations
 
