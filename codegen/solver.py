@@ -1,4 +1,4 @@
-"""The constraint solver, loaded when there is something to solve: it takes half a second, many plans no solver."""
+"""The constraint solver, loaded where there is something to solve: it takes half a second to load."""
 
 from __future__ import annotations
 
