@@ -77,7 +77,7 @@ def partition_for_pulp(
     machine = _beside_tvm(whole, tvm_bytes(partitioned))
     graphs = _graphs(partitioned)
     check_regions(given, list(graphs.values()))
-    effort = Effort(options.plan_time or DEFAULT_SECONDS, options.fuses, options.shares)
+    effort = Effort(options.plan_time or DEFAULT_SECONDS, options.fuses, options.shares, options.pairs)
     plans = _plans(graphs, machine, given, effort)
     _check_total(plans, machine)
     graphs = {var: as_planned(graph, plans[var]) for var, graph in graphs.items()}
