@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ortools.sat.python import cp_model
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.in_place import input_distance
@@ -17,8 +17,11 @@ from tvm_pulp.codegen.l2_allocator import shared_bytes
 from tvm_pulp.codegen.l3_chunks import WORD, band_bytes, bands, step_groups
 from tvm_pulp.codegen.machine import L3Model
 from tvm_pulp.codegen.plan import LayerPlan, turns
+from tvm_pulp.codegen.solver import new_model, solved
 
-SEED = 1
+if TYPE_CHECKING:
+    from ortools.sat.python import cp_model
+
 BANDS_AT_ONCE = 2
 LEAST_CHUNK = 8_192
 
@@ -143,7 +146,7 @@ class _SpillModel:
         self._lives = task.lives
         self._l3 = task.l3
         self._limit = task.limit
-        self._model = cp_model.CpModel()
+        self._model = new_model()
         self._spilled = {life.tensor: self._spill_variable(life.tensor) for life in task.lives}
         self._chosen = [
             [self._model.new_bool_var(f"{layer.name} {number}") for number in range(len(way.all))]
@@ -175,11 +178,8 @@ class _SpillModel:
             self._model.add_exactly_one(chosen)
             self._add_layer(index)
         self._model.minimize(self._cost())
-        solver = cp_model.CpSolver()
-        solver.parameters.num_workers = 1
-        solver.parameters.random_seed = SEED
-        solver.parameters.max_deterministic_time = seconds
-        if solver.solve(self._model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        solver = solved(self._model, seconds)
+        if solver is None:
             return None
         pairs = self._in_place.items()
         return Spill(
