@@ -4,172 +4,205 @@
 
 For each network: what TVM's build of the legalized module computes (generated C computes the same bytes, which
 the tests show), against onnxruntime without optimizations, on random inputs that use every byte. Compared is
-the last quantized tensor in front of a softmax.
+the last quantized tensor in front of a softmax. Integer networks are compared with their golden files, too,
+every byte of every layer. What is found is kept in a folder, one file each, and not measured again;
+`--document` makes docs/accuracy.md of it.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
 import numpy as np
-import numpy.typing as npt
 import onnx
-from onnx import helper, numpy_helper
+import tvm
+from accuracy_doc import COLUMNS, render, row
+from accuracy_models import (
+    Array,
+    fixed_batch,
+    output_step,
+    random_inputs,
+    with_next_scales,
+    without_softmax,
+)
+from accuracy_outcomes import FOLDER, GoldenOutcome, Outcome, compare, keep, kept, kept_golden
+from cycles import source_revision
+from golden_layers import LAYERS, golden_input, golden_layers, in_golden_order, with_outputs
 from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
 from tvm_pulp.console import console, new_table
 from tvm_pulp.frontend.onnx import load_onnx
 from tvm_pulp.partition import legalize, prepare
+from tvm_pulp.passes.expressions import dtype_of
 from tvm_pulp.reference import run_reference
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = Path(os.environ.get("PULP_MODELS", ROOT.parent / "shared" / "models"))
-FOLDERS = ("mlperf_tiny", "mlperf_tiny/tf2onnx", "mobilenet")
-COLUMNS = ("inputs", "largest", "mean", "equal", "top-1", "top-1 beyond 2 units")
-
-Array = npt.NDArray[np.generic]
+FOLDERS = ("mlperf_tiny", "mobilenet", "mlperf_tiny/tf2onnx")
+INTEGER_FOLDER = "dory"
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Over all inputs and outputs, in units of the output.
+class Settings:
+    """Inputs for each network and the target's option; where results are kept, and whether they are made
+    `again`; the commit that compiles."""
 
-    `largest` and `mean` difference, the share of `equal` numbers, the share of inputs with the same `top1`, and
-    that share where the other runtime's two largest outputs are more than two units apart.
-    """
-
-    inputs: int
-    largest: float
-    mean: float
-    equal: float
-    top1: float
-    clear_top1: float
+    count: int
+    multiplier_error: float | None
+    folder: Path
+    again: bool
+    source: str
 
 
-def compare(ours: Array, theirs: Array, step: float) -> Difference:
-    """Both [inputs, …], one unit is `step`."""
-    a, b = (np.rint(values.reshape(len(values), -1).astype(np.float64) / step) for values in (ours, theirs))
-    difference = np.abs(a - b)
-    agrees = a[np.arange(len(b)), b.argmax(axis=1)] == a.max(axis=1)
-    ordered = np.sort(b, axis=1)
-    clear = ordered[:, -1] - ordered[:, -2] > 2 if b.shape[1] > 1 else np.ones(len(b), bool)
-    return Difference(
-        inputs=len(a),
-        largest=float(difference.max()),
-        mean=float(difference.mean()),
-        equal=float(np.mean(difference == 0)),
-        top1=float(agrees.mean()),
-        clear_top1=float(agrees[clear].mean()) if clear.any() else 1.0,
-    )
+@dataclass(frozen=True)
+class Network:
+    """A network's name and file."""
+
+    name: str
+    path: Path
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether it is one with golden files for its layers."""
+        return self.name in LAYERS
+
+    def load(self) -> onnx.ModelProto:
+        """Up to the last number that can be compared: in front of the softmax, or the last layer's."""
+        model = onnx.load(self.path)
+        if self.is_integer:
+            return with_outputs(model, LAYERS[self.name][-1:])
+        return without_softmax(fixed_batch(model))
 
 
-def without_softmax(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The network up to the last dequantized tensor in front of its softmax."""
-    softmax = next((node for node in model.graph.node if node.op_type == "Softmax"), None)
-    if softmax is not None:
-        del model.graph.output[:]
-        value = helper.make_tensor_value_info(softmax.input[0], onnx.TensorProto.FLOAT, None)
-        inferred = onnx.shape_inference.infer_shapes(model)
-        known = {info.name: info for info in inferred.graph.value_info}
-        model.graph.output.append(known.get(softmax.input[0], value))
-    return model
-
-
-def fixed_batch(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The network with a batch of 1."""
-    for value in (*model.graph.input, *model.graph.output):
-        dims = value.type.tensor_type.shape.dim
-        if dims and not dims[0].dim_value:
-            dims[0].dim_value = 1
-    return model
-
-
-def output_step(model: onnx.ModelProto) -> float:
-    """One unit of the output: its scale where it is real, else 1."""
-    producers = {name: node for node in model.graph.node for name in node.output}
-    constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    node = producers[model.graph.output[0].name]
-    while node.op_type in ("Reshape", "Flatten", "Squeeze"):
-        node = producers[node.input[0]]
-    if node.op_type != "DequantizeLinear":
-        return 1.0
-    return float(numpy_helper.to_array(constants[node.input[1]]).ravel()[0])
-
-
-def random_inputs(model: onnx.ModelProto, count: int) -> Array:
-    """Inputs that use every byte of the first quantization: [count, *shape]."""
-    value = model.graph.input[0]
-    shape = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-    rng = np.random.default_rng(0)
-    dtype = helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
-    if dtype != np.float32:
-        limits = np.iinfo(dtype)
-        drawn: Array = rng.integers(limits.min, limits.max + 1, (count, *shape)).astype(dtype)
-        return drawn
-    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    quantize = next(node for node in model.graph.node if node.op_type == "QuantizeLinear")
-    scale, zero_point = (constants[name].ravel()[0] for name in quantize.input[1:3])
-    limits = np.iinfo(zero_point.dtype)
-    bytes_ = rng.integers(limits.min, limits.max + 1, (count, *shape))
-    real: Array = ((bytes_ - int(zero_point)) * scale).astype(np.float32)
-    return real
+def legalized(model: onnx.ModelProto, multiplier_error: float | None = None) -> tvm.IRModule:
+    """The integer form of a network."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        onnx.save(model, path)
+        return legalize(prepare(*load_onnx(path)), multiplier_error)
 
 
 def our_outputs(model: onnx.ModelProto, inputs: Array, multiplier_error: float | None = None) -> Array:
     """What the legalized module computes."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        onnx.save(model, path)
-        mod = legalize(prepare(*load_onnx(path)), multiplier_error)
-    name = str(mod["main"].params[0].name_hint)
-    return np.stack([outputs[0] for outputs in run_reference(mod, [{name: x} for x in inputs])])
+    mod = legalized(model, multiplier_error)
+    parameter = mod["main"].params[0]
+    name, dtype = str(parameter.name_hint), dtype_of(parameter)
+    return np.stack([outputs[0] for outputs in run_reference(mod, [{name: x.astype(dtype)} for x in inputs])])
 
 
-def onnxruntime_outputs(model: onnx.ModelProto, inputs: Array) -> Array:
-    """What onnxruntime computes without optimizations."""
+def onnxruntime_outputs(
+    model: onnx.ModelProto,
+    inputs: Array,
+    level: GraphOptimizationLevel = GraphOptimizationLevel.ORT_DISABLE_ALL,
+) -> Array:
+    """What onnxruntime computes, as a rule without optimizations."""
     options = SessionOptions()
-    options.graph_optimization_level = GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.graph_optimization_level = level
     session = InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     return np.stack([np.asarray(session.run(None, {session.get_inputs()[0].name: x})[0]) for x in inputs])
 
 
-def measure(path: Path, count: int, multiplier_error: float | None) -> Difference:
-    """One network before its softmax against onnxruntime."""
-    model = without_softmax(fixed_batch(onnx.load(path)))
-    inputs = random_inputs(model, count)
-    return compare(
-        our_outputs(model, inputs, multiplier_error), onnxruntime_outputs(model, inputs), output_step(model)
+def measure(network: Network, settings: Settings) -> Outcome:
+    """One network against onnxruntime, and that against itself."""
+    model = network.load()
+    inputs, step = random_inputs(model, settings.count), output_step(model)
+    theirs = onnxruntime_outputs(model, inputs)
+    fused = onnxruntime_outputs(model, inputs, GraphOptimizationLevel.ORT_ENABLE_EXTENDED)
+    return Outcome(
+        network.name,
+        settings.multiplier_error,
+        ours=compare(our_outputs(model, inputs, settings.multiplier_error), theirs, step),
+        stepped=compare(onnxruntime_outputs(with_next_scales(model), inputs), theirs, step),
+        fused=compare(fused, theirs, step),
+        source=settings.source,
     )
 
 
-def networks(chosen: tuple[str, ...]) -> Iterator[Path]:
-    """The files of these names, or all."""
-    for folder in FOLDERS:
-        for path in sorted((MODELS / folder).glob("*.onnx")):
-            if not chosen or path.stem in chosen:
-                yield path
+def measure_golden(network: Network, settings: Settings) -> GoldenOutcome:
+    """Every layer of an integer network against its golden files."""
+    folder, model = network.path.parent, onnx.load(network.path)
+    mod = legalized(with_outputs(model, LAYERS[network.name]))
+    (found,) = run_reference(mod, [{mod["main"].params[0].name_hint: golden_input(folder, model)}])
+    layers = [in_golden_order(network.name, values) for values in found]
+    golden = golden_layers(folder)
+    return GoldenOutcome(
+        network.name,
+        tuple(values.size for values in layers),
+        sum(int(np.count_nonzero(a != b)) for a, b in zip(layers, golden, strict=True)),
+        settings.source,
+    )
+
+
+def networks(chosen: Sequence[str] = ()) -> Iterator[Network]:
+    """Those of these names, or all."""
+    paths = [path for folder in FOLDERS for path in sorted((MODELS / folder).glob("*.onnx"))]
+    found = [Network(path.stem, path) for path in paths]
+    found += [Network(path.parent.name, path) for path in sorted((MODELS / INTEGER_FOLDER).glob("*/*.onnx"))]
+    return (network for network in found if not chosen or network.name in chosen)
+
+
+def outcome_of(network: Network, settings: Settings) -> Outcome:
+    """What is kept in the folder, or is measured and kept now."""
+    known = None if settings.again else kept(settings.folder, network.name, settings.multiplier_error)
+    if known is None or known.ours.inputs != settings.count:
+        known = measure(network, settings)
+        keep(settings.folder, known)
+    return known
+
+
+def golden_outcome_of(network: Network, settings: Settings) -> GoldenOutcome:
+    """What is kept in the folder, or is measured and kept now."""
+    known = None if settings.again else kept_golden(settings.folder, network.name)
+    if known is None:
+        known = measure_golden(network, settings)
+        keep(settings.folder, known)
+    return known
 
 
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--inputs", "count", default=100, show_default=True, help="Random inputs for each network.")
 @click.option("--multiplier-error", type=float, help="The option of the target.")
-def main(names: tuple[str, ...], count: int, multiplier_error: float | None) -> None:
-    """Print how far compiled networks are from onnxruntime."""
+@click.option("--folder", type=click.Path(path_type=Path), default=FOLDER, show_default=True, help="Results.")
+@click.option("--again", is_flag=True, help="Also those whose results are there.")
+@click.option("--document", type=click.Path(path_type=Path), help="Write the page to this file, too.")
+def main(
+    names: tuple[str, ...],
+    count: int,
+    multiplier_error: float | None,
+    folder: Path,
+    document: Path | None,
+    *,
+    again: bool,
+) -> None:
+    """Print how far compiled networks are from onnxruntime, and integer networks from their golden files."""
     logging.disable(logging.ERROR)  # TVM's, about schedules
-    table = new_table(
-        "network", *COLUMNS, numbers=COLUMNS, title="Before the softmax, in units of the last place"
-    )
-    for path in networks(names):
-        found = measure(path, count, multiplier_error)
-        shares = (f"{100 * share:.2f} %" for share in (found.equal, found.top1, found.clear_top1))
-        table.add_row(path.stem, str(found.inputs), f"{found.largest:.0f}", f"{found.mean:.3f}", *shares)
+    settings = Settings(count, multiplier_error, folder, again, source_revision())
+    found, golden = [], []
+    for network in networks(names):
+        found.append(outcome_of(network, settings))
+        if network.is_integer:
+            golden.append(golden_outcome_of(network, settings))
+    if not found:
+        raise click.ClickException(f"no such networks in {MODELS} (set PULP_MODELS)")
+    _print(found, golden)
+    if document is not None:
+        document.write_text(render(found, golden))
+
+
+def _print(found: Sequence[Outcome], golden: Sequence[GoldenOutcome]) -> None:
+    table = new_table(*COLUMNS, numbers=COLUMNS[1:7], title="Before the softmax, in units of the last place")
+    for outcome in found:
+        table.add_row(*row(outcome))
     console().print(table)
+    for one in golden:
+        numbers = f"{one.differing} of {sum(one.layer_sizes):,} golden numbers"
+        console().print(f"{one.network}: {numbers} differ", soft_wrap=True)
 
 
 if __name__ == "__main__":

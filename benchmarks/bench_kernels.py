@@ -149,6 +149,7 @@ CASES = [
     Case(Kernel.POINTWISE, 7, 7, 64, 64),
     Case(Kernel.POINTWISE, 3, 3, 128, 16),
     Case(Kernel.POINTWISE, 5, 5, 30, 10),
+    Case(Kernel.POINTWISE, 1, 8, 512, 11),
     Case(Kernel.CONV, 16, 16, 16, 16, 3, 1, 1),
     *_scaling(Case(Kernel.CONV, 16, 16, 16, 16, 3, 1, 1)),
     Case(Kernel.CONV, 16, 16, 16, 32, 3, 2, 1),

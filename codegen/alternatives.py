@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from tvm_pulp.codegen.cost.layer import layer_cycles
+from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.engines.registry import engine_named
 from tvm_pulp.codegen.fusion_alternatives import GroupAlternative
 from tvm_pulp.codegen.fusion_search import group_candidates
 from tvm_pulp.codegen.graph import Layer, LayerGraph
+from tvm_pulp.codegen.input_parts import part_sizes
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder, Operand
 from tvm_pulp.codegen.share_schedule import schedule_on
@@ -59,15 +62,15 @@ def layer_alternatives(graph: LayerGraph, layer: Layer, machine: Machine, chosen
     if layer.parts:
         return _group_tiles(graph, layer, machine, chosen)
     engine = engine_named(chosen.engine, machine.engines)
-    ways = list(_fitting_tiles(graph, layer, machine, engine))
+    ways = _fitting_tiles(graph, layer, machine, engine)
     tried = {_key(chosen): _alternative(graph, layer, chosen, machine, chosen=True)}
     steps = 0
-    for count, box, late in ways:
+    for count, box, late, c_in in ways:
         steps += count
         if steps > MOST_STEPS and len(tried) > 1:
             break
         for order in LoopOrder:
-            plan = schedule_on(graph, layer, machine, box, order, engine=engine, late=late)
+            plan = schedule_on(graph, layer, machine, box, order, engine=engine, late=late, c_in=c_in)
             if _key(plan) not in tried:
                 tried[_key(plan)] = _alternative(graph, layer, plan, machine)
     ordered = sorted(tried.values(), key=lambda one: (one.cycles, not one.chosen, one.l1_bytes))
@@ -85,17 +88,27 @@ def _group_tiles(graph: LayerGraph, layer: Layer, machine: Machine, chosen: Laye
     return Alternatives(tuple(ordered), max(len(tried), fitting))
 
 
-def _key(plan: LayerPlan) -> tuple[Box, str, tuple[Box, ...]]:
+def _key(plan: LayerPlan) -> tuple[Box, int, str, tuple[Box, ...]]:
     """What tells plans of a layer apart: loop orders may visit the tiles in the same order."""
-    return plan.tile, plan.kernel, tuple(step.y for step in plan.steps)
+    return plan.tile, plan.c_in, plan.kernel, tuple(step.y for step in plan.steps)
 
 
-def _fitting_tiles(
-    graph: LayerGraph, layer: Layer, machine: Machine, engine: Engine
-) -> Iterator[tuple[int, Box, tuple[Operand, ...]]]:
-    """Number of steps, tile and what has to be late for it to fit, fewest steps first."""
-    found = []
-    table = tile_tables(graph, layer, machine.cores, machine.l1_bytes, engine)
+_Way: TypeAlias = tuple[int, Box, tuple[Operand, ...], int]
+"""Number of steps, tile, what has to be late for it to fit, input channels of a part."""
+
+
+def _fitting_tiles(graph: LayerGraph, layer: Layer, machine: Machine, engine: Engine) -> list[_Way]:
+    """Fewest steps first."""
+    found = list(_fitting_with(graph, layer, machine, engine, 0))
+    for c_in in part_sizes(graph, layer) if engine is CLUSTER else ():
+        found += _fitting_with(graph, layer, machine, engine, c_in)
+    return sorted(found, key=lambda item: (item[0], -item[1].c, -item[1].h))
+
+
+def _fitting_with(
+    graph: LayerGraph, layer: Layer, machine: Machine, engine: Engine, c_in: int
+) -> Iterator[_Way]:
+    table = tile_tables(graph, layer, machine.cores, machine.l1_bytes, engine, c_in=c_in)
     left = np.ones_like(table.l1_bytes(), np.bool_)
     for late in late_choices(engine):
         fits = left & (table.l1_bytes(late) <= machine.l1_bytes)
@@ -103,8 +116,7 @@ def _fitting_tiles(
         for row, column in zip(*np.nonzero(fits), strict=True):
             h, w, nh, nw = (int(table.space[name][row]) for name in ("h", "w", "nh", "nw"))
             c, ranges = (int(table.channels[name][column]) for name in ("c", "ranges"))
-            found.append((nh * nw * ranges, Box(0, h, 0, w, 0, c), late))
-    yield from sorted(found, key=lambda item: (item[0], -item[1].c, -item[1].h))
+            yield table.parts * nh * nw * ranges, Box(0, h, 0, w, 0, c), late, c_in
 
 
 def _alternative(

@@ -7,6 +7,7 @@ from the windows of its outputs, and slots are replayed load by load.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -14,6 +15,8 @@ import numpy.typing as npt
 from tvm_pulp.codegen.checker_fusion import check_no_stages, grouped, stage_blocks, stages_of
 from tvm_pulp.codegen.checker_l1 import check_l1
 from tvm_pulp.codegen.checker_l2 import check_l2
+from tvm_pulp.codegen.checker_pairs import check_order, check_pairs
+from tvm_pulp.codegen.checker_parts import check_parts, last_parts
 from tvm_pulp.codegen.checker_shares import share_blocks, shares_of
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
@@ -31,6 +34,7 @@ _PER_CHANNEL = frozenset(LayerKind) - {
     LayerKind.CONV_DIRECT,
     LayerKind.LINEAR,
     LayerKind.SOFTMAX,
+    LayerKind.IM2COL,
 }
 
 _TABLE_BYTES = {
@@ -45,6 +49,8 @@ def check_plan(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
     """Raises PlanError, saying what is wrong and where, unless the plan is right for this graph and machine."""
     _check_header(graph, machine, plan)
     graph = grouped(graph, plan)
+    check_pairs(plan)
+    check_order(graph, plan)
     for layer, layer_plan in zip(graph.layers, plan.layers, strict=True):
         _check_layer(graph, layer, layer_plan, plan, engine_named(layer_plan.engine, machine.engines))
     check_l1(graph, plan)
@@ -68,17 +74,18 @@ def _check_header(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
 
 def _check_layer(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, plan: Plan, engine: Engine) -> None:
     where = f"layer {layer.name}"
-    refusal = engine.refusal(graph, layer.parts[-1] if layer.parts else layer)
+    refusal = engine.refusal(graph, _engines_layer(layer, layer_plan))
     if refusal is not None:
         raise _fail(f"engine {engine.name} can't compute it: {refusal}", where)
     if not layer_plan.steps:
         raise _fail("no steps", where)
     _check_buffers(layer, layer_plan, plan, where)
     _check_boxes(graph, layer_plan, layer, where)
+    check_parts(graph, layer, layer_plan, where)
     _check_coverage(graph, layer, layer_plan, where)
     shares = list(shares_of(layer_plan, engine))
     if layer.parts:
-        for stage, own in zip(stages_of(layer, layer_plan), _engines(layer, engine), strict=True):
+        for stage, own in zip(stages_of(layer, layer_plan), _engines(layer_plan, engine), strict=True):
             for index, step in enumerate(stage.plan.steps):
                 out = graph.tensors[stage.layer.output]
                 _check_inside(step.y, out, "y", f"layer {stage.layer.name}, step {index}")
@@ -92,16 +99,22 @@ def _check_layer(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, plan: P
     _replay_slots(layer, layer_plan, where, engine)
 
 
-def _engines(layer: Layer, engine: Engine) -> tuple[Engine, ...]:
-    """Those of a group's layers: all but the last one are the cores'."""
-    return (*[CLUSTER] * (len(layer.parts) - 1), engine)
+def _engines_layer(layer: Layer, layer_plan: LayerPlan) -> Layer:
+    """The layer, or that one of a group that isn't the cores'."""
+    pairs = zip(layer.parts, layer_plan.stages, strict=True)
+    return next((part for part, stage in pairs if stage.engine != CLUSTER_NAME), layer)
+
+
+def _engines(layer_plan: LayerPlan, engine: Engine) -> tuple[Engine, ...]:
+    """Those of a group's layers."""
+    return tuple(CLUSTER if stage.engine == CLUSTER_NAME else engine for stage in layer_plan.stages)
 
 
 def _check_steps(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, cores: int, engine: Engine) -> None:
     """Every step reads what it must, has room for it, and calls a kernel that can do it."""
     for index, step in enumerate(layer_plan.steps):
         here = f"layer {layer.name}, step {index}"
-        _check_input(graph, layer, step, here)
+        _check_input(graph, layer, _with_all_channels(graph, layer, layer_plan, step), here)
         _check_sizes(graph, layer, layer_plan, step, cores, where=here)
         _check_sums(layer, layer_plan, step, engine, where=here)
         for violation in engine.violations(graph, layer, layer_plan, step):
@@ -125,7 +138,8 @@ def _check_buffers(layer: Layer, layer_plan: LayerPlan, plan: Plan, where: str) 
             raise _fail(f"buffers {_buffer_name(one)} and {_buffer_name(other)} overlap", where)
     x, x2 = _slots(layer_plan, Operand.X), _slots(layer_plan, Operand.X2)
     in_l1 = [name in layer_plan.in_l1 for name in layer.inputs]
-    if x2 != (x if in_l1 == [False, False] else x2 if in_l1 == [True, False] else set()):
+    matching = x if in_l1 == [False, False] else x2 if in_l1 == [True, False] else set()
+    if not layer.parts and x2 != matching:
         raise _fail("the second input's buffers don't match the first's", where)
     for operand, name in (
         (Operand.X, layer.inputs[0]),
@@ -174,11 +188,13 @@ def _check_sizes(
 
 
 def _check_sums(layer: Layer, layer_plan: LayerPlan, step: TileStep, engine: Engine, *, where: str) -> None:
-    """What the engine leaves to the cores has room; it alternates as the outputs do."""
-    size = step.y.h * step.y.w * step.y.c * engine.sums_bytes(layer)
-    there = _size(layer_plan, Operand.SUMS, step.y_slot)
+    """What the engine leaves to the cores has room; it alternates as the outputs do. So has what a step leaves
+    to the next one, always in the same place."""
+    slot, sum_bytes = (0, 4) if layer_plan.c_in else (step.y_slot, engine.sums_bytes(layer))
+    size = step.y.h * step.y.w * step.y.c * sum_bytes
+    there = _size(layer_plan, Operand.SUMS, slot)
     if size > there:
-        raise _fail(f"buffer sums[{step.y_slot}] needs {size} bytes and has {there}", where)
+        raise _fail(f"buffer sums[{slot}] needs {size} bytes and has {there}", where)
 
 
 def _element_bytes(tensor: Tensor) -> int:
@@ -241,13 +257,20 @@ def _inside(start: int, size: int, limit: int) -> bool:
 def _check_coverage(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, where: str) -> None:
     out = graph.tensors[layer.output]
     times = np.zeros((out.height, out.width, out.channels), np.int32)
-    for step in layer_plan.steps:
-        y = step.y
+    for index in last_parts(layer_plan):
+        y = layer_plan.steps[index].y
         times[y.h0 : y.h0 + y.h, y.w0 : y.w0 + y.w, y.c0 : y.c0 + y.c] += 1
     for fault, wrong in (("never", times == 0), ("more than once", times > 1)):
         if wrong.any():
             place = tuple(int(index) for index in np.argwhere(wrong)[0])
             raise _fail(f"output element {place} is computed {fault}", where)
+
+
+def _with_all_channels(graph: LayerGraph, layer: Layer, layer_plan: LayerPlan, step: TileStep) -> TileStep:
+    """The step as if it read all parts of its tile's input channels, which `check_parts` looks at."""
+    if not layer_plan.c_in:
+        return step
+    return replace(step, x=replace(step.x, c0=0, c=graph.tensors[layer.inputs[0]].channels))
 
 
 def _check_input(graph: LayerGraph, layer: Layer, step: TileStep, where: str) -> None:
@@ -297,18 +320,21 @@ def _check_axis(reads: npt.NDArray[np.int64], size: int, buffer: tuple[int, int,
 
 
 def _check_params(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engine) -> None:
-    """Equal channel ranges have one block, and the blocks lie one after the other in channel order."""
-    blocks: dict[tuple[int, int], tuple[int, int]] = {}
+    """Equal channel ranges have one block, and the blocks lie one after the other in channel order. Where input
+    channels are read in parts, each part of them has one."""
+    blocks: dict[tuple[int, ...], tuple[int, int]] = {}
     wanted = _block_sizes(layer, layer_plan, where, engine)
-    sizes = {(step.y.c0, step.y.c): size for step, size in zip(layer_plan.steps, wanted, strict=True)}
-    for index, step in enumerate(layer_plan.steps):
+    ranges = [
+        (step.y.c0, step.y.c, *((step.x.c0, step.x.c) if layer_plan.c_in else ())) for step in layer_plan.steps
+    ]
+    sizes = dict(zip(ranges, wanted, strict=True))
+    for index, (step, channels) in enumerate(zip(layer_plan.steps, ranges, strict=True)):
         block = (step.params_offset, step.params_size)
-        channels = (step.y.c0, step.y.c)
         if blocks.setdefault(channels, block) != block:
             raise _fail(f"two parameter blocks for channels {channels}", f"{where}, step {index}")
     offset = 0
-    for (c0, c), (block_offset, block_size) in sorted(blocks.items()):
-        size = sizes[c0, c]
+    for channels, (block_offset, block_size) in sorted(blocks.items()):
+        (c0, c), size = channels[:2], sizes[channels]
         if (block_offset, block_size) != (offset, size):
             raise _fail(
                 f"the parameters of channels {c0}..{c0 + c - 1} should be {size} bytes at {offset},"
@@ -324,12 +350,21 @@ def _block_sizes(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engine
         own = [[_block_size(layer, step.y.c, one) for step in layer_plan.steps] for one in engine.members]
         return share_blocks(layer, layer_plan, own, engine.members, where)
     if not layer.parts:
-        return [_block_size(layer, step.y.c, engine) for step in layer_plan.steps]
+        parts = [_read_by(layer, step) if layer_plan.c_in else layer for step in layer_plan.steps]
+        return [_block_size(part, step.y.c, engine) for part, step in zip(parts, layer_plan.steps, strict=True)]
     sizes = [
         [_block_size(part, step.y.c, own) for step in stage.steps]
-        for part, own, stage in zip(layer.parts, _engines(layer, engine), layer_plan.stages, strict=True)
+        for part, own, stage in zip(layer.parts, _engines(layer_plan, engine), layer_plan.stages, strict=True)
     ]
     return stage_blocks(layer_plan, sizes, where)
+
+
+def _read_by(layer: Layer, step: TileStep) -> Layer:
+    """The layer with as many weights as meet the input channels of a step."""
+    assert layer.weights is not None  # see check_parts
+    linear = layer.kind is LayerKind.LINEAR
+    each = (step.x.h * step.x.w * step.x.c,) if linear else (*layer.weights.shape[1:3], step.x.c)
+    return replace(layer, weights=np.zeros((layer.weights.shape[0], *each), np.int8))
 
 
 def _block_size(layer: Layer, channels: int, engine: Engine) -> int:

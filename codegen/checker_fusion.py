@@ -7,23 +7,23 @@ A group's layers are looked at one by one, as `checker.py` looks at a layer; her
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind
+from tvm_pulp.codegen.im2col import with_planned_products
 from tvm_pulp.codegen.plan import CLUSTER_NAME, Box, L1Buffer, LayerPlan, Operand, Plan, TileStep
 from tvm_pulp.errors import PlanError
 
 ALIGNMENT = 8
 _NOT_FUSED = (
     LayerKind.LINEAR,
-    LayerKind.ADD,
-    LayerKind.MUL,
     LayerKind.COPY,
     LayerKind.DEQUANTIZE,
     LayerKind.SOFTMAX,
     LayerKind.FUSED,
 )
+_LAST_ONLY = (LayerKind.ADD, LayerKind.MUL)
 _MOST = 3
 
 
@@ -36,18 +36,20 @@ class CheckedStage:
 
 
 def grouped(graph: LayerGraph, plan: Plan) -> LayerGraph:
-    """The graph as the plan runs it: with the layers of each group as one. Raises PlanError if a group isn't
-    made of the graph's layers in their order, or one of its maps is needed outside."""
-    waiting = list(graph.layers)
+    """The graph as the plan runs it: in its order, with the layers of each group as one, of which a convolution
+    may be two. Raises PlanError if these aren't the graph's layers, or one of a group's maps is needed
+    outside."""
+    graph = with_planned_products(graph, plan)
+    waiting = {layer.name: layer for layer in graph.layers}
     layers: list[Layer] = []
     for layer_plan in plan.layers:
         names = [stage.layer for stage in layer_plan.stages] or [layer_plan.layer]
-        parts, waiting = waiting[: len(names)], waiting[len(names) :]
-        if [part.name for part in parts] != names:
-            raise _fail("the layers aren't the graph's layers in their order", "header")
+        if not set(names) <= set(waiting) or len(names) > len(set(names)):
+            raise _fail("the layers aren't the graph's layers", "header")
+        parts = [waiting.pop(name) for name in names]
         layers.append(_group(graph, layer_plan, parts) if layer_plan.stages else parts[0])
     if waiting:
-        raise _fail("the layers aren't the graph's layers in their order", "header")
+        raise _fail("the layers aren't the graph's layers", "header")
     return LayerGraph(graph.name, graph.tensors, graph.inputs, graph.outputs, tuple(layers), graph.placed)
 
 
@@ -61,10 +63,9 @@ def _group(graph: LayerGraph, plan: LayerPlan, parts: Sequence[Layer]) -> Layer:
         raise _fail("isn't called as its layers are together", where)
     if not 2 <= len(parts) <= _MOST:
         raise _fail(f"a group is 2 or {_MOST} layers", where)
-    if plan.engine != CLUSTER_NAME and (len(plan.steps) < 2 or any(one.load_params for one in plan.steps[1:])):
-        raise _fail(f"engine {plan.engine} takes several steps of a group, with the same parameters", where)
-    for part in parts:
-        if part.kind in _NOT_FUSED or part.makes_sums:
+    _check_engines(plan, where)
+    for number, part in enumerate(parts, start=1):
+        if part.kind in _NOT_FUSED or part.makes_sums or (part.kind in _LAST_ONLY and number < len(parts)):
             raise _fail(f"a {part.kind.value} layer can't be fused", where)
     for before, after in pairwise(parts):
         _check_inner(graph, before, after, where)
@@ -72,14 +73,31 @@ def _group(graph: LayerGraph, plan: LayerPlan, parts: Sequence[Layer]) -> Layer:
         raise _fail(f"{parts[-1].output} isn't in HWC order", where)
     sources = tuple(source for part in parts for source in part.sources)
     first, last = parts[0], parts[-1]
-    return Layer(plan.layer, LayerKind.FUSED, first.inputs, last.output, sources=sources, parts=tuple(parts))
+    inputs = (*first.inputs, *(name for name in last.inputs if name != parts[-2].output))
+    return Layer(plan.layer, LayerKind.FUSED, inputs, last.output, sources=sources, parts=tuple(parts))
+
+
+def _check_engines(plan: LayerPlan, where: str) -> None:
+    """One layer is the engine's, if it isn't the cluster, and its parameters are loaded once."""
+    if plan.engine == CLUSTER_NAME:
+        wanted = [CLUSTER_NAME] * len(plan.stages)
+    else:
+        wanted = [*[CLUSTER_NAME] * (len(plan.stages) - 1), plan.engine]
+        if len(plan.steps) < 2 or any(one.load_params for one in plan.steps[1:]):
+            raise _fail(f"engine {plan.engine} takes several steps of a group, with the same parameters", where)
+    if sorted(stage.engine for stage in plan.stages) != sorted(wanted):
+        raise _fail(f"{plan.engine} doesn't compute one layer of the group, and the cores the others", where)
 
 
 def _check_inner(graph: LayerGraph, before: Layer, after: Layer, where: str) -> None:
-    """What `before` makes is read by `after` alone, byte by byte."""
+    """What `before` makes is read by `after` alone, byte by byte; `after` may read a map of the same size
+    beside it."""
     tensor = graph.tensors[before.output]
-    if after.inputs != (tensor.name,):
+    others = [graph.tensors[name] for name in after.inputs if name != tensor.name]
+    if tensor.name not in after.inputs or (others and after.kind not in _LAST_ONLY):
         raise _fail(f"{after.name} doesn't read what {before.name} makes, or more than that", where)
+    if any((one.height, one.width) != (tensor.height, tensor.width) or one.planar for one in others):
+        raise _fail(f"{after.name} doesn't read the same part of both inputs", where)
     if tensor.name in graph.outputs or sum(tensor.name in layer.inputs for layer in graph.layers) > 1:
         raise _fail(f"{tensor.name} is needed outside of the group", where)
     views = [one for one in graph.tensors.values() if one.view is not None]
@@ -87,7 +105,7 @@ def _check_inner(graph: LayerGraph, before: Layer, after: Layer, where: str) -> 
         raise _fail(f"{tensor.name} is a view, or has views", where)
     if tensor.dtype is not Dtype.UINT8:
         raise _fail(f"{tensor.name} is no map of bytes", where)
-    if tensor.planar and (before.kind, after.kind) != (LayerKind.QUANTIZE, LayerKind.TRANSPOSE):
+    if tensor.planar:
         raise _fail(f"{tensor.name} isn't in HWC order", where)
 
 
@@ -107,8 +125,29 @@ def stages_of(layer: Layer, plan: LayerPlan) -> Iterator[CheckedStage]:
         first, last = plan.stages[0].steps[number], plan.stages[-1].steps[number]
         if (step.y, step.padding) != (last.y, first.padding):
             raise _fail("the group's boxes aren't those of its layers", f"{where}, step {number}")
+    _check_second_input(layer, plan, where)
+    sources = (layer.inputs[0], *(part.output for part in layer.parts))
     for index, part in enumerate(layer.parts):
-        yield CheckedStage(part, _alone(plan, index))
+        yield CheckedStage(replace(part, inputs=(sources[index],)), _alone(plan, index))
+
+
+def _check_second_input(layer: Layer, plan: LayerPlan, where: str) -> None:
+    """A step's part of the second input has room, and isn't loaded over what is still read: while a step
+    computes, that of the next one comes. Behind an engine cores are at the step before."""
+    sizes = {buffer.slot: buffer.size for buffer in plan.buffers if buffer.operand is Operand.X2}
+    if len(layer.inputs) == 1:
+        if sizes:
+            raise _fail("has buffers of a second input, which there isn't", where)
+        return
+    still_read = 1 if plan.engine == CLUSTER_NAME else 2
+    for number, step in enumerate(plan.steps):
+        here = f"{where}, step {number}"
+        size = step.y.h * step.y.w * step.y.c
+        if sizes.get(step.x2_slot, 0) < size:
+            raise _fail(f"buffer x2[{step.x2_slot}] needs {size} bytes", here)
+        before = plan.steps[max(0, number - still_read) : number]
+        if step.x2_slot in [one.x2_slot for one in before]:
+            raise _fail("loads x2 into a slot that is still read", here)
 
 
 def _alone(plan: LayerPlan, index: int) -> LayerPlan:
@@ -117,14 +156,15 @@ def _alone(plan: LayerPlan, index: int) -> LayerPlan:
     for number, step in enumerate(plan.steps):
         own = stage.steps[number]
         source = step.x if index == 0 else plan.stages[index - 1].steps[number].y
-        x_slot = step.x_slot if index == 0 else number % _mid_buffers(plan, index - 1)
-        y_slot = step.y_slot if index == last else number % _mid_buffers(plan, index)
+        x_slot = step.x_slot if index == 0 else number % len(_mid_slots(plan, index - 1))
+        y_slot = step.y_slot if index == last else number % len(_mid_slots(plan, index))
         steps.append(
             TileStep(own.y, source, own.padding, x_slot, step.params_slot, y_slot, params_size=own.params_size)
         )
     buffers = [*_role(plan, index - 1, Operand.X), *_role(plan, index, Operand.Y)]
     buffers += [one for one in plan.buffers if one.operand in (Operand.PARAMS, Operand.SCRATCH)]
-    buffers += [one for one in plan.buffers if one.operand is Operand.SUMS and index == last]
+    beside = stage.engine != CLUSTER_NAME
+    buffers += [one for one in plan.buffers if one.operand is Operand.SUMS and beside]
     return LayerPlan(
         layer=stage.layer,
         kernel=stage.kernel,
@@ -141,14 +181,20 @@ def _role(plan: LayerPlan, mid: int, role: Operand) -> list[L1Buffer]:
     """The buffers of the map number `mid` in between, or of the group's own input or output."""
     if mid in (-1, len(plan.stages) - 1):
         return [one for one in plan.buffers if one.operand is role]
-    slots = range(mid, mid + _mid_buffers(plan, mid))
+    slots = _mid_slots(plan, mid)
     here = [one for one in plan.buffers if one.operand is Operand.MID and one.slot in slots]
-    return [L1Buffer(role, one.slot - mid, one.offset, one.size) for one in here]
+    return [L1Buffer(role, slots.index(one.slot), one.offset, one.size) for one in here]
 
 
-def _mid_buffers(plan: LayerPlan, mid: int) -> int:
-    """The cores write one while an engine reads the other."""
-    return 1 + (plan.engine != CLUSTER_NAME and mid == len(plan.stages) - 2)
+def _mid_slots(plan: LayerPlan, mid: int) -> list[int]:
+    """The slots of MID of map number `mid`: two where the cores are at one while an engine is at the other."""
+    engines = [stage.engine for stage in plan.stages]
+    maps = [
+        number
+        for number, pair in enumerate(pairwise(engines))
+        for _ in range(1 if set(pair) == {CLUSTER_NAME} else 2)
+    ]
+    return [slot for slot, number in enumerate(maps) if number == mid]
 
 
 def check_no_stages(plan: LayerPlan) -> None:

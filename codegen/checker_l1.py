@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
+from tvm_pulp.codegen.checker_parts import last_parts
 from tvm_pulp.codegen.graph import Dtype, LayerGraph, LayerKind, Tensor
 from tvm_pulp.codegen.plan import CLUSTER_NAME, Box, L1Buffer, L1Tensor, L3Kind, LayerPlan, Mark, Operand, Plan
 from tvm_pulp.errors import PlanError
@@ -110,8 +111,9 @@ def _check_ahead(graph: LayerGraph, plan: Plan, index: int) -> None:
     if layer.x_ahead:
         _check_input_ahead(graph, plan, index, where)
         for operand, name in zip((Operand.X, Operand.X2), graph.layers[index].inputs, strict=False):
+            slot = first.x2_slot if layer.stages and operand is Operand.X2 else first.x_slot
             if name not in layer.in_l1:
-                _check_target(plan, index, (operand, first.x_slot))
+                _check_target(plan, index, (operand, slot))
 
 
 def _check_params_ahead(plan: Plan, index: int, where: str) -> None:
@@ -134,24 +136,29 @@ def _check_input_ahead(graph: LayerGraph, plan: Plan, index: int, where: str) ->
         raise _fail("its input is loaded ahead, but padded in L1", where)
     in_l3 = {buffer.tensor for buffer in plan.l3_buffers}
     made = graph.tensors[graph.layers[index - 1].output]
-    for name in loaded:
+    first = layer.steps[0]
+    for number, name in enumerate(node.inputs):
+        if name not in loaded:
+            continue
         if name in in_l3:
             raise _fail(f"{name} comes from L3 and can't be loaded ahead", where)
         if graph.tensors[name].base != made.base:
             continue
-        same_box = graph.tensors[name] == graph.tensors[node.inputs[0]]
-        if name != made.name or not same_box or not _is_stored(plan, index, made):
+        second = bool(node.parts) and number == 1
+        known_box = second or graph.tensors[name] == graph.tensors[node.inputs[0]]
+        stored = _is_stored(plan.layers[index - 1], first.y if second else first.x, made)
+        if name != made.name or not known_box or not stored:
             raise _fail(f"{name} is loaded ahead before it is stored", where)
 
 
-def _is_stored(plan: Plan, index: int, made: Tensor) -> bool:
-    """True if each element that the first step of a layer reads was stored by a step of the layer before whose
-    buffer another step, at the latest the last, writes again: which waits for the store."""
-    steps, x = plan.layers[index - 1].steps, plan.layers[index].steps[0].x
+def _is_stored(before: LayerPlan, x: Box, made: Tensor) -> bool:
+    """True if each element of a box was stored by a step of the layer before whose buffer another step, at the
+    latest the last, writes again: which waits for the store."""
+    steps, whole = before.steps, set(last_parts(before))
     missing = np.zeros((made.height, made.width, made.channels), np.bool_)
     missing[x.h0 : x.h0 + x.h, x.w0 : x.w0 + x.w, x.c0 : x.c0 + x.c] = True
     for number, step in enumerate(steps):
-        if any(later.y_slot == step.y_slot for later in steps[number + 1 :]):
+        if number in whole and any(later.y_slot == step.y_slot for later in steps[number + 1 :]):
             y = step.y
             missing[y.h0 : y.h0 + y.h, y.w0 : y.w0 + y.w, y.c0 : y.c0 + y.c] = False
     return not missing.any()
@@ -164,7 +171,8 @@ def _check_target(plan: Plan, index: int, slot: tuple[Operand, int]) -> None:
     if target is None:
         raise _fail(f"has no buffer for the {what} that is loaded ahead", where)
     last = before.steps[-1]
-    reads = {(Operand.X, last.x_slot), (Operand.X2, last.x_slot), (Operand.PARAMS, last.params_slot)}
+    x2_slot = last.x2_slot if before.stages else last.x_slot
+    reads = {(Operand.X, last.x_slot), (Operand.X2, x2_slot), (Operand.PARAMS, last.params_slot)}
     for buffer in before.buffers:
         read_only = buffer.operand in (Operand.X, Operand.X2, Operand.PARAMS)
         if read_only and (buffer.operand, buffer.slot) not in reads:

@@ -12,6 +12,8 @@ from itertools import combinations
 from math import inf
 
 import numpy as np
+from tvm_pulp.codegen.checker_pairs import begin_and_end
+from tvm_pulp.codegen.checker_parts import last_parts
 from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.l2_tables import tables_bytes
 from tvm_pulp.codegen.machine import Machine
@@ -43,7 +45,7 @@ def _fail(what: str, where: str) -> PlanError:
 
 
 def _check_homes(graph: LayerGraph, plan: Plan) -> None:
-    lives = _lives(graph)
+    lives = _lives(graph, plan)
     homes = [one.tensor for one in plan.l2_buffers]
     homes += [one.tensor for one in plan.l3_buffers] + [one.tensor for one in plan.l1_tensors]
     if sorted(homes) != sorted(lives):
@@ -79,17 +81,18 @@ def _check_l3_homes(graph: LayerGraph, plan: Plan, lives: dict[str, tuple[int, i
             raise _fail(f"shares bytes with {other.tensor} while both live", f"L3 buffer {one.tensor}")
 
 
-def _lives(graph: LayerGraph) -> dict[str, tuple[int, int]]:
+def _lives(graph: LayerGraph, plan: Plan) -> dict[str, tuple[int, int]]:
     """First and last layer of every tensor that the region itself keeps, views counted as what they are
-    part of."""
+    part of, and both layers of a pair where one of them needs it."""
     lives: dict[str, tuple[int, int]] = {}
     for index, layer in enumerate(graph.layers):
+        begin, end = begin_and_end(plan, index)
         for name in (*layer.inputs, layer.output):
             kept = graph.tensors[name].base
             if kept in graph.inputs or kept in graph.outputs:
                 continue
-            first, _ = lives.get(kept, (index, index))
-            lives[kept] = (first, index)
+            first, _ = lives.get(kept, (begin, end))
+            lives[kept] = (first, end)
     return lives
 
 
@@ -230,13 +233,17 @@ def _check_band(graph: LayerGraph, plan: Plan, index: int, home: L3Buffer, kind:
 
 
 def _shaped_like_first(graph: LayerGraph, layer: Layer, name: str) -> bool:
-    """True if a step's input box is a box of this input."""
+    """True if a step's input box is a box of this input, and all of it that the step reads."""
+    if layer.parts and name in layer.inputs[1:]:
+        return False
     one, first = graph.tensors[name], graph.tensors[layer.inputs[0]]
     return _shape(one) == _shape(first) and not one.planar
 
 
 def _stored(layer: LayerPlan, index: int, number: int) -> Mark:
-    """When the store of a step has been awaited: before the next step that uses its buffer, or at the end."""
+    """When the store of a step's output has been awaited: before the next step that uses its buffer, or at the
+    end."""
+    number = next(last for last in last_parts(layer) if last >= number)
     for later in range(number + 1, len(layer.steps)):
         if layer.steps[later].y_slot == layer.steps[number].y_slot:
             return Mark(index, later)

@@ -13,11 +13,14 @@ _WINDOWED = (
     LayerKind.CONV_DIRECT,
     LayerKind.AVGPOOL,
     LayerKind.MAXPOOL,
+    LayerKind.IM2COL,
 )
 
 
-def layer_comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores: int) -> list[str]:
-    """The lines of the comment about the `index`-th layer of a region."""
+def layer_comment(
+    graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores: int, *, second: bool = False
+) -> list[str]:
+    """The lines of the comment about the `index`-th layer of a region, maybe the `second` of two at once."""
     if layer.parts:
         return _group_comment(graph, index, layer, plan, cores)
     inputs = [_shape(graph.tensors[name]) for name in layer.inputs]
@@ -33,11 +36,17 @@ def layer_comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, 
         *_window_comment(layer),
         *labelled("kernel", [kernel]),
         *(labelled("rows", [rows_words(share_rows(plan))]) if plan.shares else []),
-        *labelled("tile", [f"{tile.h} x {tile.w} x {tile.c}", *_steps_comment(plan)]),
+        *labelled("tile", [f"{tile.h} x {tile.w} x {tile.c}", *_parts_comment(plan), *_steps_comment(plan)]),
         *_requant_comment(layer),
-        *labelled("work", [f"{macs(graph, layer):,} {_work_unit(layer)}", f"about {plan.cycles:,} cycles"]),
+        *labelled("work", [f"{macs(graph, layer):,} {_work_unit(layer)}", _cycles(plan, second)]),
     ]
     return [*lines, " */"]
+
+
+def _cycles(plan: LayerPlan, second: bool) -> str:
+    if second:
+        return "at the same time as the layer before"
+    return f"about {plan.cycles:,} cycles" + (" together with the next layer" if plan.with_next else "")
 
 
 def _group_comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores: int) -> list[str]:
@@ -50,17 +59,23 @@ def _group_comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan,
         *labelled("work", [f"{work:,} MAC", f"about {plan.cycles:,} cycles on {on_cores}"]),
     ]
     for part, stage in zip(layer.parts, plan.stages, strict=True):
-        source, out = (_shape(graph.tensors[name]) for name in (part.inputs[0], part.output))
+        source = " + ".join(_shape(graph.tensors[name]) for name in part.inputs)
+        kernel = stage.kernel if stage.engine == CLUSTER_NAME else f"{stage.kernel} on {stage.engine}"
         lines += [
             " *",
             f" * {part.name} ({part.kind.value})",
             *labelled("from", [comment_text(source) for source in part.sources] or ["(unknown)"]),
-            *labelled("shape", [f"{source} -> {out} (h x w x c)"]),
+            *labelled("shape", [f"{source} -> {_shape(graph.tensors[part.output])} (h x w x c)"]),
             *_window_comment(part),
-            *labelled("kernel", [stage.kernel]),
+            *labelled("kernel", [kernel]),
             *_requant_comment(part),
         ]
     return [*lines, " */"]
+
+
+def _parts_comment(plan: LayerPlan) -> list[str]:
+    """Of how many input channels at a time a tile is computed, if not of all."""
+    return [f"{plan.c_in} input channels at a time"] if plan.c_in else []
 
 
 def _steps_comment(plan: LayerPlan) -> list[str]:

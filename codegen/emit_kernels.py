@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from tvm_pulp.codegen.emit_steps import StepTable
-from tvm_pulp.codegen.emit_text import address, call, designated, fill, integer
+from tvm_pulp.codegen.emit_text import address, call, designated, fill, integer, scaled
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Requant
+from tvm_pulp.codegen.kernels import requantize_kernel
 from tvm_pulp.codegen.params import needs_int64
 from tvm_pulp.codegen.plan import LayerPlan, Operand
 from tvm_pulp.codegen.quantizer import estimator_of
@@ -206,6 +207,12 @@ def _pulp_maxpool(tile: _Tile) -> _Kernel:
     return _Kernel([_window(tile)], call(tile.plan.kernel, ("x", "y", "&window")))
 
 
+def _pulp_im2col(tile: _Tile) -> _Kernel:
+    zero_point = tile.graph.tensors[tile.layer.inputs[0]].zero_point
+    declaration = f"  const uint8_t zero_point = {zero_point}; /* the byte that stands for 0 */"
+    return _Kernel([_window(tile), declaration], call(tile.plan.kernel, ("x", "y", "&window", "zero_point")))
+
+
 def _groups(tile: _Tile) -> str:
     window, weights = tile.layer.window, tile.layer.weights
     if weights is None:
@@ -309,12 +316,15 @@ def _pulp_quantize(tile: _Tile) -> _Kernel:
         raise PlanError("the layer has no table", where=tile.layer.name)
     estimator = estimator_of(table.astype(np.float32))
     fields = [(name, str(getattr(estimator, name))) for name in ("multiplier", "exponent", "offset")]
+    value, y_planar = tile.table.expression, tile.graph.tensors[tile.layer.output].planar
+    from_planes = tile.table.x_tensor.planar and not y_planar
+    planes, elements = (value("y_c"), value("y_pixels")) if from_planes else ("1", value("y_size"))
     locals_ = [
-        f"  const void *const bounds = {address('l1', tile.table.expression('params_l1'))};",
+        f"  const void *const bounds = {address('l1', value('params_l1'))};",
         designated("const pulp_estimator_t estimator", fields),
-        f"  const uint32_t elements = {tile.table.expression('y_size')};",
+        f"  const uint32_t planes = {planes}, elements = {elements};",
     ]
-    return _Kernel(locals_, call(tile.plan.kernel, ("x", "y", "bounds", "&estimator", "elements")))
+    return _Kernel(locals_, call(tile.plan.kernel, ("x", "y", "bounds", "&estimator", "planes", "elements")))
 
 
 def _pulp_dequantize(tile: _Tile) -> _Kernel:
@@ -337,6 +347,31 @@ def _pulp_softmax(tile: _Tile) -> _Kernel:
     return _Kernel(locals_, call(tile.plan.kernel, ("x", "y", "table", scratch, "&softmax")))
 
 
+def _pulp_conv_add(tile: _Tile) -> _Kernel:
+    return _adding(tile, _window(tile), ("&window",), "window.ch_out")
+
+
+def _pulp_linear_add(tile: _Tile) -> _Kernel:
+    source = tile.graph.tensors[tile.layer.inputs[0]]
+    inputs = scaled(tile.table.expression("x_c"), source.height * source.width)
+    sizes = f"  const uint32_t dim_vec = {inputs}, num_out = {tile.table.expression('y_c')};"
+    return _adding(tile, sizes, ("dim_vec", "num_out"), "num_out")
+
+
+def _adding(tile: _Tile, sizes: str, arguments: tuple[str, ...], channels: str) -> _Kernel:
+    """A kernel that adds the sums of some input channels to those in L1, and behind the last ones another that
+    makes bytes of them; `arguments` are what the kernel is told of `sizes`, `channels` those of the output."""
+    value = tile.table.expression
+    sums = f"  int32_t *const sums = (void *)({address('l1', value('sums_l1'))});"
+    add = call(tile.plan.kernel, ("x", "sums", "weights", value("first_part"), *arguments))
+    outputs = ("sums", "y", "k", "lambda", *tile.shifts(), value("y_pixels"), channels)
+    calls = [add]
+    if tile.table.varies("last_part"):
+        calls.append(f"  if (!{value('last_part')}) return;")
+    calls.append(call(requantize_kernel(tile.requant), outputs))
+    return _Kernel([sizes, sums, *tile.params(channels), tile.shift()], "\n".join(calls))
+
+
 _KERNELS: dict[str, Callable[[_Tile], _Kernel]] = {
     **{
         f"pulp_nn_{kind}_{split}_parallel": _pulp_nn_conv
@@ -347,6 +382,7 @@ _KERNELS: dict[str, Callable[[_Tile], _Kernel]] = {
     "pulp_nn_depthwise_generic_less_4_weights": _pulp_nn_depthwise,
     "pulp_nn_linear": _pulp_nn_linear,
     "pulp_nn_maxpool": _pulp_nn_maxpool,
+    "pulp_conv": _pulp_conv,
     "pulp_conv_wide": _pulp_conv,
     "pulp_conv_split": _pulp_conv,
     "pulp_depthwise": _pulp_conv,
@@ -362,6 +398,8 @@ _KERNELS: dict[str, Callable[[_Tile], _Kernel]] = {
     "pulp_conv_direct_wide": _pulp_conv_direct,
     "pulp_conv_direct_split": _pulp_conv_direct,
     "pulp_conv_sums": _pulp_conv_sums,
+    "pulp_conv_add": _pulp_conv_add,
+    "pulp_linear_add": _pulp_linear_add,
     "pulp_nn_linear_out_32": _pulp_nn_linear_out_32,
     "pulp_mul": _pulp_mul,
     "pulp_mul_pixel": _pulp_mul,
@@ -371,6 +409,7 @@ _KERNELS: dict[str, Callable[[_Tile], _Kernel]] = {
     "pulp_quantize": _pulp_quantize,
     "pulp_dequantize": _pulp_dequantize,
     "pulp_softmax": _pulp_softmax,
+    "pulp_im2col": _pulp_im2col,
 }
 
 

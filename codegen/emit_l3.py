@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from jinja2 import Environment
 from tvm_pulp.codegen.emit_params import params_symbol
-from tvm_pulp.codegen.emit_text import address
+from tvm_pulp.codegen.emit_text import aligned
 from tvm_pulp.codegen.graph import LayerGraph
-from tvm_pulp.codegen.l3_places import streams_params
 from tvm_pulp.codegen.params import pack_size
-from tvm_pulp.codegen.plan import L3Kind, L3Transfer, Plan
+from tvm_pulp.codegen.plan import L3Kind, Plan
+from tvm_pulp.codegen.transfer_table import FIELDS, TransferTable, first_marks, l3_ranges, transfer_table
 
 
 @dataclass(frozen=True)
 class Marks:
-    """Which marks of a layer have something to do: the one before its first step, and those of its steps."""
+    """Which marks of a layer have something to do: the one before its first step, and those of its steps.
+    `number` is that of the one before its first step."""
 
+    number: int
     first: bool
     steps: bool
 
@@ -24,35 +27,38 @@ class Marks:
 def layer_marks(plan: Plan, layer: int) -> Marks:
     """The marks of the layer with this index at which a transfer is started or awaited."""
     steps = {mark.step for one in plan.transfers for mark in (one.start, one.wait) if mark.layer == layer}
-    return Marks(first=-1 in steps, steps=any(step >= 0 for step in steps))
+    return Marks(first_marks(plan)[layer], first=-1 in steps, steps=any(step >= 0 for step in steps))
 
 
 def l3_text(templates: Environment, graph: LayerGraph, plan: Plan) -> str:
     """Definitions; empty for a plan without transfers."""
     if not plan.transfers:
         return ""
+    table = transfer_table(plan)
     return templates.get_template("l3.c.j2").render(
-        rows="\n".join(_row(graph, plan, one) for one in plan.transfers),
+        fields="\n".join(_fields(table)),
+        rows="\n".join(_rows(table)),
         ranges="\n".join(_ranges(graph, plan)),
-        n_layers=len(plan.layers),
+        stores=any(one.kind is L3Kind.STORE for one in plan.transfers),
+        last_mark=first_marks(plan)[-1],
     )
 
 
-def _row(graph: LayerGraph, plan: Plan, one: L3Transfer) -> str:
-    marks = f"{one.start.layer}, {one.start.step}, {one.wait.layer}, {one.wait.step}"
-    place = address(_base(graph, one), str(one.l3_offset))
-    ends = f"NULL, {place}" if one.kind is L3Kind.STORE else f"{place}, NULL"
-    return f"    {{{marks}, {one.l2_offset}, {one.size}, {ends}}},"
+def _fields(table: TransferTable) -> Iterator[str]:
+    for name in table.fields:
+        yield f"  uint32_t {name} : {table.bits[name]}; /* {FIELDS[name]} */"
 
 
-def _base(graph: LayerGraph, one: L3Transfer) -> str:
-    return params_symbol(graph, graph.layers[one.layer]) if one.kind is L3Kind.PARAMS else "l3_arena"
+def _rows(table: TransferTable) -> list[str]:
+    rows = zip(*(table.values[name] for name in table.fields), strict=True)
+    head, *lines = aligned([table.fields, *([str(value) for value in row] for row in rows)])
+    return [f"    /* {head} */", *(f"    {{  {line}  }}," for line in lines)]
 
 
-def _ranges(graph: LayerGraph, plan: Plan) -> list[str]:
-    ranges = ['      {"L3 arena", l3_arena, L3_ARENA_BYTES},'] if plan.l3_arena else []
-    for index, (layer, layer_plan) in enumerate(zip(graph.layers, plan.layers, strict=True)):
-        if streams_params(plan, index):
-            size = pack_size(layer_plan)
-            ranges.append(f'      {{"parameters of {layer.name}", {params_symbol(graph, layer)}, {size}}},')
-    return ranges
+def _ranges(graph: LayerGraph, plan: Plan) -> Iterator[str]:
+    for index in l3_ranges(plan):
+        if index is None:
+            yield '    {"L3 arena", l3_arena, L3_ARENA_BYTES},'
+        else:
+            layer, size = graph.layers[index], pack_size(plan.layers[index])
+            yield f'    {{"parameters of {layer.name}", {params_symbol(graph, layer)}, {size}}},'

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tvm_pulp.codegen.ahead import first_step_alone
 from tvm_pulp.codegen.emit_context import LayerContext
 from tvm_pulp.codegen.emit_params import params_symbol
 from tvm_pulp.codegen.emit_steps import StepTable, step_table
-from tvm_pulp.codegen.emit_text import address, designated, scaled
+from tvm_pulp.codegen.emit_text import address, call, designated, scaled
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.l3_places import step_places
 from tvm_pulp.codegen.params import has_params
@@ -48,13 +50,34 @@ def store(graph: LayerGraph, layer: Layer, table: StepTable) -> list[str]:
     """Begins to store the output of a step."""
     box = [*_box(graph.tensors[layer.output], table, "y"), ("l1_row", table.expression("y_row"))]
     target, source = address("out", table.expression("y")), address("l1", table.expression("y_l1"))
+    unfinished = f"  if (!{table.expression('last_part')}) return PULP_DMA_NONE;"
     return [
+        *([unfinished] if table.varies("last_part") else []),
         designated("const pulp_box_t box", box),
         f"  return pulp_dma_box_out({target}, {source}, &box);",
     ]
 
 
 def _load_x(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) -> list[str]:
+    """Loads the inputs of a step."""
+    if not layer.parts:
+        return _load_inputs(graph, layer, plan, table)
+    first = _load_inputs(graph, replace(layer, inputs=layer.inputs[:1]), plan, table)
+    return first + (_load_second(graph.tensors[layer.inputs[1]], table) if len(layer.inputs) > 1 else [])
+
+
+def _load_second(tensor: Tensor, table: StepTable) -> list[str]:
+    """Loads a group's second input: what its last layer reads beside the map that is made in L1."""
+    if not table.any("load_x2"):
+        return []
+    box = [*_box(tensor, table, "y"), ("l1_row", table.expression("y_row"))]
+    target, source = address("l1", table.expression("x2_l1")), address("in2", table.expression("x2"))
+    return _if_due(
+        table, "load_x2", [("box2", box)], [f"loads->x2 = pulp_dma_box_in({target}, {source}, &box2);"]
+    )
+
+
+def _load_inputs(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) -> list[str]:
     tensor = graph.tensors[layer.inputs[0]]
     first, second = (name not in plan.in_l1 for name in (layer.inputs[0], layer.inputs[-1]))
     if not (first or second) or not table.any("load_x"):
@@ -75,13 +98,22 @@ def _load_x(graph: LayerGraph, layer: Layer, plan: LayerPlan, table: StepTable) 
         source = address("in2", table.expression(offset))
         copies.append(f"loads->x2 = {function}({target}, {source}, {'&box2' if own else '&box'});")
         boxes += [("box2", _box2(graph, layer, table))] if own else []
-    if not table.varies("load_x"):
+    return _if_due(table, "load_x", boxes, copies)
+
+
+_Boxes = list[tuple[str, list[tuple[str, str]]]]
+"""Names and fields."""
+
+
+def _if_due(table: StepTable, column: str, boxes: _Boxes, copies: list[str]) -> list[str]:
+    """The copies of boxes, in the steps of which the column says so."""
+    if not table.varies(column):
         return [
             *(designated(f"const pulp_box_t {name}", fields) for name, fields in boxes),
             *(f"  {copy}" for copy in copies),
         ]
     return [
-        f"  if ({table.expression('load_x')}) {{",
+        f"  if ({table.expression(column)}) {{",
         *(designated(f"const pulp_box_t {name}", fields, indent=4) for name, fields in boxes),
         *(f"    {copy}" for copy in copies),
         "  }",
@@ -94,11 +126,12 @@ def _load_params(context: LayerContext) -> list[str]:
         return []
     target, source = table.expression("params_l1"), table.expression("params")
     arguments = [address("l1", target), address("params", source), table.expression("params_size")]
-    copy = f"loads->params = pulp_dma_in({', '.join(arguments)});"
+    varies = table.varies("load_params")
+    copy = call("loads->params = pulp_dma_in", arguments, indent=4 if varies else 2)
     declaration = f"  const uint8_t *const params = {context.params};"
-    if not table.varies("load_params"):
-        return [declaration, f"  {copy}"]
-    return [declaration, f"  if ({table.expression('load_params')}) {{", f"    {copy}", "  }"]
+    if not varies:
+        return [declaration, copy]
+    return [declaration, f"  if ({table.expression('load_params')}) {{", copy, "  }"]
 
 
 def _box(tensor: Tensor, table: StepTable, operand: str) -> list[tuple[str, str]]:

@@ -8,14 +8,14 @@ from jinja2 import Environment
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.engines.registry import engine_named
 from tvm_pulp.codegen.engines.team import Team
-from tvm_pulp.codegen.fusion_engines import engines_of_parts
+from tvm_pulp.codegen.fusion_engines import engines_of_stages
 from tvm_pulp.codegen.graph import Layer, LayerGraph
+from tvm_pulp.codegen.input_parts import part_of
 from tvm_pulp.codegen.l3_places import streams_params
 from tvm_pulp.codegen.params import has_params, pack_size
-from tvm_pulp.codegen.plan import CLUSTER_NAME, LayerPlan, Plan
+from tvm_pulp.codegen.plan import CLUSTER_NAME, LayerPlan, Plan, TileStep
 
 BYTES_PER_LINE = 16
-HEX = [f"0x{byte:02x}," for byte in range(256)]
 
 
 def params_symbol(graph: LayerGraph, layer: Layer) -> str:
@@ -49,9 +49,10 @@ def emit_params(
     return {f"{graph.name}_params.h": header, f"{graph.name}_params.c": source}
 
 
-def _blocks(plan: LayerPlan) -> dict[int, tuple[int, int]]:
-    """Offset in the array -> (first output channel, output channels) of each block, in order of the offsets."""
-    return dict(sorted({step.params_offset: (step.y.c0, step.y.c) for step in plan.steps}.items()))
+def _blocks(plan: LayerPlan) -> dict[int, TileStep]:
+    """Offset in the array -> a step that uses the block, in order of the offsets."""
+    steps = {step.params_offset: step for step in plan.steps}
+    return {offset: steps[offset] for offset in sorted(steps)}
 
 
 def _declarator(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> str:
@@ -60,18 +61,23 @@ def _declarator(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> str:
 
 def _array(graph: LayerGraph, layer: Layer, plan: LayerPlan, engine: Engine, memory: str) -> str:
     lines = [f"{memory} {_declarator(graph, layer, plan)} = {{"]
-    for index, (offset, (c0, channels)) in enumerate(_blocks(plan).items()):
+    for index, (offset, step) in enumerate(_blocks(plan).items()):
         if layer.parts:
             lines += _group_block(layer, plan, engine, (index, offset))
         elif isinstance(engine, Team):
             lines += _block_of_two(layer, plan, engine, (index, offset))
         else:
-            lines += _block(layer, engine, (index, offset), (c0, channels))
+            part = part_of(graph, layer, step.x.c0, step.x.c) if plan.c_in else layer
+            title = f" of input channels {step.x.c0} to {step.x.c0 + step.x.c - 1}" if plan.c_in else ""
+            lines += _block(part, engine, (index, offset), (step.y.c0, step.y.c), title)
     return "\n".join([*lines, "};"])
 
 
-def _block(layer: Layer, engine: Engine, place: tuple[int, int], part: tuple[int, int]) -> list[str]:
-    """Block number `place[0]` at `place[1]`, of `part[1]` output channels from `part[0]`."""
+def _block(
+    layer: Layer, engine: Engine, place: tuple[int, int], part: tuple[int, int], which: str = ""
+) -> list[str]:
+    """Block number `place[0]` at `place[1]`, of `part[1]` output channels from `part[0]`; `which` says more
+    about the weights."""
     (index, offset), (c0, channels) = place, part
     layout, data = engine.block_layout(layer, channels), engine.pack_block(layer, c0, channels)
     if layer.table is not None:
@@ -83,18 +89,18 @@ def _block(layer: Layer, engine: Engine, place: tuple[int, int], part: tuple[int
     packed = "" if engine.name == CLUSTER_NAME else f"; packed for {engine.name}"
     return [
         f"    /* block {index}: output channels {c0} to {c0 + channels - 1}, {entries}, "
-        f"weights at {weights}{packed} */",
+        f"weights{which} at {weights}{packed} */",
         *_bytes(data[: layout.weights_offset]),
         *_bytes(data[layout.weights_offset :]),
     ]
 
 
 def _group_block(layer: Layer, plan: LayerPlan, engine: Engine, place: tuple[int, int]) -> list[str]:
-    """Block number `place[0]` at `place[1]` of a fused group, whose last layer `engine` computes: the block of
-    each of its layers, and what is between."""
+    """Block number `place[0]` at `place[1]` of a fused group, one layer of which `engine` computes: the block
+    of each of its layers, and what is between."""
     (index, offset), lines, at = place, list[str](), 0
     number = next(number for number, step in enumerate(plan.steps) if step.params_offset == offset)
-    for part, stage, own in zip(layer.parts, plan.stages, engines_of_parts(layer, engine), strict=True):
+    for part, stage, own in zip(layer.parts, plan.stages, engines_of_stages(plan, engine), strict=True):
         step = stage.steps[number]
         if step.params_size:
             lines += _bytes(bytes(step.params_offset - at))
@@ -120,8 +126,5 @@ def _block_of_two(layer: Layer, plan: LayerPlan, team: Team, place: tuple[int, i
 
 
 def _bytes(data: bytes) -> list[str]:
-    texts = [HEX[byte] for byte in data]
-    return [
-        "    " + " ".join(texts[start : start + BYTES_PER_LINE])
-        for start in range(0, len(texts), BYTES_PER_LINE)
-    ]
+    lines = (data[start : start + BYTES_PER_LINE] for start in range(0, len(data), BYTES_PER_LINE))
+    return [f"    0x{line.hex(' ').replace(' ', ', 0x')}," for line in lines]

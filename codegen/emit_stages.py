@@ -44,13 +44,17 @@ def later_params() -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class StageColumns:
-    """The group's columns that stand for those of its layer number `index`, of `stages`."""
+    """The group's columns that stand for those of its layer number `index`, of `stages`. With `doubles` both
+    inputs of the layer are the same map."""
 
     index: int
     stages: int
+    doubles: bool = False
 
     def of(self, name: str) -> str:
         """The group's column for one that a layer by itself has."""
+        if name == "x2_l1" and self.doubles:
+            return self.of("x_l1")
         if name == "params_l1":
             return name if self.index == 0 else f"params{self.index + 1}_l1"
         if self.index > 0 and name.startswith(("x_", "pad_")):

@@ -11,13 +11,23 @@ from dataclasses import dataclass, field, replace
 
 from tvm_pulp.codegen.emit_shares import SHARE_COLUMNS, ShareColumns
 from tvm_pulp.codegen.emit_stages import MID_COLUMNS, StageColumns
+from tvm_pulp.codegen.emit_text import scaled
 from tvm_pulp.codegen.fusion import stage_plans
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor
+from tvm_pulp.codegen.input_parts import finishing
 from tvm_pulp.codegen.l3_places import StepPlaces
 from tvm_pulp.codegen.params import has_params
 from tvm_pulp.codegen.plan import Box, LayerPlan, Operand, TileStep
 from tvm_pulp.codegen.shares import share_plans
-from tvm_pulp.codegen.step_groups import GROUPS, LEAST_SAVED, StepGroups, group_steps, narrowest, table_bytes
+from tvm_pulp.codegen.step_groups import (
+    GROUPS,
+    LEAST_SAVED,
+    StepGroups,
+    group_steps,
+    narrowest,
+    table_bytes,
+    unit,
+)
 
 # Their meaning. In a table wide columns come first, so that a row has no holes.
 COLUMNS: dict[str, str] = {
@@ -44,9 +54,11 @@ COLUMNS: dict[str, str] = {
     "pad_left": "on the left",
     "pad_right": "on the right",
     "load_x": "the input box has to be loaded",
+    "load_x2": "the second input's box has to be loaded",
     "load_params": "the parameter block has to be loaded",
     "y_slot": "which output buffer",
-    "l3": "transfers between L3 and L2 are due",
+    "first_part": "the first input channels of the output box",
+    "last_part": "the last input channels of the output box",
     **MID_COLUMNS,
     **SHARE_COLUMNS,
 }
@@ -88,7 +100,9 @@ class StepTable:
     def cell(self, name: str) -> str:
         """C for the value of a column that varies."""
         self.used.add(name)
-        return f"step->{name}" if self.groups is None else self._of_group(name, self.groups)
+        if self.groups is None:
+            return scaled(f"step->{name}", unit(self.values[name]))
+        return self._of_group(name, self.groups)
 
     def _element_bytes(self, name: str) -> int:
         """What turns a number of elements into bytes, where bytes are asked for."""
@@ -99,7 +113,7 @@ class StepTable:
         """C for a column of one of several tables."""
         group = next(group for group, names in GROUPS.items() if name in names)
         constant = len(set(groups.rows[group][name])) == 1
-        cell = f"step->{group}.{name}"
+        cell = scaled(f"step->{group}.{name}", unit(groups.rows[group][name]))
         if name not in groups.beyond:
             return cell
         channel = self.expression("y_c0")
@@ -156,10 +170,14 @@ def step_table(
     by `places` in the L2 arena; `homes` are the offsets of tensors that lie in L1."""
     tensors = tuple(graph.tensors[name] for name in (layer.inputs[0], layer.inputs[-1], layer.output))
     rows = [_row(_L1Places(plan, homes or {}), step, *tensors) for step in plan.steps]
+    for row, last in zip(rows, finishing(plan.steps), strict=True):
+        row["last_part"] = int(last)
+    for row, before in zip(rows[1:], rows, strict=False):
+        row["first_part"] = before["last_part"]
     if plan.params_ahead:
         rows[0]["load_params"] = 0
     if plan.x_ahead:
-        rows[0]["load_x"] = 0
+        rows[0]["load_x"] = rows[0]["load_x2"] = 0
     in_arena = {} if places is None else _in_arena(places)
     for column, offsets in in_arena.items():
         for row, offset in zip(rows, offsets, strict=True):
@@ -194,7 +212,7 @@ def stage_table(graph: LayerGraph, layer: Layer, plan: LayerPlan, owner: StepTab
     """The table of a fused group's layer number `index`; `owner` is the group's."""
     part, stage = layer.parts[index], stage_plans(plan)[index]
     values = _stage_values(graph, part, stage)
-    names = StageColumns(index, len(layer.parts))
+    names = StageColumns(index, len(layer.parts), doubles=_doubles(part))
     tensors = (graph.tensors[part.inputs[0]], graph.tensors[part.output])
     return PartTable(part, stage, values, *tensors, owner=owner, column=names.of)
 
@@ -202,9 +220,16 @@ def stage_table(graph: LayerGraph, layer: Layer, plan: LayerPlan, owner: StepTab
 def _stage_values(graph: LayerGraph, part: Layer, stage: LayerPlan) -> dict[str, tuple[int, ...]]:
     source, out = graph.tensors[part.inputs[0]], graph.tensors[part.output]
     rows = [_row(_L1Places(stage, {}), step, source, source, out) for step in stage.steps]
+    second = _L1Places(stage, {})
     for row, step in zip(rows, stage.steps, strict=True):
         row["params_l1"] += step.params_offset
+        row["x2_l1"] = row["x_l1"] if _doubles(part) else second.slot(Operand.X2, step.x2_slot)
     return {name: tuple(row[name] for row in rows) for name in rows[0]}
+
+
+def _doubles(part: Layer) -> bool:
+    """True for a layer whose two inputs are the same."""
+    return len(part.inputs) > len(set(part.inputs))
 
 
 def _new_columns(graph: LayerGraph, layer: Layer, plan: LayerPlan, index: int) -> dict[str, tuple[int, ...]]:
@@ -252,6 +277,7 @@ def varying_columns(
 ) -> dict[str, tuple[int, ...]]:
     """The columns that a layer's code may refer to and that aren't the same in all steps."""
     unused = set() if len(layer.inputs) > 1 else {"x2", "x2_l1"}
+    unused |= set() if layer.parts and len(layer.inputs) > 1 else {"load_x2"}
     unused |= set() if plan.pad_in_l1 else {"x_data"}
     unused |= set() if has_params(layer) else {"params", "params_l1", "params_size", "load_params"}
     possible = [name for name in COLUMNS if name in values and name not in unused]
@@ -260,7 +286,7 @@ def varying_columns(
 
 def _in_arena(places: StepPlaces) -> dict[str, tuple[int, ...]]:
     columns = {"params": places.params, "y": places.output}
-    columns |= dict(zip(("x", "x2"), places.inputs, strict=False)) | {"l3": places.due}
+    columns |= dict(zip(("x", "x2"), places.inputs, strict=False))
     return {column: offsets for column, offsets in columns.items() if offsets is not None}
 
 
@@ -287,17 +313,18 @@ def _row(
     l1: _L1Places, step: TileStep, x_tensor: Tensor, x2_tensor: Tensor, y_tensor: Tensor
 ) -> dict[str, int]:
     x, y, padding = step.x, step.y, step.padding
+    x2 = y if l1.plan.stages else _second_box(x_tensor, x2_tensor, x)
     row = {
         "x": _box_offset(x_tensor, x),
-        "x2": _box_offset(x2_tensor, _second_box(x_tensor, x2_tensor, x)),
+        "x2": _box_offset(x2_tensor, x2),
         "x_l1": l1.box(x_tensor, x, Operand.X, step.x_slot),
-        "x2_l1": l1.box(x2_tensor, _second_box(x_tensor, x2_tensor, x), Operand.X2, step.x_slot),
+        "x2_l1": l1.box(x2_tensor, x2, Operand.X2, l1.plan.second_slot(step)),
         "params": step.params_offset,
         "params_l1": l1.slot(Operand.PARAMS, step.params_slot),
         "params_size": step.params_size,
         "y": _box_offset(y_tensor, y),
         "y_l1": l1.box(y_tensor, y, Operand.Y, step.y_slot),
-        "sums_l1": l1.slot(Operand.SUMS, step.y_slot),
+        "sums_l1": l1.slot(Operand.SUMS, 0 if l1.plan.c_in else step.y_slot),
         "y_row": y.w * (y.h if y_tensor.planar else y.c) * y_tensor.dtype.size,
         "y_size": y.h * y.w * y.c,
         "y_pixels": y.h * y.w,
@@ -313,9 +340,11 @@ def _row(
         "pad_left": padding.left,
         "pad_right": padding.right,
         "load_x": int(step.load_x),
+        "load_x2": 1,
         "load_params": int(step.load_params),
         "y_slot": step.y_slot,
-        "l3": 0,
+        "first_part": 1,
+        "last_part": 1,
     }
     return row | _input_buffer(l1.plan, step, x_tensor, row["x_l1"])
 

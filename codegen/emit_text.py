@@ -72,3 +72,9 @@ def labelled(label: str, words: Sequence[str]) -> list[str]:
     """Comment lines of comma-separated words behind a label, broken at the line's end."""
     lines = fill(f" *   {label:<9} ", words, "").split("\n")
     return [lines[0], *(" * " + line[3:] for line in lines[1:])]
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of comma-separated cells in columns as wide as their widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [", ".join(f"{text:>{width}}" for text, width in zip(row, widths, strict=True)) for row in rows]

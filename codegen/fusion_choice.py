@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from tvm_pulp.codegen.fusion import MOST_STAGES, may_fuse
 from tvm_pulp.codegen.graph import LayerGraph
+from tvm_pulp.codegen.im2col import with_im2col
 from tvm_pulp.codegen.l3_schedule import transfer_cycles
 from tvm_pulp.codegen.machine import L3Model
 from tvm_pulp.codegen.plan import Plan
@@ -25,11 +26,15 @@ Groups = tuple[range, ...]
 """Ranges of layers' indices that don't overlap."""
 
 
-def possible_groups(graph: LayerGraph) -> Iterator[range]:
-    """Consecutive layers that may be fused."""
-    for start in range(len(graph.layers)):
-        for stop in range(start + 2, min(start + MOST_STAGES, len(graph.layers)) + 1):
-            if may_fuse(graph, graph.layers[start:stop]):
+def possible_groups(graph: LayerGraph, products: Collection[str] = frozenset()) -> Iterator[range]:
+    """Consecutive layers that may be fused; one of `products`, convolutions, is two layers where a group ends
+    with it."""
+    for stop in range(1, len(graph.layers) + 1):
+        last = graph.layers[stop - 1].name
+        flat = with_im2col(graph, {last}) if last in products else graph
+        end = stop + len(flat.layers) - len(graph.layers)
+        for start in range(max(0, end - MOST_STAGES), stop):
+            if may_fuse(flat, flat.layers[start:end]):
                 yield range(start, stop)
 
 

@@ -7,10 +7,10 @@ from itertools import accumulate
 
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
-from tvm_pulp.codegen.fusion import largest_box, mid_buffers, stage_plans
+from tvm_pulp.codegen.fusion import largest_box, mid_slots, second_input_buffers, stage_plans
 from tvm_pulp.codegen.fusion_tiling import Group, Through
 from tvm_pulp.codegen.graph import Layer, LayerGraph
-from tvm_pulp.codegen.kernels import KernelChoice, choose_for_tiles, input_slack_bytes
+from tvm_pulp.codegen.kernels import KernelChoice, choose_for_tiles
 from tvm_pulp.codegen.plan import (
     KERNEL_SEPARATOR,
     Box,
@@ -30,7 +30,7 @@ def schedule_group(
     graph: LayerGraph, layer: Layer, tile: Box, cores: int, order: LoopOrder, *, engine: Engine = CLUSTER
 ) -> LayerPlan:
     """The plan of a fused layer cut into `tile`s of its output, its cycles left 0. All channels are one range
-    where some layer but the first mixes them. The last layer runs on `engine`."""
+    where some layer but the first mixes them, or an `engine` beside the cores computes one of the layers."""
     group = Group(graph, layer, engine)
     if not group.tiles_channels:
         tile = replace(tile, c=graph.tensors[layer.output].channels)
@@ -39,8 +39,8 @@ def schedule_group(
     steps = _steps(group, tiles, choices[0])
     by_stage = list(zip(*(one.stages for one in tiles), strict=True))
     stages = tuple(
-        Stage(part.name, choice.name, tuple(does), choice.pad_in_l1, choice.clip)
-        for part, choice, does in zip(group.parts, choices, by_stage, strict=True)
+        Stage(part.name, choice.name, tuple(does), choice.pad_in_l1, choice.clip, own.name)
+        for part, own, choice, does in zip(group.parts, group.engines, choices, by_stage, strict=True)
     )
     plan = LayerPlan(
         layer=layer.name,
@@ -109,6 +109,7 @@ def _steps(group: Group, tiles: list[_Tile], first: KernelChoice) -> tuple[TileS
     held = [(tile.x, tile.padding if first.pad_in_l1 else None) for tile in tiles]
     x_uses = assign_slots(held, reusable=not first.destroys_input)
     params_uses = assign_slots([tile.channel_range if has_params else 0 for tile in tiles])
+    x2_slots = second_input_buffers(overlaps=group.overlaps) if group.has_second_input else 1
     return tuple(
         TileStep(
             y=tile.stages[-1].y,
@@ -121,6 +122,7 @@ def _steps(group: Group, tiles: list[_Tile], first: KernelChoice) -> tuple[TileS
             load_params=params_use.load and has_params,
             params_offset=offsets[tile.channel_range],
             params_size=tile.block,
+            x2_slot=index % x2_slots,
         )
         for index, (tile, x_use, params_use) in enumerate(zip(tiles, x_uses, params_uses, strict=True))
     )
@@ -128,7 +130,7 @@ def _steps(group: Group, tiles: list[_Tile], first: KernelChoice) -> tuple[TileS
 
 def _wanted(group: Group, plan: LayerPlan, choices: tuple[KernelChoice, ...], cores: int) -> list[Wanted]:
     steps, source = plan.steps, group.graph.tensors[group.layer.inputs[0]]
-    slack = input_slack_bytes(choices[0], group.parts[0])
+    slack = group.engines[0].input_slack_bytes(choices[0], group.parts[0])
     x_size = max(input_tile_bytes(choices[0], step, source, slack) for step in steps)
     mids = [largest_box([step.y for step in stage.steps]) for stage in plan.stages[:-1]]
     scratch = 0
@@ -138,22 +140,24 @@ def _wanted(group: Group, plan: LayerPlan, choices: tuple[KernelChoice, ...], co
             in_channels = group.graph.tensors[part.inputs[0]].channels
             scratch = max(scratch, engine.scratch_bytes(choice, part, padded_h, in_channels, cores))
     outputs = max(step.y.size_bytes for step in steps)
+    sums = max(step.y.size_bytes for step in plan.stages[group.engine_stage].steps)
     return [
         Wanted(Operand.X, max(step.x_slot for step in steps) + 1, x_size),
+        Wanted(Operand.X2, max(step.x2_slot for step in steps) + 1, group.has_second_input * outputs),
         Wanted(
             Operand.PARAMS,
             max(step.params_slot for step in steps) + 1,
             max(step.params_size for step in steps),
         ),
         *(
-            Wanted(Operand.MID, mid_buffers(plan, slot), mid.size_bytes, first_slot=slot)
-            for slot, mid in enumerate(mids)
+            Wanted(Operand.MID, len(slots), mid.size_bytes, first_slot=slots.start)
+            for mid, slots in ((mid, mid_slots(plan, index)) for index, mid in enumerate(mids))
         ),
         Wanted(
             Operand.Y,
             min(2, len(steps)),
             outputs * group.graph.tensors[group.layer.output].dtype.size,
         ),
-        Wanted(Operand.SUMS, min(2, len(steps)), outputs * group.engine.sums_bytes(group.parts[-1])),
+        Wanted(Operand.SUMS, min(2, len(steps)), sums * group.engine.sums_bytes(group.own_part)),
         Wanted(Operand.SCRATCH, 1, scratch),
     ]

@@ -15,15 +15,14 @@ import numpy as np
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.cost.arrays import BoolArray, IntArray, Tiles
 from tvm_pulp.codegen.cost.dma import line_cycles
-from tvm_pulp.codegen.cost.layer import x_costs, y_costs
+from tvm_pulp.codegen.cost.layer import x2_costs, x_costs, y_costs
 from tvm_pulp.codegen.effort import Effort
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
-from tvm_pulp.codegen.fusion import stage_plans
+from tvm_pulp.codegen.fusion import second_input_buffers, stage_plans
 from tvm_pulp.codegen.fusion_schedule import runs_fused, schedule_group, stage_kernels
 from tvm_pulp.codegen.fusion_tiling import Group, Through
 from tvm_pulp.codegen.graph import Layer, LayerGraph
-from tvm_pulp.codegen.kernels import input_slack_bytes
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder
 from tvm_pulp.codegen.tile_search import Candidate, NothingFits, Search, affordable, candidate, chosen
@@ -56,7 +55,7 @@ def search_group(
     effort: Effort | None = None,
     engine: Engine = CLUSTER,
 ) -> Search | NothingFits:
-    """The best way to run a fused layer within the machine's L1, its last layer on `engine`, or how much it
+    """The best way to run a fused layer within the machine's L1, one of its layers on `engine`, or how much it
     would take; arguments as those of `tile_search.search_tiles`. NothingFits(0) where the kernels can't take
     each other's maps, or the engine and the cores couldn't work at different tiles."""
     group = Group(graph, layer, engine)
@@ -80,8 +79,8 @@ def _is_possible(group: Group, plan: LayerPlan) -> bool:
     """True if an engine can compute its part of each step."""
     if not group.overlaps:
         return True
-    last = stage_plans(plan)[-1]
-    return not any(group.engine.violations(group.graph, group.parts[-1], last, step) for step in last.steps)
+    own = stage_plans(plan)[group.engine_stage]
+    return not any(group.engine.violations(group.graph, group.own_part, own, step) for step in own.steps)
 
 
 def group_candidates(
@@ -170,7 +169,7 @@ class _Sizes:
     @classmethod
     def of(cls, group: Group, machine: Machine, most_rows: int | None) -> _Sizes:
         out = group.graph.tensors[group.layer.output]
-        steps = group.engine.tile_steps(group.parts[-1])
+        steps = group.engine.tile_steps(group.own_part)
         sizes = [size for size in cuts(out.height, steps.rows) if most_rows is None or size <= most_rows]
         if group.overlaps:  # a small last tile is soon done; of a single tile there is nothing to do meanwhile
             sizes = sorted({*sizes, *range(steps.rows, most_rows or out.height, steps.rows)} - {out.height})
@@ -195,16 +194,20 @@ def _l1_bytes(
         [one.largest_input(padded=padded) for one in heights],
         [one.largest_input(padded=padded) for one in widths],
     )
-    size = many * _aligned(x_area * own * source.dtype.size + input_slack_bytes(choices[0], group.parts[0]))
+    slack = group.engines[0].input_slack_bytes(choices[0], group.parts[0])
+    size = many * _aligned(x_area * own * source.dtype.size + slack)
     size += np.where(ranges > 1, 2, 1) * np.array([align(group.block_bytes(0, c)) for c in channels])
     for stage in range(len(group.parts) - 1):
         count = np.array([group.stage_channels(0, c)[stage][1] for c in channels])
         areas = _areas([one.largest(stage) for one in heights], [one.largest(stage) for one in widths])
-        twice = group.overlaps and stage == len(group.parts) - 2
+        twice = group.overlaps and group.engine_stage in (stage, stage + 1)
         size += (1 + twice) * _aligned(areas * count)
     y_area = _areas([one.size for one in heights], [one.size for one in widths])
     size += many * _aligned(y_area * np.array(channels) * out.dtype.size)
-    size += many * _aligned(y_area * np.array(channels) * group.engine.sums_bytes(group.parts[-1]))
+    if group.has_second_input:
+        buffers = np.minimum(tiles * ranges, second_input_buffers(overlaps=group.overlaps))
+        size += buffers * _aligned(y_area * np.array(channels))
+    size += many * _aligned(_sums_bytes(group, heights, widths, channels))
     scratch = [
         max(
             engine.scratch_bytes(
@@ -221,6 +224,16 @@ def _l1_bytes(
         for one in heights
     ]
     return np.asarray(size + _aligned(np.array(scratch))[:, None, None], np.int64)
+
+
+def _sums_bytes(
+    group: Group, heights: Sequence[_Cut], widths: Sequence[_Cut], channels: Sequence[int]
+) -> IntArray:
+    """Bytes of the sums that the engine leaves to the cores."""
+    stage = group.engine_stage
+    count = np.array([group.stage_channels(0, c)[stage][1] for c in channels])
+    areas = _areas([one.largest(stage) for one in heights], [one.largest(stage) for one in widths])
+    return np.asarray(areas * count * group.engine.sums_bytes(group.own_part), np.int64)
 
 
 def _areas(heights: Sequence[int], widths: Sequence[int]) -> IntArray:
@@ -259,9 +272,10 @@ def _estimates(target: _Target, sizes: _Sizes, fits: BoolArray, by_rows: bool) -
     tried = _worth_trying(fits, MOST_HEIGHTS_BESIDE if target.group.overlaps else MOST_HEIGHTS)
     kinds = _kinds(target, sizes, tried)
     graph, layer, machine = target.group.graph, target.group.layer, target.machine
-    compute, job = _compute(target, kinds, _tile(sizes, tried[0]))
+    compute, after = _compute(target, kinds, _tile(sizes, tried[0]))
     x = x_costs(graph, layer, machine, kinds.tiles[0], channels_first=False)[0]
     y = y_costs(graph, layer, machine, kinds.tiles[-1])[0]
+    x2 = x2_costs(graph, layer, machine, kinds.tiles[-1])[0]
     params = line_cycles(machine.dma, kinds.block)
     found: list[_Estimate] = []
     ranges = np.array([-(-sizes.channels[-1] // sizes.channels[c]) for _, _, c in tried])
@@ -272,9 +286,9 @@ def _estimates(target: _Target, sizes: _Sizes, fits: BoolArray, by_rows: bool) -
         params_share = (
             ranges / steps if order is LoopOrder.CHANNELS_OUTER else np.where(ranges > 1, 1.0, ranges / steps)
         )
-        passing = x * x_share[kinds.size] + params * params_share[kinds.size] + y
+        passing = x * x_share[kinds.size] + params * params_share[kinds.size] + x2 + y
         each = kinds.count * np.maximum(compute, passing)
-        ends = np.bincount(kinds.size, kinds.count * (x + params + y + job), len(tried)) / steps
+        ends = np.bincount(kinds.size, kinds.count * (x + params + x2 + y + after), len(tried)) / steps
         cycles = np.bincount(kinds.size, each, len(tried)) + ends
         busy = np.bincount(kinds.size, kinds.count * passing, len(tried))
         for index in np.lexsort((busy, cycles))[:MOST_ESTIMATES]:
@@ -284,8 +298,8 @@ def _estimates(target: _Target, sizes: _Sizes, fits: BoolArray, by_rows: bool) -
 
 
 def _compute(target: _Target, kinds: _Kinds, tile: Box) -> tuple[IntArray, IntArray]:
-    """Cycles of each kind of tile, of all layers or, if the last one is an engine's, of what takes longer; and
-    of that layer alone, which has nothing beside it at the end. `tile` is one of those."""
+    """Cycles of each kind of tile, of all layers or, if one is an engine's, of what takes longer; and of that
+    layer and those behind it, which have nothing beside them at the end. `tile` is one of those."""
     group, machine = target.group, target.machine
     choices = stage_kernels(group, tile, machine.cores)
     each = [
@@ -294,9 +308,11 @@ def _compute(target: _Target, kinds: _Kinds, tile: Box) -> tuple[IntArray, IntAr
     ]
     if not group.overlaps:
         return np.sum(each, axis=0), np.zeros_like(kinds.count)
-    finish = group.engine.finish_cycles(machine, group.parts[-1], kinds.tiles[-1])
-    on_cores = np.sum(each[:-1], axis=0) + finish + group.engine.turn_cycles()
-    return np.maximum(on_cores, each[-1]), each[-1]
+    own = group.engine_stage
+    finish = group.engine.finish_cycles(machine, group.own_part, kinds.tiles[own])
+    job, after = each[own], sum(each[own + 1 :], start=finish)
+    on_cores = sum(each[:own], start=after) + group.engine.turn_cycles()
+    return np.maximum(on_cores, job), job + after
 
 
 _Index = tuple[int, int, int]

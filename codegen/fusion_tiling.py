@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
-from tvm_pulp.codegen.fusion_engines import engines_of_parts
-from tvm_pulp.codegen.graph import Layer, LayerGraph
+from tvm_pulp.codegen.fusion_engines import engine_stage, engines_of_parts
+from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind
 from tvm_pulp.codegen.plan import Box, Padding, StageStep
 from tvm_pulp.codegen.tiling import PER_CHANNEL_KINDS, Axis, Span, columns, rows, span
 
@@ -23,7 +23,7 @@ Through = tuple[Span, ...]
 
 @dataclass(frozen=True)
 class Group:
-    """A fused layer of a graph; the last of its layers runs on `engine`, the others on the cores."""
+    """A fused layer of a graph; `engine` computes one of its layers, or all if it is the cluster."""
 
     graph: LayerGraph
     layer: Layer
@@ -32,12 +32,27 @@ class Group:
     @property
     def engines(self) -> tuple[Engine, ...]:
         """Those of the layers."""
-        return engines_of_parts(self.layer, self.engine)
+        return engines_of_parts(self.parts, self.engine)
 
     @property
     def overlaps(self) -> bool:
-        """True if an engine computes a tile's last layer while the cores are at the next tile."""
+        """True if an engine computes a layer of a tile while the cores are at other tiles."""
         return self.engine is not CLUSTER
+
+    @property
+    def engine_stage(self) -> int:
+        """The number of the layer that is the engine's."""
+        return engine_stage(self.parts)
+
+    @property
+    def own_part(self) -> Layer:
+        """The layer that is the engine's."""
+        return self.parts[self.engine_stage]
+
+    @property
+    def has_second_input(self) -> bool:
+        """True if the last layer reads a map from outside, too."""
+        return len(self.layer.inputs) > 1
 
     @property
     def parts(self) -> tuple[Layer, ...]:
@@ -47,8 +62,10 @@ class Group:
     @property
     def tiles_channels(self) -> bool:
         """True if tiles of some of the output channels need only these of what the first layer makes: no other
-        layer mixes channels."""
-        return all(part.kind in PER_CHANNEL_KINDS for part in self.parts[1:])
+        layer mixes channels, and the first one doesn't make whole windows. Beside an engine parameters are
+        loaded once, and tiles have all channels."""
+        mixing = [part for part in self.parts[1:] if part.kind not in PER_CHANNEL_KINDS]
+        return not (self.overlaps or mixing or self.parts[0].kind is LayerKind.IM2COL)
 
     def row_cut(self, tile: int) -> list[Through]:
         """The rows cut into tiles of `tile` outputs."""

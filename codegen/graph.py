@@ -16,7 +16,8 @@ those of entry n - 1 where n elements of the window lie inside the map, and outs
 has no requantization, TABLE computes `y = table[x]`, COPY and TRANSPOSE `y = x`. QUANTIZE computes from
 float32 `y` = how many entries of the ascending table are <= x, and 255 from NaN; DEQUANTIZE `y = table[x]` as
 float32. SOFTMAX computes for each pixel, with t[c] = table[largest x of the pixel - x[c]], float32
-`y = t[c] / (float32)sum(integer nearest to t)`, the sum an exact one.
+`y = t[c] / (float32)sum(integer nearest to t)`, the sum an exact one. IM2COL computes
+for each output pixel, with x its window, `y[(i * kernel_w + j) * channels + c] = x[i][j][c]`.
 FUSED is its `parts`, one after the other (`codegen/fusion.py`).
 """
 
@@ -47,6 +48,7 @@ class LayerKind(Enum):
     QUANTIZE = "quantize"
     DEQUANTIZE = "dequantize"
     SOFTMAX = "softmax"
+    IM2COL = "im2col"  # a pixel for each window; only the planner makes it
     FUSED = "fused"  # several layers as one; only the planner makes it
 
 
@@ -272,6 +274,7 @@ _WITHOUT_PRODUCTS = (
     LayerKind.QUANTIZE,
     LayerKind.DEQUANTIZE,
     LayerKind.SOFTMAX,
+    LayerKind.IM2COL,
 )
 
 

@@ -23,7 +23,7 @@ _POINTWISE = (
 _DEPTHWISE = ("pulp_nn_depthwise_generic", "pulp_nn_depthwise_generic_less_4_weights")
 
 NARROW_KERNELS: dict[LayerKind, tuple[str, ...]] = {
-    LayerKind.CONV2D: _CONVS,
+    LayerKind.CONV2D: (*_CONVS, "pulp_conv"),
     LayerKind.POINTWISE: _CONVS + _POINTWISE,
     LayerKind.DEPTHWISE: (*_DEPTHWISE, "pulp_depthwise"),
     LayerKind.LINEAR: ("pulp_nn_linear",),
@@ -38,6 +38,7 @@ NARROW_KERNELS: dict[LayerKind, tuple[str, ...]] = {
     LayerKind.QUANTIZE: ("pulp_quantize",),
     LayerKind.DEQUANTIZE: ("pulp_dequantize",),
     LayerKind.SOFTMAX: ("pulp_softmax",),
+    LayerKind.IM2COL: ("pulp_im2col",),
 }
 WIDE_KERNELS: dict[LayerKind, tuple[str, ...]] = {
     LayerKind.CONV2D: ("pulp_conv_wide",),
@@ -60,12 +61,21 @@ SUMS_KERNELS: dict[LayerKind, tuple[str, ...]] = {
 }
 
 
+ADDING_KERNELS: dict[LayerKind, tuple[str, ...]] = {
+    LayerKind.CONV2D: ("pulp_conv_add",),
+    LayerKind.POINTWISE: ("pulp_conv_add",),
+    LayerKind.LINEAR: ("pulp_linear_add",),
+}
+"""Of layers that read their input channels in parts."""
+
+
 def kernels_of(kind: LayerKind, *, sums: bool = False) -> tuple[str, ...]:
     """All kernels that layers of a kind are given, or those for layers that make sums."""
     if sums:
         return SUMS_KERNELS[kind]
     inside = ("pulp_avgpool_inside",) if kind is LayerKind.AVGPOOL else ()
-    return (*NARROW_KERNELS[kind], *inside, *SPLIT_KERNELS.get(kind, ()), *WIDE_KERNELS.get(kind, ()))
+    others = (SPLIT_KERNELS, WIDE_KERNELS, ADDING_KERNELS)
+    return (*NARROW_KERNELS[kind], *inside, *(name for one in others for name in one.get(kind, ())))
 
 
 @dataclass(frozen=True)
@@ -116,13 +126,14 @@ def _wrong_kernel(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> list[str]
     wide = layer.requant is not None and layer.requant.wide and layer.kind in WIDE_KERNELS
     split = layer.requant is not None and layer.requant.split
     allowed = (NARROW_KERNELS if not wide else SPLIT_KERNELS if split else WIDE_KERNELS)[layer.kind]
-    if layer.makes_sums:
+    if plan.c_in:
+        allowed = ADDING_KERNELS.get(layer.kind, ()) if layer.requant is not None else ()
+    elif layer.makes_sums:
         allowed = SUMS_KERNELS.get(layer.kind, ())
     elif layer.skips_padding:
         allowed = ("pulp_avgpool_inside",)
     elif layer.kind is LayerKind.MUL:
-        first, second = (graph.tensors[name] for name in layer.inputs)
-        sizes = {(first.height, first.width), (second.height, second.width)}
+        sizes = {(graph.tensors[name].height, graph.tensors[name].width) for name in layer.inputs}
         allowed = ("pulp_mul",) if len(sizes) == 1 else ("pulp_mul_pixel",)
     return [] if plan.kernel in allowed else [f"{plan.kernel} isn't a kernel for this {layer.kind.value} layer"]
 
@@ -149,12 +160,21 @@ def _wrong_flags(graph: LayerGraph, layer: Layer, plan: LayerPlan, call: KernelC
     elif layer.skips_padding:
         if plan.pad_in_l1:
             found.append("a padded value can't take part in an average that skips padding")
-    elif layer.kind is LayerKind.TRANSPOSE:
-        if graph.tensors[layer.inputs[0]].planar == graph.tensors[layer.output].planar:
-            found.append("input and output are in one order")
+    elif layer.kind is LayerKind.IM2COL:
+        if plan.pad_in_l1:
+            found.append("the kernel pads with any value")
+    elif layer.kind in (LayerKind.QUANTIZE, LayerKind.TRANSPOSE):
+        found += _wrong_order(graph, layer)
     elif call.padding != Padding() and graph.tensors[layer.inputs[0]].zero_point != 0:
         found.append("the kernel pads with 0, which isn't the input's zero point")
     return found
+
+
+def _wrong_order(graph: LayerGraph, layer: Layer) -> list[str]:
+    source, made = (graph.tensors[name].planar for name in (layer.inputs[0], layer.output))
+    if layer.kind is LayerKind.TRANSPOSE:
+        return ["input and output are in one order"] if source == made else []
+    return ["pixels don't become planes"] if made and not source else []
 
 
 def _even_and_padded(call: KernelCall) -> bool:
@@ -211,6 +231,11 @@ def _check_linear(call: KernelCall) -> list[str]:
     return ["more than 65535 inputs"] if inputs > UINT16_MAX else []
 
 
+def _check_im2col(call: KernelCall) -> list[str]:
+    elements = call.window.kernel_h * call.window.kernel_w * call.in_c
+    return [] if call.out_c == elements else ["a pixel that isn't a whole window"]
+
+
 def _check_maxpool(call: KernelCall) -> list[str]:
     found = []
     if call.padding.left > 0 and call.window.stride_w <= call.padding.left:
@@ -225,5 +250,6 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[KernelCall], list[str]]], ...] =
     (_POINTWISE, _check_pointwise),
     (_DEPTHWISE, _check_depthwise),
     (("pulp_nn_linear", "pulp_nn_linear_out_32"), _check_linear),
+    (("pulp_im2col",), _check_im2col),
     (("pulp_nn_maxpool",), _check_maxpool),
 )

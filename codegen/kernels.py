@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind
+from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Requant
 from tvm_pulp.codegen.plan import Box
 from tvm_pulp.codegen.tiling import Span, columns, rows, spans
 
@@ -84,6 +84,12 @@ def scratch_bytes(choice: KernelChoice, layer: Layer, in_h: int, in_channels: in
     return 0
 
 
+def requantize_kernel(requant: Requant) -> str:
+    """The C function that makes bytes of 32-bit sums."""
+    form = "" if not requant.wide else "_split" if requant.split else "_wide"
+    return f"pulp_requantize{form}"
+
+
 def input_slack_bytes(choice: KernelChoice, layer: Layer) -> int:
     """Bytes after the input tile that the kernel may read (without using them).
 
@@ -148,6 +154,7 @@ _PLAIN = {
     LayerKind.QUANTIZE: "pulp_quantize",
     LayerKind.DEQUANTIZE: "pulp_dequantize",
     LayerKind.SOFTMAX: "pulp_softmax",
+    LayerKind.IM2COL: "pulp_im2col",
 }
 
 
@@ -189,7 +196,7 @@ def _must_pad_in_l1(graph: LayerGraph, layer: Layer, row_spans: list[Span], colu
     """True if the padding must be written into the input buffer: the padded value isn't the kernel's 0, or
     some tile's padding is beyond the library kernel."""
     padded = any(part.before or part.after for part in row_spans + column_spans)
-    if not padded or layer.kind is LayerKind.MAXPOOL or layer.skips_padding:
+    if not padded or layer.kind in (LayerKind.MAXPOOL, LayerKind.IM2COL) or layer.skips_padding:
         return False
     if graph.tensors[layer.inputs[0]].zero_point != 0:
         return True

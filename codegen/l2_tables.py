@@ -11,8 +11,7 @@ from tvm_pulp.codegen.fusion import as_planned
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.l3_places import StepPlaces, step_places
 from tvm_pulp.codegen.plan import LayerPlan, Plan
-
-TRANSFER_BYTES = 24  # of l3_transfer_t on a 32-bit machine
+from tvm_pulp.codegen.transfer_table import USUAL_ROW_BYTES, transfer_table
 
 
 def tables_bytes(graph: LayerGraph, plan: Plan) -> int:
@@ -20,12 +19,13 @@ def tables_bytes(graph: LayerGraph, plan: Plan) -> int:
     graph = as_planned(graph, plan)
     places = [step_places(graph, plan, index) for index in range(len(plan.layers))]
     homes = {one.tensor: one.offset for one in plan.l1_tensors}
-    return step_tables_bytes(graph, plan.layers, places, homes) + transfers_table_bytes(len(plan.transfers))
+    transfers = transfer_table(plan).size_bytes if plan.transfers else 0
+    return step_tables_bytes(graph, plan.layers, places, homes) + align(transfers)
 
 
 def transfers_table_bytes(count: int) -> int:
-    """Bytes of a table of so many transfers."""
-    return align(TRANSFER_BYTES * count)
+    """Bytes of a table of so many transfers, if its fields are no wider than usual."""
+    return align(USUAL_ROW_BYTES * count)
 
 
 def step_tables_bytes(
@@ -38,6 +38,6 @@ def step_tables_bytes(
     everything in L2; `homes` are the offsets of tensors in L1."""
     places = places or [StepPlaces()] * len(layers)
     return sum(
-        align(step_table(graph, *one, homes).size_bytes)
-        for one in zip(graph.layers, layers, places, strict=True)
+        align(step_table(graph, layer, plan, place, homes).size_bytes) + align(len(plan.next_steps))
+        for layer, plan, place in zip(graph.layers, layers, places, strict=True)
     )

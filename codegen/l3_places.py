@@ -13,13 +13,11 @@ from tvm_pulp.errors import PlanError
 @dataclass(frozen=True)
 class StepPlaces:
     """For each step of a layer the offset in the L2 arena of its parameter block, of its input boxes and of its
-    output box; None for what doesn't lie in L3. `due` says for each step whether transfers between L3 and L2
-    are started or awaited at its mark; None if none ever are."""
+    output box; None for what doesn't lie in L3."""
 
     params: tuple[int, ...] | None = None
     inputs: tuple[tuple[int, ...] | None, ...] = (None, None)
     output: tuple[int, ...] | None = None
-    due: tuple[int, ...] | None = None
 
 
 def step_places(graph: LayerGraph, plan: Plan, layer: int) -> StepPlaces:
@@ -29,7 +27,6 @@ def step_places(graph: LayerGraph, plan: Plan, layer: int) -> StepPlaces:
         params=_params(plan, layer),
         inputs=tuple(_rows(graph, plan, layer, name, L3Kind.LOAD) for name in node.inputs),
         output=_rows(graph, plan, layer, node.output, L3Kind.STORE),
-        due=_due(plan, layer),
     )
 
 
@@ -56,12 +53,6 @@ def _params(plan: Plan, layer: int) -> tuple[int, ...] | None:
         _place(transfers, step.params_offset, step.params_size, plan.layers[layer].layer)
         for step in plan.layers[layer].steps
     )
-
-
-def _due(plan: Plan, layer: int) -> tuple[int, ...] | None:
-    marks = {mark.step for one in plan.transfers for mark in (one.start, one.wait) if mark.layer == layer}
-    steps = range(len(plan.layers[layer].steps))
-    return tuple(int(step in marks) for step in steps) if marks & {*steps} else None
 
 
 def _place(transfers: tuple[L3Transfer, ...], offset: int, size: int, layer: str) -> int:

@@ -7,6 +7,7 @@ arena. The region's own inputs and outputs lie where the caller put them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -21,10 +22,10 @@ class Operand(Enum):
     """The role of an L1 buffer."""
 
     X = "x"  # input tile
-    X2 = "x2"  # second input tile of an add
+    X2 = "x2"  # second input tile of an add, or of a group that ends in one
     PARAMS = "params"  # one block: k, offsets, weights of a range of output channels
     Y = "y"  # output tile
-    SUMS = "sums"  # int32 sums of an output tile, from an engine to the cores
+    SUMS = "sums"  # int32 sums of an output tile, from an engine to the cores or from step to step
     SCRATCH = "scratch"  # what the kernel needs beside its operands (im2col and the like)
     MID = "mid"  # what one layer of a fused group makes for the next; a slot for each such map, and one more
 
@@ -80,7 +81,9 @@ class TileStep:
     `x` is the part of the input tensor (of both inputs, for an add) that the step reads, inside the tensor;
     `padding` is what the window needs beyond it. `load_x` / `load_params` are False where the slot already
     holds the right bytes because an earlier step loaded them. `params_offset` and `params_size` are the bytes
-    of this step's block in the layer's packed parameters. Every step stores its `y`.
+    of this step's block in the layer's packed parameters. Every step stores its `y`, unless the next one goes
+    on with it: see `LayerPlan.c_in`. Of a group's second input a step reads `y`, loads it always, and has it in
+    `x2_slot`; that of an add by itself is in `x_slot`.
     """
 
     y: Box
@@ -93,6 +96,7 @@ class TileStep:
     load_params: bool = True
     params_offset: int = 0
     params_size: int = 0
+    x2_slot: int = 0
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,7 @@ class Stage:
     steps: tuple[StageStep, ...]
     pad_in_l1: bool = False
     clip: bool = False
+    engine: str = CLUSTER_NAME
 
 
 @dataclass(frozen=True)
@@ -158,13 +163,26 @@ class LayerPlan:
     nothing is computed meanwhile. All others are loaded while the step before computes. `cycles` is the cost
     model's prediction for the layer.
 
+    A tile that reads its input channels in parts has a step for each of them, one after the other, with the
+    same `y` and with `c_in` channels of the input (the last ones of the tensor may be fewer) in `x`: the first
+    makes 32-bit sums, each other one adds to them, the last makes `y` of them. With `c_in` 0 each step reads
+    all channels that it needs.
+
     A group has `stages`, its layers in order: each step computes the last one's `y` from the first one's `x`,
     and what is in between is in L1 only. `layer` and `kernel` name them all, `pad_in_l1` is that of the first.
-    `engine` is that of the last one, the others are the cores': if it isn't the cluster, what it reads
-    alternates between two buffers, the last two slots of MID.
+    If the last one has two inputs, that which no layer of the group makes is the group's second. `engine` is
+    the one beside the cores that computes one of the layers, if there is such a one: it is at a step while the
+    cores are at the layers before it for the next step, and at those behind it for the step before. What it
+    reads and makes for these alternates between two buffers then, and the second input between three.
 
     A layer that two engines compute together has `shares`, the one with the first rows first: in each step both
     work at the same time, on parts of the same tile. `engine` and `kernel` name both.
+
+    A layer on an engine beside the cores that has `next_steps` runs at the same time as the next one, on the
+    cores or another engine: a pair, neither of which reads what the other one writes. When core 0 has given a
+    step to the engine, which may still be at the one before, steps of the next layer follow; `next_steps` says
+    how many of them are done before the engine gets another. `cycles` of the first are those of the pair, the
+    second has none.
     """
 
     layer: str
@@ -184,6 +202,23 @@ class LayerPlan:
     x_ahead: bool = False
     stages: tuple[Stage, ...] = ()
     shares: tuple[Share, ...] = ()
+    next_steps: tuple[int, ...] = ()
+    c_in: int = 0
+
+    @property
+    def with_next(self) -> bool:
+        """True if the layer runs at the same time as the next one."""
+        return bool(self.next_steps)
+
+    @property
+    def engine_stage(self) -> int | None:
+        """The number of a group's layer that an engine beside the cores computes, None if there is none."""
+        beside = [index for index, stage in enumerate(self.stages) if stage.engine != CLUSTER_NAME]
+        return beside[0] if beside else None
+
+    def second_slot(self, step: TileStep) -> int:
+        """The slot of X2 that a step reads."""
+        return step.x2_slot if self.stages else step.x_slot
 
     @property
     def on_cores(self) -> bool:
@@ -194,6 +229,15 @@ class LayerPlan:
     def engines(self) -> tuple[str, ...]:
         """The engines that compute the layer."""
         return tuple(share.engine for share in self.shares) or (self.engine,)
+
+
+def turns(layers: Sequence[LayerPlan]) -> Iterator[range]:
+    """The indices of layers that run at the same time, turn after turn: one layer, or a pair."""
+    start = 0
+    while start < len(layers):
+        stop = min(start + 1 + layers[start].with_next, len(layers))
+        yield range(start, stop)
+        start = stop
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
+from tvm_pulp.codegen.input_parts import SUM_BYTES, in_parts, part_of
 from tvm_pulp.codegen.kernels import KernelChoice
 from tvm_pulp.codegen.plan import Box, L1Buffer, LayerPlan, LoopOrder, Operand, TileStep
 from tvm_pulp.codegen.tiling import channel_ranges, enumerate_tiles
@@ -56,11 +57,15 @@ def schedule_layer(
     engine: Engine = CLUSTER,
     in_l1: Collection[str] = (),
     late: Collection[Operand] = (),
+    c_in: int = 0,
 ) -> LayerPlan:
     """The plan of a layer cut into `tile`s, its cycles left 0; without an `order` the one that loads less.
-    Inputs and output `in_l1` are read and written where they lie; operands `late` have one buffer."""
+    Inputs and output `in_l1` are read and written where they lie; operands `late` have one buffer; with `c_in`
+    tiles read their input channels in parts of so many."""
     choice = engine.choose_kernel(graph, layer, tile, cores)
-    job = _Job(graph, layer, tile, cores, engine, choice, frozenset(in_l1), frozenset(late))
+    choice = in_parts(graph, layer, choice, c_in)
+    parts = c_in if c_in < graph.tensors[layer.inputs[0]].channels else 0
+    job = _Job(graph, layer, tile, cores, engine, choice, frozenset(in_l1), frozenset(late), parts)
     orders = (LoopOrder.CHANNELS_OUTER, LoopOrder.SPACE_OUTER) if order is None else (order,)
     return min(
         (_in_order(job, one) for one in orders), key=lambda plan: layer_traffic(graph, layer, plan).bytes_in
@@ -77,6 +82,18 @@ class _Job:
     choice: KernelChoice
     in_l1: frozenset[str]
     late: frozenset[Operand]
+    c_in: int
+
+    @property
+    def blocks(self) -> list[list[int]]:
+        """Sizes of the parameter blocks of each range of output channels, one for each part of the input's."""
+        graph, layer = self.graph, self.layer
+        ranges = channel_ranges(graph.tensors[layer.output].channels, self.tile.c)
+        parts = [layer]
+        if self.c_in:
+            channels = graph.tensors[layer.inputs[0]].channels
+            parts = [part_of(graph, layer, *part) for part in channel_ranges(channels, self.c_in)]
+        return [[self.engine.block_bytes(part, channels) for part in parts] for _, channels in ranges]
 
     def slots(self, operand: Operand) -> int:
         """Buffers that an operand may have."""
@@ -108,6 +125,7 @@ def _in_order(job: _Job, order: LoopOrder) -> LayerPlan:
         in_l1=tuple(sorted({*job.layer.inputs, job.layer.output} & job.in_l1)),
         engine=job.engine.name,
         late=tuple(operand for operand, loads in _reloads(steps).items() if loads and operand in job.late),
+        c_in=job.c_in,
     )
 
 
@@ -120,18 +138,18 @@ def _reloads(steps: tuple[TileStep, ...]) -> dict[Operand, bool]:
 
 
 def _steps(job: _Job, order: LoopOrder) -> tuple[TileStep, ...]:
-    tiles = enumerate_tiles(job.graph, job.layer, job.tile, order)
-    ranges = channel_ranges(job.graph.tensors[job.layer.output].channels, job.tile.c)
-    sizes = [job.engine.block_bytes(job.layer, channels) for _, channels in ranges]
+    tiles = enumerate_tiles(job.graph, job.layer, job.tile, order, job.c_in)
+    blocks = job.blocks
+    sizes = [size for parts in blocks for size in parts]
     offsets = list(accumulate(sizes, initial=0))
+    numbers = [part.channel_range * len(blocks[0]) + part.part for part in tiles]
     has_params = sizes[0] > 0
     # Explicit padding is part of what the slot holds.
     held = [(part.x, part.padding if job.choice.pad_in_l1 else None) for part in tiles]
     x_uses = assign_slots(held, not job.choice.destroys_input, job.slots(Operand.X))
     if not job.loads:
         x_uses = [SlotUse(0, load=False)] * len(tiles)
-    blocks = [part.channel_range if has_params else 0 for part in tiles]
-    params_uses = assign_slots(blocks, slots=job.slots(Operand.PARAMS))
+    params_uses = assign_slots(numbers if has_params else [0] * len(tiles), slots=job.slots(Operand.PARAMS))
     return tuple(
         TileStep(
             y=part.y,
@@ -142,10 +160,12 @@ def _steps(job: _Job, order: LoopOrder) -> tuple[TileStep, ...]:
             y_slot=index % 2 if job.stores else 0,
             load_x=x_use.load,
             load_params=params_use.load and has_params,
-            params_offset=offsets[part.channel_range],
-            params_size=sizes[part.channel_range],
+            params_offset=offsets[block],
+            params_size=sizes[block],
         )
-        for index, (part, x_use, params_use) in enumerate(zip(tiles, x_uses, params_uses, strict=True))
+        for index, (part, x_use, params_use, block) in enumerate(
+            zip(tiles, x_uses, params_uses, numbers, strict=True)
+        )
     )
 
 
@@ -186,7 +206,9 @@ def _wanted_buffers(job: _Job, steps: tuple[TileStep, ...]) -> list[Wanted]:
         *(Wanted(operand, x_slots, x_size) for operand in inputs),
         Wanted(Operand.PARAMS, params_slots, max(step.params_size for step in steps)),
         Wanted(Operand.Y, min(2, len(steps)), y_size),
-        Wanted(Operand.SUMS, min(2, len(steps)), outputs * job.engine.sums_bytes(job.layer)),
+        Wanted(Operand.SUMS, 1, outputs * SUM_BYTES)
+        if job.c_in
+        else Wanted(Operand.SUMS, min(2, len(steps)), outputs * job.engine.sums_bytes(job.layer)),
         Wanted(Operand.SCRATCH, 1, max(_scratch(job, step) for step in steps)),
     ]
 

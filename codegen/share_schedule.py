@@ -35,9 +35,12 @@ def schedule_on(
     engine: Engine = CLUSTER,
     in_l1: frozenset[str] = frozenset(),
     late: tuple[Operand, ...] = (),
+    c_in: int = 0,
 ) -> LayerPlan:
     """The plan of a layer on an engine, or a team of two; arguments as those of `schedule_layer`."""
-    plan = schedule_layer(graph, layer, tile, machine.cores, order, engine=engine, in_l1=in_l1, late=late)
+    plan = schedule_layer(
+        graph, layer, tile, machine.cores, order, engine=engine, in_l1=in_l1, late=late, c_in=c_in
+    )
     return _with_shares(graph, layer, machine, engine, plan) if isinstance(engine, Team) else plan
 
 

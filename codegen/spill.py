@@ -16,7 +16,7 @@ from tvm_pulp.codegen.in_place import input_distance
 from tvm_pulp.codegen.l2_allocator import shared_bytes
 from tvm_pulp.codegen.l3_chunks import WORD, band_bytes, bands, step_groups
 from tvm_pulp.codegen.machine import L3Model
-from tvm_pulp.codegen.plan import LayerPlan
+from tvm_pulp.codegen.plan import LayerPlan, turns
 
 SEED = 1
 BANDS_AT_ONCE = 2
@@ -56,16 +56,18 @@ class Life:
     last: int
 
 
-def tensor_lives(graph: LayerGraph) -> list[Life]:
-    """Every tensor between layers, with the first and the last layer that touches it or a view of it."""
+def tensor_lives(graph: LayerGraph, plans: Sequence[LayerPlan]) -> list[Life]:
+    """Every tensor between layers, with the first and the last layer that touches it or a view of it, or runs
+    at the same time as one that does."""
     outside = {*graph.inputs, *graph.outputs}
     lives: dict[str, Life] = {}
-    for index, layer in enumerate(graph.layers):
-        for name in (layer.output, *layer.inputs):
-            base = graph.tensors[name].base
-            if base not in outside:
-                first = lives[base].first if base in lives else index
-                lives[base] = Life(base, first, index)
+    for turn in turns(plans):
+        for layer in graph.layers[turn.start : turn.stop]:
+            for name in (layer.output, *layer.inputs):
+                base = graph.tensors[name].base
+                if base not in outside:
+                    first = lives[base].first if base in lives else turn.start
+                    lives[base] = Life(base, first, turn.stop - 1)
     return list(lives.values())
 
 
@@ -85,9 +87,14 @@ def same_shape(graph: LayerGraph, one: str, other: str) -> bool:
     return (a.height, a.width, a.channels) == (b.height, b.width, b.channels)
 
 
+def is_second_of_group(layer: Layer, name: str) -> bool:
+    """True for the second input of a fused group, of which a step reads another box than of the first."""
+    return bool(layer.parts) and name in layer.inputs[1:]
+
+
 def may_overwrite(graph: LayerGraph, layer: Layer, source: str) -> bool:
     """True if a layer's output may share bytes with an input that the layer is the last to read."""
-    if source not in layer.inputs or layer.output in graph.outputs:
+    if source not in layer.inputs or layer.output in graph.outputs or is_second_of_group(layer, source):
         return False
     plain = all(
         _is_map(graph.tensors[name]) and graph.tensors[name].view is None and not has_views(graph, name)
@@ -160,6 +167,7 @@ class _SpillModel:
             _is_map(tensor)
             and not has_views(self._graph, name)
             and all(same_shape(self._graph, layer.inputs[0], name) for layer in readers)
+            and not any(is_second_of_group(layer, name) for layer in readers)
         )
 
     def solve(self, seconds: float) -> Spill | None:

@@ -1,16 +1,21 @@
 """Long step tables in less memory: what depends on the place of a tile only, on its channels only, or on the L1
 buffers in use is kept once for each place, range of channels and use of buffers, and a step names the three.
+What the outer loop counts follows from the step's number. What the inner loops do comes again and again: its
+names are kept for one period.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from math import gcd
 
+import numpy as np
 from tvm_pulp.codegen.emit_shares import share_columns
 from tvm_pulp.codegen.emit_stages import later_params, mid_columns
 
-LEAST_SAVED = 256
+LEAST_SAVED = 320
 """Bytes; below, one table is easier to read."""
 
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -21,13 +26,17 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "range": ("params", "params_size", "x_c", "y_c", "y_c0", *mid_columns(("c", "c0"))),
     "slots": (
-        *("x_l1", "x2_l1", "x_data", "params_l1", "y_l1", "sums_l1", "load_x", "load_params", "y_slot", "l3"),
+        *("x_l1", "x2_l1", "x_data", "params_l1", "y_l1", "sums_l1"),
+        *("load_x", "load_x2", "load_params", "y_slot", "first_part", "last_part"),
         *mid_columns(("l1",)),
         *later_params(),
         *share_columns(("x_l1", "y_l1", "params_l1")),
     ),
 }
 """The columns of each group; the group's name is that of the step's member that counts its rows."""
+
+LONGEST_PERIOD = 512
+"""Steps; longer periods save little."""
 
 _WITH_CHANNELS = ("x", "x2", "y")
 """Offsets that are those of the place, and maybe the tile's first channel more."""
@@ -44,11 +53,58 @@ class StepGroups:
     rows: dict[str, dict[str, tuple[int, ...]]]
     beyond: frozenset[str]
 
+    @cached_property
+    def lengths(self) -> dict[str, int]:
+        """The groups whose row is a quotient of the step's number, and the divisor."""
+        found = {group: _quotient(index) for group, index in self.index.items()}
+        return {group: length for group, length in found.items() if length is not None}
+
+    @cached_property
+    def cycle(self) -> Cycle:
+        """How the rows of the other groups follow one another."""
+        return shortest_cycle([index for group, index in self.index.items() if group not in self.lengths])
+
+    @property
+    def named(self) -> dict[str, tuple[int, ...]]:
+        """The rows of the other groups, as far as a table has to say them."""
+        steps = self.cycle.steps
+        return {group: index[:steps] for group, index in self.index.items() if group not in self.lengths}
+
     @property
     def size_bytes(self) -> int:
         """Bytes of all tables."""
-        tables = [*self.rows.values(), self.index]
+        tables = [*self.rows.values(), self.named]
         return sum(table_bytes([narrowest(values) for values in table.values()], table) for table in tables)
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """Steps that come `first`, once, and those of a `period` that comes again and again behind them."""
+
+    first: int
+    period: int
+
+    @property
+    def steps(self) -> int:
+        """The steps that differ."""
+        return self.first + self.period
+
+
+def shortest_cycle(indices: Sequence[Sequence[int]]) -> Cycle:
+    """The cycle of the fewest steps of which columns of equal length are made."""
+    steps = np.array(indices, dtype=np.int64)
+    count = steps.shape[-1]
+    found = [Cycle(0, count)]
+    for period in range(1, min(LONGEST_PERIOD, count - 1) + 1):
+        differs = np.flatnonzero((steps[:, period:] != steps[:, :-period]).any(axis=0))
+        found.append(Cycle(int(differs[-1]) + 1 if differs.size else 0, period))
+    return min(found, key=lambda cycle: (cycle.steps, cycle.first))
+
+
+def _quotient(index: Sequence[int]) -> int | None:
+    """What steps' numbers have to be divided by to get the rows; None if there is nothing."""
+    length = next((step for step, row in enumerate(index) if row), len(index))
+    return length if all(row == step // length for step, row in enumerate(index)) else None
 
 
 def group_steps(columns: Columns) -> StepGroups:
@@ -64,9 +120,17 @@ def group_steps(columns: Columns) -> StepGroups:
 
 
 def narrowest(values: Sequence[int]) -> int:
-    """Bytes of the smallest unsigned type that holds the values."""
-    most = max(values, default=0)
+    """Bytes of the smallest unsigned type that holds the values, in their unit."""
+    most = max(values, default=0) // unit(values)
     return 1 if most < 1 << 8 else 2 if most < 1 << 16 else 4
+
+
+def unit(values: Sequence[int]) -> int:
+    """What a column counts in: the smallest power of two with which values take two bytes instead of four, or
+    1 if there is none."""
+    most, divisor = max(values, default=0), gcd(*values)
+    needed = 1 << max(0, most.bit_length() - 16)
+    return needed if divisor % needed == 0 and most else 1
 
 
 def table_bytes(widths: Sequence[int], columns: Columns) -> int:

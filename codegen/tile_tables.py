@@ -15,6 +15,7 @@ from tvm_pulp.codegen.cost.arrays import IntArray
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.graph import Layer, LayerGraph
+from tvm_pulp.codegen.input_parts import SUM_BYTES, in_parts, part_of
 from tvm_pulp.codegen.kernels import KernelChoice
 from tvm_pulp.codegen.plan import Box, Operand
 from tvm_pulp.codegen.tiling import PER_CHANNEL_KINDS, Span, channel_ranges, columns, rows, spans
@@ -66,9 +67,9 @@ class ChannelRow:
 
 @dataclass(frozen=True)
 class TileTables:
-    """All tile sizes of a layer. `in_channels` is what a tile reads; None: its own channels. `x_bytes` and
-    `y_bytes` are those of an element, `sums_bytes` those of what an engine leaves of it to the cores. `inputs`
-    counts those that are loaded; `stored` says that the output is."""
+    """All tile sizes of a layer. `in_channels` is what a tile reads, in one of `parts` steps; None: its own
+    channels. `x_bytes` and `y_bytes` are those of an element, `sums_bytes` those of what an engine, or a part,
+    leaves of it to the cores. `inputs` counts those that are loaded; `stored` says that the output is."""
 
     space: dict[str, IntArray]
     channels: dict[str, IntArray]
@@ -79,6 +80,7 @@ class TileTables:
     y_bytes: int
     sums_bytes: int = 0
     stored: bool = True
+    parts: int = 1
 
     def l1_bytes(self, late: Collection[Operand] = ()) -> IntArray:
         """L1 bytes by space and channel row: every buffer aligned, twice for what is transferred more than
@@ -86,17 +88,18 @@ class TileTables:
         space = {name: column[:, None] for name, column in self.space.items()}
         channel = {name: column[None, :] for name, column in self.channels.items()}
         tiles = space["nh"] * space["nw"]
-        many = np.where(tiles * channel["ranges"] > 1, 2, 1)
+        many = np.where(tiles * channel["ranges"] * self.parts > 1, 2, 1)
         own = self.in_channels is None
         in_channels = channel["c"] if self.in_channels is None else np.array(self.in_channels)
         outputs = space["h"] * space["w"] * channel["c"]
-        x_slots = 1 if Operand.X in late else many if own else np.where(tiles > 1, 2, 1)
-        params_slots = 1 if Operand.PARAMS in late else np.where(channel["ranges"] > 1, 2, 1)
+        x_slots = 1 if Operand.X in late else many if own else np.where(tiles * self.parts > 1, 2, 1)
+        params_slots = 1 if Operand.PARAMS in late else np.where(channel["ranges"] * self.parts > 1, 2, 1)
+        sums_slots = many if self.parts == 1 else 1
         size: IntArray = (
             self.inputs * x_slots * _aligned(space["x_area"] * in_channels * self.x_bytes + space["slack"])
             + params_slots * _aligned(channel["block"])
             + self.stored * many * _aligned(outputs * self.y_bytes)
-            + many * _aligned(outputs * self.sums_bytes)
+            + sums_slots * _aligned(outputs * self.sums_bytes)
             + _aligned(space["scratch"])
         ).astype(np.int64)
         return size
@@ -110,10 +113,12 @@ def tile_tables(
     engine: Engine = CLUSTER,
     *,
     in_l1: Collection[str] = (),
+    c_in: int = 0,
 ) -> TileTables:
-    """The tile sizes of a layer, tensors `in_l1` having memory of their own: for each number of tiles on an
-    axis the most even cut, and the same rounded up to what the engine likes; the whole axis and 1 are always
-    among them, but where whole rows fit L1 few narrower tiles are tried, for they add halo and transfers."""
+    """The tile sizes of a layer, tensors `in_l1` having memory of their own and, with `c_in`, input channels
+    being read in parts of so many: for each number of tiles on an axis the most even cut, and the same rounded
+    up to what the engine likes; the whole axis and 1 are always among them, but where whole rows fit L1 few
+    narrower tiles are tried, for they add halo and transfers."""
     out, steps = graph.tensors[layer.output], engine.tile_steps(layer)
     heights = [spans(rows(graph, layer), size) for size in cuts(out.height, steps.rows)]
     heights = [one for one in heights if one[-1].size >= steps.fewest_rows]
@@ -121,14 +126,15 @@ def tile_tables(
     sizes = cuts(out.channels, steps.channels)
     if steps.only_whole_channels:
         sizes = [c for c in sizes if c % steps.channels == 0 or c == out.channels]
-    channels = [_channel_row(engine, layer, out.channels, c) for c in sizes]
-    few = _tables(graph, layer, cores, engine, (heights, widths[:MOST_WIDTHS], channels))
+    part = part_of(graph, layer, 0, c_in) if c_in else layer
+    channels = [_channel_row(engine, part, out.channels, c) for c in sizes]
+    few = _tables(graph, layer, cores, engine, (heights, widths[:MOST_WIDTHS], channels), c_in=c_in)
     few = _without(few, layer, in_l1)
     enough = min(out.channels, CHANNEL_GROUP) if few.in_channels is None else out.channels
     whole_rows = few.space["w"] == out.width
     if (few.l1_bytes()[whole_rows][:, few.channels["c"] >= enough] <= l1_limit).any():
         return few
-    return _without(_tables(graph, layer, cores, engine, (heights, widths, channels)), layer, in_l1)
+    return _without(_tables(graph, layer, cores, engine, (heights, widths, channels), c_in=c_in), layer, in_l1)
 
 
 def _without(table: TileTables, layer: Layer, in_l1: Collection[str]) -> TileTables:
@@ -143,6 +149,8 @@ def _tables(
     cores: int,
     engine: Engine,
     cuts: tuple[list[list[Span]], list[list[Span]], list[ChannelRow]],
+    *,
+    c_in: int,
 ) -> TileTables:
     heights, widths, channels = cuts
     out_channels = graph.tensors[layer.output].channels
@@ -151,6 +159,7 @@ def _tables(
         for horizontal in widths:
             tile = Box(0, vertical[0].size, 0, horizontal[0].size, 0, out_channels)
             choice = engine.choose_kernel(graph, layer, tile, cores)
+            choice = in_parts(graph, layer, choice, c_in)
             scratch = _Scratch(engine, choice, layer, graph.tensors[layer.inputs[0]].channels, cores)
             space.append(_space_row(scratch, (vertical, horizontal)))
     choice = engine.choose_kernel(graph, layer, None, cores)
@@ -158,12 +167,13 @@ def _tables(
     return TileTables(
         space=_table(space),
         channels=_table(channels),
-        in_channels=None if layer.kind in PER_CHANNEL_KINDS else in_channels,
+        in_channels=None if layer.kind in PER_CHANNEL_KINDS else c_in or in_channels,
         inputs=len(layer.inputs),
         channels_first=choice.channels_first,
         x_bytes=graph.tensors[layer.inputs[0]].dtype.size,
         y_bytes=graph.tensors[layer.output].dtype.size,
-        sums_bytes=engine.sums_bytes(layer),
+        sums_bytes=SUM_BYTES if 0 < c_in < in_channels else engine.sums_bytes(layer),
+        parts=len(channel_ranges(in_channels, c_in or in_channels)),
     )
 
 

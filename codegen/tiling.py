@@ -6,7 +6,7 @@ Pure functions on whole numbers; rows and columns are independent, so everything
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind
@@ -97,18 +97,21 @@ def channel_ranges(channels: int, tile: int) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class Tile:
-    """One output tile, what it reads, and its channel range's position among all ranges."""
+    """One output tile and what it reads; the positions of its channel range and, where input channels are read
+    in parts, of its part of these, among all of them."""
 
     y: Box
     x: Box
     padding: Padding
     channel_range: int
+    part: int = 0
 
 
-def enumerate_tiles(graph: LayerGraph, layer: Layer, tile: Box, order: LoopOrder) -> list[Tile]:
-    """All tiles of a layer in the order in which they are computed.
+def enumerate_tiles(graph: LayerGraph, layer: Layer, tile: Box, order: LoopOrder, c_in: int = 0) -> list[Tile]:
+    """All tiles of a layer in the order in which they are computed; with `c_in` each of them once for each part
+    of so many input channels.
 
-    The inner loop runs alternately forwards and backwards, so that what the last iterations of one pass left
+    Inner loops run alternately forwards and backwards, so that what the last iterations of one pass left
     in L1 is what the next pass begins with.
     """
     row_spans, column_spans = spans(rows(graph, layer), tile.h), spans(columns(graph, layer), tile.w)
@@ -116,7 +119,15 @@ def enumerate_tiles(graph: LayerGraph, layer: Layer, tile: Box, order: LoopOrder
     ranges = list(enumerate(channel_ranges(graph.tensors[layer.output].channels, tile.c)))
     in_channels = graph.tensors[layer.inputs[0]].channels
     visits = in_turns(space, ranges, order)
-    return [_tile(layer, in_channels, row, column, part) for (row, column), part in visits]
+    if c_in == 0:
+        return [_tile(layer, in_channels, row, column, part) for (row, column), part in visits]
+    parts = list(enumerate(channel_ranges(in_channels, c_in)))
+    return [
+        replace(whole, x=replace(whole.x, c0=c0, c=c), part=number)
+        for turn, ((row, column), part) in enumerate(visits)
+        for whole in (_tile(layer, in_channels, row, column, part),)
+        for number, (c0, c) in _snake(parts, turn)
+    ]
 
 
 def in_turns(space: Sequence[S], ranges: Sequence[T], order: LoopOrder) -> list[tuple[S, T]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from .fusion import as_planned
 from .graph import Layer, LayerGraph
+from .input_parts import finishing
 from .plan import LayerPlan, Plan
 
 
@@ -34,10 +35,12 @@ class Traffic:
 def layer_traffic(graph: LayerGraph, layer: Layer, plan: LayerPlan) -> Traffic:
     """Return the bytes of all transfers of a layer; what stays in a slot is not counted again."""
     x_size, y_size = (graph.tensors[name].dtype.size for name in (layer.inputs[0], layer.output))
-    loaded = sum(name not in plan.in_l1 for name in layer.inputs)
-    stored = sum(step.y.size_bytes for step in plan.steps) if layer.output not in plan.in_l1 else 0
+    loaded = 1 if layer.parts else sum(name not in plan.in_l1 for name in layer.inputs)
+    second = sum(step.y.size_bytes for step in plan.steps) if layer.parts and len(layer.inputs) > 1 else 0
+    made = sum(step.y.size_bytes for step, last in zip(plan.steps, finishing(plan.steps), strict=True) if last)
+    stored = made if layer.output not in plan.in_l1 else 0
     return Traffic(
-        inputs=loaded * x_size * sum(step.x.size_bytes for step in plan.steps if step.load_x),
+        inputs=loaded * x_size * sum(step.x.size_bytes for step in plan.steps if step.load_x) + second,
         params=sum(step.params_size for step in plan.steps if step.load_params),
         outputs=y_size * stored,
     )

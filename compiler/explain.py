@@ -9,6 +9,7 @@ from tvm_pulp.codegen.alternatives import Alternatives, layer_alternatives
 from tvm_pulp.codegen.fusion import as_planned
 from tvm_pulp.codegen.fusion_alternatives import group_alternatives
 from tvm_pulp.codegen.graph import LayerGraph
+from tvm_pulp.codegen.im2col import with_planned_products
 from tvm_pulp.codegen.plan_json import plan_from_json
 
 from .errors import InputError
@@ -34,7 +35,8 @@ def explain_layer(package: Package, region: str, layer: LayerReport) -> Alternat
     alternatives = layer_alternatives(planned, planned.layers[index], machine, plan.layers[index])
     if not options.fuses:
         return alternatives
-    groups = group_alternatives(graph, layer.fused or (layer.name,), machine, plan, teams=options.shares)
+    flat = with_planned_products(graph, plan)
+    groups = group_alternatives(flat, layer.fused or (layer.name,), machine, plan, teams=options.shares)
     return replace(alternatives, groups=groups)
 
 

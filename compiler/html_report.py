@@ -172,7 +172,7 @@ def _row(report: CompilationReport, region: RegionReport, index: int, layer: Lay
         kernel=layer.kernel,
         engine=layer.where + (", 64-bit requantization" if layer.wide else ""),
         shapes=f"{inputs} → {_shape(layer.output)}",
-        tiling="one tile" if layer.steps == 1 else f"{layer.steps:,} steps, tile {_shape(layer.tile)}",
+        tiling="one tile" if layer.steps == 1 else f"{layer.steps:,} steps, tile {_tile(layer)}",
         macs=f"{layer.macs:,}",
         cycles=f"{layer.cycles + layer.l3_waits:,}",
         share=_percent(layer.cycles + layer.l3_waits, region.cycles),
@@ -223,6 +223,10 @@ def _percent(part: float, whole: float) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("s" if number != 1 else "")
+
+
+def _tile(layer: LayerReport) -> str:
+    return _shape(layer.tile) + (f" of {layer.c_in} input channels" if layer.c_in else "")
 
 
 def _shape(shape: Shape) -> str:

@@ -137,7 +137,7 @@ def _alternative(one: Alternative, chosen: Alternative) -> list[str]:
     return [
         f"{one.cycles:,}",
         "" if one.chosen else f"{more:+.1f} %",
-        _shape((one.plan.tile.h, one.plan.tile.w, one.plan.tile.c)),
+        _tile((one.plan.tile.h, one.plan.tile.w, one.plan.tile.c), one.plan.c_in),
         one.plan.order.value.replace("_", " "),
         one.plan.kernel,
         f"{len(one.plan.steps):,}",
@@ -167,7 +167,7 @@ def _layer_table(region: RegionReport) -> Table:
     table = new_table(*columns, title=f"region {region.name}")
     for layer in region.layers:
         inputs = " + ".join(_shape(shape) for shape in layer.inputs)
-        shapes = (inputs, _shape(layer.output), layer.where, layer.kernel, _shape(layer.tile))
+        shapes = (inputs, _shape(layer.output), layer.where, layer.kernel, _tile(layer.tile, layer.c_in))
         table.add_row(layer.name, ", ".join(layer.sources), *shapes, _requantize(layer))
     return table
 
@@ -211,6 +211,7 @@ def _layer_summary(layer: LayerReport, plan: LayerPlan) -> str:
     notes += ["input gathered to CHW"] if plan.channels_first else []
     notes += ["padding in L1"] if plan.pad_in_l1 else []
     notes += ["clipping pass"] if plan.clip else []
+    notes += [f"{plan.c_in} input channels at a time"] if plan.c_in else []
     notes += [f"{name} stays in L1" for name in plan.in_l1]
     ahead = ["parameters"] * plan.params_ahead + ["input"] * plan.x_ahead
     notes += [f"first {' and '.join(ahead)} loaded during the layer before"] if ahead else []
@@ -229,6 +230,11 @@ def _rate(macs: int, cycles: int) -> str:
 
 def _shape(shape: Shape) -> str:
     return "x".join(map(str, shape))
+
+
+def _tile(tile: Shape, c_in: int) -> str:
+    """Write a tile's shape, and how many input channels at a time it is computed of."""
+    return f"{_shape(tile)} of {c_in}" if c_in else _shape(tile)
 
 
 def _box(box: Box) -> str:

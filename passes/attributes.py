@@ -7,7 +7,5 @@ from typing import Any
 
 def attribute(node: Any, name: str) -> str | None:
     """The text of an attribute of a module or function; None if it has none of that name."""
-    attrs = node.attrs
-    if attrs is None or name not in attrs.keys():  # noqa: SIM118 (TVM's attributes only have keys())
-        return None
-    return str(attrs[name])
+    value = None if node.attrs is None else node.attrs.get(name)
+    return None if value is None else str(value)

@@ -26,5 +26,6 @@ class MergePatterns(RelayPass):
         def refuse(match: relay.Call, reason: str) -> None:
             refusals[operator_name(match)] = reason
 
-        merged = relay.transform.MergeComposite(pattern_table(refuse))(mod)
+        table = pattern_table(refuse, relay.analysis.list_op_freqs(mod))
+        merged = relay.transform.MergeComposite(table)(mod)
         return add_refusals(merged, refusals)

@@ -10,9 +10,27 @@ cycles (`xpulpv2`) are its own, too.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from tvm_pulp.codegen.cost.arrays import FloatArray, IntArray, Tiles, ceil_div
-from tvm_pulp.codegen.cost.measured import DEPTHWISE, ELEMENTS, LINEAR, MATRIX, PAD_CALL, POOLS, STRIPS
+from tvm_pulp.codegen.cost.measured import (
+    DEPTHWISE,
+    DEPTHWISE_REFILL,
+    ELEMENTS,
+    IM2COL,
+    LINEAR,
+    LINEAR_REFILL,
+    MATRIX,
+    MATRIX_LONG_REFILL,
+    MATRIX_REFILL,
+    OTHER_REFILL,
+    PAD_CALL,
+    POOLS,
+    REFILLS,
+    STRIPS,
+    RefillCycles,
+)
 from tvm_pulp.codegen.cost.xpulpv2 import (
     Calls,
     Form,
@@ -22,24 +40,48 @@ from tvm_pulp.codegen.cost.xpulpv2 import (
     matrix_cycles,
     pool_cycles,
     sums_cycles,
+    window_cycles,
 )
 from tvm_pulp.codegen.graph import Layer, LayerKind
+from tvm_pulp.codegen.kernels import requantize_kernel
 from tvm_pulp.codegen.machine import ClusterModel, Machine
+
+_BEGIN_SUMS_CALL, _BEGIN_SUM_CYCLES = 60, 2
+"""Of setting sums to 0, on PULP-open: the call, a sum."""
 
 BLOCK_CHANNELS = 4
 WORD = 4
 MAX_BYTE = 255
 
-_ELEMENT_CYCLES = {"pulp_quantize": 29.0, "pulp_dequantize": 10.0, "pulp_transpose": 4.5}
+_ELEMENT_CYCLES = {"pulp_quantize": 21.5, "pulp_dequantize": 9.5, "pulp_transpose": 3.2}
 """Of one core, on PULP-open."""
 
-_TERM_CYCLES, _QUOTIENT_CYCLES, _LOOK_UP_CYCLES = 15.0, 400.0, 8.0
+_TERM_CYCLES, _QUOTIENT_CYCLES, _LOOK_UP_CYCLES = 19.5, 400.0, 8.0
 """Of a softmax, on PULP-open: of a byte that the sum is made of, a float division, an output."""
 
 
 def kernel_cycles(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> IntArray:
     """One call for each tile, explicit padding and clipping included."""
-    return machine.cluster.call_cycles + np.ceil(work_cycles(machine, layer, kernel, tiles)).astype(np.int64)
+    call = machine.cluster.call_cycles + round(_refill(machine, layer, kernel).step)
+    return call + np.ceil(work_cycles(machine, layer, kernel, tiles)).astype(np.int64)
+
+
+def first_call_cycles(machine: Machine, layer: Layer, kernel: str) -> int:
+    """What the first call of a layer takes more than the others."""
+    return round(_refill(machine, layer, kernel).first)
+
+
+def _refill(machine: Machine, layer: Layer, kernel: str) -> RefillCycles:
+    if not machine.cluster.measured_kernels:
+        return RefillCycles(step=0.0, first=0.0)
+    if layer.kind in (LayerKind.CONV2D, LayerKind.POINTWISE):
+        is_long = layer.requant is not None and layer.requant.wide
+        return MATRIX_LONG_REFILL if is_long else MATRIX_REFILL
+    if layer.kind is LayerKind.DEPTHWISE:
+        return DEPTHWISE_REFILL
+    if layer.kind is LayerKind.LINEAR:
+        return LINEAR_REFILL
+    return REFILLS.get(kernel, OTHER_REFILL)
 
 
 def work_cycles(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> FloatArray:
@@ -71,15 +113,28 @@ def _measured(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> Floa
     return _work(machine, layer, kernel, tiles)
 
 
+def first_requantize_cycles() -> int:
+    """What a layer's first step takes more whose sums another engine leaves."""
+    return round(REFILLS["pulp_requantize"].first)
+
+
+def adding_cycles(machine: Machine, part: Layer, kernel: str, tiles: Tiles) -> IntArray:
+    """One call for each tile that adds the sums of a part of its input channels."""
+    return kernel_cycles(machine, replace(part, requant=None), kernel, tiles)
+
+
+def begin_sums_cycles(machine: Machine, tiles: Tiles) -> IntArray:
+    """What the first part's call takes more: it sets sums to 0."""
+    return _BEGIN_SUMS_CALL + ceil_div(tiles.y_bytes, machine.cores) * _BEGIN_SUM_CYCLES
+
+
 def requantize_cycles(machine: Machine, layer: Layer, tiles: Tiles) -> IntArray:
-    """Bytes from sums that another engine has left."""
-    requant = layer.requant
-    name = "pulp_requantize"
-    if requant is not None and requant.wide:
-        name += "_split" if requant.split else "_wide"
+    """Bytes from sums, another engine's or those of all parts of the input channels."""
     calls = Calls(machine.cores, layer.window, tiles)
-    work = sums_cycles(ELEMENTS[name], calls)
-    if requant is not None and (requant.lo, requant.hi) != (0, MAX_BYTE):
+    if layer.requant is None:
+        return np.zeros_like(tiles.y_h)
+    work = sums_cycles(ELEMENTS[requantize_kernel(layer.requant)], calls)
+    if (layer.requant.lo, layer.requant.hi) != (0, MAX_BYTE):
         work = work + element_cycles(ELEMENTS["pulp_clip"], calls)
     return np.ceil(work).astype(np.int64)
 
@@ -100,6 +155,8 @@ def _elements(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> Floa
     """Kernels without products of weights."""
     if layer.kind is LayerKind.SOFTMAX:
         return _softmax(machine, tiles)
+    if layer.kind is LayerKind.IM2COL:
+        return window_cycles(IM2COL, Calls(machine.cores, layer.window, tiles))
     if kernel in _ELEMENT_CYCLES:
         return ceil_div(tiles.y_bytes, machine.cores) * _ELEMENT_CYCLES[kernel]
     elements = tiles.y_bytes * len(layer.inputs) * layer.window.kernel_h * layer.window.kernel_w

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from tvm_pulp.codegen.ahead import first_step_alone
 from tvm_pulp.codegen.cost.arrays import IntArray, Tiles, tiles_of
+from tvm_pulp.codegen.cost.cluster import adding_cycles, begin_sums_cycles, requantize_cycles
 from tvm_pulp.codegen.cost.dma import (
     Boxes,
     box_commands,
@@ -17,14 +18,15 @@ from tvm_pulp.codegen.cost.dma import (
     line_commands,
     line_cycles,
 )
-from tvm_pulp.codegen.engines.cluster import CLUSTER
+from tvm_pulp.codegen.cost.pair import Pace, PacedSteps, paces
 from tvm_pulp.codegen.engines.registry import engine_named
 from tvm_pulp.codegen.engines.team import Team
 from tvm_pulp.codegen.fusion import stage_plans
-from tvm_pulp.codegen.fusion_engines import engines_of_parts
+from tvm_pulp.codegen.fusion_engines import engines_of_stages
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
+from tvm_pulp.codegen.input_parts import finishing, part_of
 from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.plan import LayerPlan, Operand
+from tvm_pulp.codegen.plan import LayerPlan, Operand, turns
 from tvm_pulp.codegen.shares import share_plans
 
 
@@ -35,8 +37,9 @@ class StepCosts:
     it computes, the others come while the step before does. `finish` are the cycles in which the cores finish
     what an engine has computed in a step, beside the next step. `ahead_x` and `ahead_params` are cycles of
     loads for the next layer beside the last step, `fixed` those of the layer beside its steps, `turn` those of
-    each step in which no transfer is under way though it might be. `job` are the cycles of a group's last layer
-    on an engine: they begin when the cores have computed the layers before it, which is `compute`."""
+    each step in which no transfer is under way though it might be. `job` are the cycles of a group's layer on
+    an engine: they begin when the cores have computed the layers before it, which is `compute`; those behind it
+    are part of `finish`. `pace` says when steps begin that another layer's run beside."""
 
     compute: IntArray
     load_x: IntArray
@@ -51,6 +54,7 @@ class StepCosts:
     turn: int = 0
     late: tuple[Operand, ...] = ()
     job: IntArray | None = None
+    pace: Pace | None = None
 
     @property
     def load(self) -> IntArray:
@@ -68,6 +72,9 @@ class StepCosts:
     @property
     def intervals(self) -> IntArray:
         """Cycles from each step's begin to the next one's."""
+        if self.pace is not None:
+            paced: IntArray = np.diff(self.pace.begins, append=self.pace.end)
+            return paced
         if self.job is not None:
             return self._intervals_of_group(self.job)
         longer: IntArray = np.maximum(self.compute, self.beside + self.turn)
@@ -104,9 +111,17 @@ class StepCosts:
         return beside
 
     @property
+    def lead(self) -> int:
+        """Cycles until the first step begins."""
+        return int(self.load[0] if self.pace is None else self.pace.begins[0])
+
+    @property
     def cycles(self) -> int:
         """Cycles of the layer: the first loads, for every step the longer of its computation and of the
-        transfers beside it, and late loads, what the cores finish at last, the last store."""
+        transfers beside it, and late loads, what the cores finish at last, the last store. Of two layers that
+        run at once the first has those of both."""
+        if self.pace is not None:
+            return self.pace.counted
         steps = self.load[0] + self.intervals.sum() + self.finish[-1] + self.store[-1]
         return int(steps) + self.fixed
 
@@ -125,45 +140,70 @@ def step_costs(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machin
         graph, layer, machine, tiles, channels_first=plan.channels_first, in_l1=plan.in_l1
     )
     y_cycles, y_commands = y_costs(graph, layer, machine, tiles)
-    stored = int(layer.output not in plan.in_l1)
+    stored = (layer.output not in plan.in_l1) * np.array(finishing(plan.steps), np.int64)
     load_params = line_cycles(machine.dma, params)
-    load_x = loads_x * x_cycles
+    x2_cycles, x2_commands = x2_costs(graph, layer, machine, tiles)
+    load_x = loads_x * x_cycles + x2_cycles
     if plan.params_ahead:
         load_params[0] = 0
     if plan.x_ahead:
         load_x[0] = 0
+    store = stored * y_cycles
+    ends = sum(int(cycles > 0) for cycles in (load_x[0], load_params[0], store[-1]))
     engine = engine_named(plan.engine, machine.engines)
-    compute, job = _compute(layer, plan, machine)
+    compute, job, finish = _compute(graph, layer, plan, machine)
     return StepCosts(
         compute=compute,
         job=job,
         load_x=load_x,
         load_params=load_params,
-        store=stored * y_cycles,
-        load_commands=loads_x * x_commands + line_commands(params),
+        store=store,
+        load_commands=loads_x * x_commands + x2_commands + line_commands(params),
         store_commands=stored * y_commands,
-        finish=engine.finish_cycles(machine, layer.parts[-1] if layer.parts else layer, tiles),
-        fixed=engine.fixed_cycles(),
+        finish=finish,
+        fixed=engine.fixed_cycles(machine, layer, plan.kernel) + ends * machine.dma.end_cycles,
         turn=engine.turn_cycles(),
         late=plan.late,
     )
 
 
-def _compute(layer: Layer, plan: LayerPlan, machine: Machine) -> tuple[IntArray, IntArray | None]:
+def _compute(
+    graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machine
+) -> tuple[IntArray, IntArray | None, IntArray]:
     """Cycles of each step's kernel calls: one, or one for each layer of a group, or for each of two engines. If
-    the last one's is a job of an engine beside the cores, that by itself."""
+    a group's layer is a job of an engine beside the cores, only those before it, then the job by itself. At
+    last what the cores do behind the engine."""
     engine = engine_named(plan.engine, machine.engines)
+    if plan.c_in:
+        cycles = _compute_parts(graph, layer, plan, machine)
+        return cycles, None, np.zeros_like(cycles)
     if isinstance(engine, Team):
         parts = zip(engine.members, share_plans(plan), strict=True)
         each = [one.cycles(machine, layer, share.kernel, tiles_of(share)) for one, share in parts]
-        return engine.together(each), None
+        return engine.together(layer, each), None, np.zeros_like(each[0])
     if not layer.parts:
-        return engine.cycles(machine, layer, plan.kernel, tiles_of(plan)), None
-    stages = zip(engines_of_parts(layer, engine), layer.parts, stage_plans(plan), strict=True)
+        tiles = tiles_of(plan)
+        finish = engine.finish_cycles(machine, layer, tiles)
+        return engine.cycles(machine, layer, plan.kernel, tiles), None, finish
+    stages = list(zip(engines_of_stages(plan, engine), layer.parts, stage_plans(plan), strict=True))
     each = [own.cycles(machine, part, stage.kernel, tiles_of(stage)) for own, part, stage in stages]
-    if engine is CLUSTER:
-        return np.sum(each, axis=0), None
-    return np.sum(each[:-1], axis=0) + engine.turn_cycles(), each[-1]
+    none, own = np.zeros_like(each[0]), plan.engine_stage
+    if own is None:
+        return sum(each, start=none), None, none
+    finish = engine.finish_cycles(machine, layer.parts[own], tiles_of(stages[own][2]))
+    return sum(each[:own], start=none + engine.turn_cycles()), each[own], sum(each[own + 1 :], start=finish)
+
+
+def _compute_parts(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machine) -> IntArray:
+    """Cycles of each step that adds the sums of some input channels; the first of a tile begins them, the last
+    makes bytes of them."""
+    tiles, last = tiles_of(plan), np.array(finishing(plan.steps), np.int64)
+    first = np.concatenate(([1], last[:-1]))
+    cycles = first * begin_sums_cycles(machine, tiles) + last * requantize_cycles(machine, layer, tiles)
+    for channels in set(tiles.x_c.tolist()):
+        part = part_of(graph, layer, 0, channels)
+        cycles = cycles + (tiles.x_c == channels) * adding_cycles(machine, part, plan.kernel, tiles)
+    return cycles
 
 
 def layer_cycles(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machine) -> int:
@@ -172,8 +212,12 @@ def layer_cycles(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Mach
 
 
 def region_costs(graph: LayerGraph, plans: Sequence[LayerPlan], machine: Machine) -> list[StepCosts]:
-    """What each step of each layer costs, loads for the next layer included."""
+    """What each step of each layer costs, loads for the next layer included, or beside another layer's."""
     costs = [step_costs(graph, *one, machine) for one in zip(graph.layers, plans, strict=True)]
+    for turn in turns(plans):
+        if len(turn) > 1:
+            pair = slice(turn.start, turn.stop)
+            costs[pair] = paced(costs[pair], plans[pair], machine)
     for index, plan in enumerate(plans):
         if index and (plan.params_ahead or plan.x_ahead):
             first = step_costs(graph, graph.layers[index], first_step_alone(plan), machine)
@@ -185,6 +229,20 @@ def region_costs(graph: LayerGraph, plans: Sequence[LayerPlan], machine: Machine
     return costs
 
 
+def paced_steps(costs: StepCosts, plan: LayerPlan, machine: Machine) -> PacedSteps:
+    """The steps of one of two layers that run at the same time."""
+    engine = engine_named(plan.engine, machine.engines)
+    program = 0 if plan.on_cores else engine.program_cycles()
+    return PacedSteps(costs.load, costs.compute, costs.finish, costs.store, program)
+
+
+def paced(pair: Sequence[StepCosts], plans: Sequence[LayerPlan], machine: Machine) -> list[StepCosts]:
+    """The costs of two layers that run at the same time."""
+    first, second = (paced_steps(*one, machine) for one in zip(pair, plans, strict=True))
+    own = paces(first, second, plans[0].next_steps, sum(one.fixed for one in pair))
+    return [replace(one, pace=pace) for one, pace in zip(pair, own, strict=True)]
+
+
 def x_costs(
     graph: LayerGraph,
     layer: Layer,
@@ -194,10 +252,11 @@ def x_costs(
     channels_first: bool,
     in_l1: Collection[str] = (),
 ) -> tuple[IntArray, IntArray]:
-    """Cycles and commands of loading the tiles of all inputs but those that are `in_l1`."""
+    """Cycles and commands of loading the tiles of all inputs but those that are `in_l1`; of a group those of
+    the first."""
     cycles, commands = np.zeros_like(tiles.x_h), np.zeros_like(tiles.x_h)
     first = graph.tensors[layer.inputs[0]]
-    for name in layer.inputs:
+    for name in layer.inputs[:1] if layer.parts else layer.inputs:
         if name in in_l1:
             continue
         tensor = graph.tensors[name]
@@ -213,6 +272,15 @@ def x_costs(
             cycles = cycles + box_cycles(machine.dma, tensor, boxes)
             commands = commands + box_commands(tensor, boxes)
     return cycles, commands
+
+
+def x2_costs(graph: LayerGraph, layer: Layer, machine: Machine, tiles: Tiles) -> tuple[IntArray, IntArray]:
+    """Cycles and commands of loading the tiles of a group's second input, if there is one."""
+    none = np.zeros_like(tiles.y_h)
+    if not layer.parts or len(layer.inputs) == 1:
+        return none, none
+    boxes, tensor = Boxes(tiles.y_h, tiles.y_w, tiles.y_c, none), graph.tensors[layer.inputs[1]]
+    return box_cycles(machine.dma, tensor, boxes), box_commands(tensor, boxes)
 
 
 def _as_bytes(tensor: Tensor, boxes: Boxes) -> tuple[Tensor, Boxes]:

@@ -10,7 +10,7 @@ from pkgutil import iter_modules
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.engines.team import Team
-from tvm_pulp.codegen.fusion_engines import engines_of_last
+from tvm_pulp.codegen.fusion_engines import engines_beside
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import ENGINE_SEPARATOR
@@ -28,9 +28,10 @@ def teams_of(machine: Machine) -> tuple[Team, ...]:
 
 
 def able_engines(graph: LayerGraph, layer: Layer, machine: Machine, *, teams: bool) -> list[Engine]:
-    """The engines, and with `teams` the pairs of them, that can compute a layer, or the last one of a group."""
+    """The engines, and with `teams` the pairs of them, that can compute a layer, or one layer of a
+    group."""
     if layer.parts:
-        return [CLUSTER, *engines_of_last(graph, layer.parts, machine.engines)]
+        return [CLUSTER, *engines_beside(graph, layer.parts, machine.engines)]
     units = (*engines_of(machine), *(teams_of(machine) if teams else ()))
     return [one for one in units if one.refusal(graph, layer) is None]
 

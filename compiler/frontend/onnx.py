@@ -23,7 +23,7 @@ from .dory.reader import read_integer_network
 from .dory.recognise import is_integer_network
 from .import_errors import cannot_import, first_line, named_failures
 from .normalize.pipeline import normalize
-from .quick_fold import quick_constant_folding
+from .quick_import import quick_import
 
 Shapes = Mapping[str, Sequence[int]]
 
@@ -196,7 +196,7 @@ def _import(
     names = rename_inputs(model.graph)
     renamed = {names[name]: sizes for name, sizes in shapes.items()}
     try:
-        with quick_constant_folding(), named_failures():
+        with quick_import(), named_failures():
             mod, params = relay.frontend.from_onnx(model, shape=renamed, freeze_params=True)
     except ModelError:
         raise

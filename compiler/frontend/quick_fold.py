@@ -7,13 +7,11 @@ them, and TVM folds only where something else is constant.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import tvm
 from tvm import relay
-from tvm.relay.frontend import onnx as importer
 from tvm_pulp.passes.expressions import as_call
 
 
@@ -45,7 +43,7 @@ def _has_work(expr: relay.Expr) -> bool:
     return False
 
 
-def _folding_less(fold: Callable[..., relay.Expr]) -> Callable[..., relay.Expr]:
+def folding_less(fold: Callable[..., relay.Expr]) -> Callable[..., relay.Expr]:
     """The importer's `fold`, called only where it has something to do."""
 
     def quick_fold(expr: relay.Expr, *rest: Any) -> relay.Expr:
@@ -55,14 +53,3 @@ def _folding_less(fold: Callable[..., relay.Expr]) -> Callable[..., relay.Expr]:
         return fold(expr, *rest) if _has_work(expr) else expr
 
     return quick_fold
-
-
-@contextmanager
-def quick_constant_folding() -> Iterator[None]:
-    """While it lasts, TVM's ONNX importer folds constants as described above."""
-    stock = importer.fold_constant
-    importer.fold_constant = _folding_less(stock)
-    try:
-        yield
-    finally:
-        importer.fold_constant = stock

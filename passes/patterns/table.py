@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from tvm import relay
 from tvm.relay.dataflow_pattern import DFPattern
@@ -13,6 +13,7 @@ from .linear import LINEAR
 from .lookup import TABLE
 from .moves import CONCATENATE, RESIZE, SLICE
 from .multiply import MULTIPLY
+from .needs import needed_operators
 from .operator import OperatorPattern
 from .order import RESHAPE, TRANSPOSE
 from .padding import PAD
@@ -61,8 +62,12 @@ def find_operator(composite: str) -> OperatorPattern:
     return next(operator for operator in OPERATORS if operator.name == composite)
 
 
-def pattern_table(refuse: Refuse) -> list[TableEntry]:
-    """Name, pattern and predicate for each operator; `refuse` is told each refused match and the reason."""
+def pattern_table(refuse: Refuse, present: Collection[str] | None = None) -> list[TableEntry]:
+    """Name, pattern and predicate for each operator; `refuse` is told each refused match and the reason.
+
+    Only of those that can match where the operators of Relay that are `present` are known: TVM goes over the
+    whole module for each.
+    """
 
     def accept(operator: OperatorPattern) -> Callable[[relay.Call], bool]:
         def predicate(match: relay.Call) -> bool:
@@ -73,7 +78,12 @@ def pattern_table(refuse: Refuse) -> list[TableEntry]:
 
         return predicate
 
-    return [(operator.name, operator.pattern(), accept(operator)) for operator in OPERATORS]
+    patterns = [(operator, operator.pattern()) for operator in OPERATORS]
+    return [
+        (operator.name, pattern, accept(operator))
+        for operator, pattern in patterns
+        if present is None or needed_operators(pattern) <= set(present)
+    ]
 
 
 def _check_inputs(operator: OperatorPattern, match: relay.Call) -> str | None:

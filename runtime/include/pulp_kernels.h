@@ -19,8 +19,10 @@ typedef struct {
   uint16_t stride_x, stride_y;
 } pulp_window_t;
 
-/* Convolution, weights Co-Ky-Kx-Ci; also pointwise. The XpulpV2 kernels read up to 3 bytes behind the
- * weights, without using them. */
+/* Convolution, weights Co-Ky-Kx-Ci; also pointwise; pulp_conv is PULP-NN's without a buffer for im2col. The
+ * XpulpV2 kernels read up to 3 bytes behind the weights, without using them. */
+void pulp_conv(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k, const int32_t *lambda,
+               uint16_t shift, const pulp_window_t *window);
 void pulp_conv_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
                     const int64_t *lambda, uint16_t shift, const pulp_window_t *window);
 void pulp_conv_split(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
@@ -67,6 +69,14 @@ void pulp_linear_split(const uint8_t *in, uint8_t *out, const int8_t *weight, co
                        const int32_t *lambda, uint16_t low_bits, uint16_t shift, uint32_t dim_vec,
                        uint32_t num_out);
 
+/* Sums of a part of the input channels (`ch_in`, or the `dim_vec` inputs), int32 of pixels x channels: the
+ * first part's become `sums`, those of the others are added to them. The weights are those of the part only.
+ * Make bytes of them with pulp_requantize. */
+void pulp_conv_add(const uint8_t *in, int32_t *sums, const int8_t *weight, int first,
+                   const pulp_window_t *window);
+void pulp_linear_add(const uint8_t *in, int32_t *sums, const int8_t *weight, int first, uint32_t dim_vec,
+                     uint32_t num_out);
+
 /* out = clip_u8((k1 * a + k2 * b + lambda) >> shift), element by element. */
 void pulp_add(const uint8_t *a, const uint8_t *b, uint8_t *out, int32_t k1, int32_t k2, int32_t lambda,
               uint16_t shift, uint32_t elements);
@@ -78,8 +88,8 @@ void pulp_mul(const uint8_t *a, const uint8_t *b, uint8_t *out, uint8_t zero_a, 
 void pulp_mul_pixel(const uint8_t *a, const uint8_t *b, uint8_t *out, uint8_t zero_a, uint8_t zero_b,
                     int32_t k, int32_t lambda, uint16_t shift, uint32_t elements, uint16_t channels);
 
-/* Sums of an accelerator, int32 of `pixels x channels`, to bytes: out = clip_u8((k[c] * sum + lambda[c]) >>
- * shift). */
+/* Sums of an accelerator, or of input channels in parts, int32 of `pixels x channels`, to bytes: out =
+ * clip_u8((k[c] * sum + lambda[c]) >> shift). */
 void pulp_requantize(const int32_t *sums, uint8_t *out, const int32_t *k, const int32_t *lambda,
                      uint16_t shift, uint32_t pixels, uint32_t channels);
 void pulp_requantize_split(const int32_t *sums, uint8_t *out, const int32_t *k, const int32_t *lambda,
@@ -103,11 +113,12 @@ typedef struct {
   int32_t multiplier, exponent, offset;
 } pulp_estimator_t;
 
-/* out = how many of the 255 ascending `bounds` are below the float32 whose bits are in `in`; 255 if it is not
- * a number. Bounds are integers that sort as the floats do (the bits, of a negative number all but the sign
- * inverted), one less than that of the least float that gives the byte; entry 255 is the largest integer. */
+/* out[i][plane] = how many of the 255 ascending `bounds` are below the float32 whose bits are in
+ * in[plane][i], for `planes` planes of `elements`; 255 if it is not a number. Bounds are integers that sort
+ * as the floats do (the bits, of a negative number all but the sign inverted), one less than that of the
+ * least float that gives the byte; entry 255 is the largest integer. */
 void pulp_quantize(const int32_t *in, uint8_t *out, const int32_t *bounds, const pulp_estimator_t *estimator,
-                   uint32_t elements);
+                   uint32_t planes, uint32_t elements);
 
 /* out = the bits of table[in], 256 float32, element by element. */
 void pulp_dequantize(const uint8_t *in, int32_t *out, const int32_t *table, uint32_t elements);
@@ -134,6 +145,10 @@ void pulp_avgpool_inside(const uint8_t *in, uint8_t *out, const int32_t *k, cons
 
 /* The largest element of the window inside the map. Leaves its input alone. */
 void pulp_maxpool(const uint8_t *in, uint8_t *out, const pulp_window_t *window);
+
+/* A pixel for each window: its k_y x k_x pixels one after the other, ch_out bytes. Outside the map they are
+ * `value`. */
+void pulp_im2col(const uint8_t *in, uint8_t *out, const pulp_window_t *window, uint8_t value);
 
 /* Fills the border of a map of `rows x cols x channels` bytes (border included) with `value`; HWC or CHW. */
 typedef struct {

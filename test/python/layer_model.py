@@ -43,6 +43,9 @@ def _layer(layer: Layer, operands: list[Map], zero_points: list[int], size: tupl
     x = operands[0]
     if layer.kind is LayerKind.MAXPOOL:
         return _maxpool(x, layer.window, size)
+    if layer.kind is LayerKind.IM2COL:
+        windows = _windows(x.astype(np.int64), layer.window, size, zero_points[0])
+        return windows.reshape(*size, -1).astype(np.uint8)
     if layer.kind in (LayerKind.COPY, LayerKind.TRANSPOSE):
         return x
     if layer.kind is LayerKind.SOFTMAX and layer.table is not None:

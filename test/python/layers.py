@@ -19,13 +19,18 @@ WITHOUT_WEIGHTS = (
     *TABLES,
     LayerKind.COPY,
     LayerKind.TRANSPOSE,
+    LayerKind.IM2COL,
 )
 SUMMED = (LayerKind.CONV_DIRECT, LayerKind.LINEAR)
 FLOATS = (LayerKind.DEQUANTIZE, LayerKind.SOFTMAX)
 ENDS = (LayerKind.QUANTIZE, *FLOATS, LayerKind.TRANSPOSE)
-SINGLE = tuple(kind for kind in LayerKind if kind is not LayerKind.FUSED)
+SINGLE = tuple(kind for kind in LayerKind if kind not in (LayerKind.FUSED, LayerKind.IM2COL))
 BETWEEN = tuple(kind for kind in SINGLE if kind not in ENDS)
-ORDERS = ((True, False), (False, True))
+ORDERS = {
+    LayerKind.TRANSPOSE: ((True, False), (False, True)),
+    LayerKind.QUANTIZE: ((False, False), (True, True), (True, False)),
+}
+"""Whether input and output are planar."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Shape:
     one_pixel: bool = False  # second operand of a MUL
     skips_padding: bool = False  # AVGPOOL
     weight_offset: int = 0  # CONV_DIRECT
-    planar: tuple[bool, bool] = (False, False)  # input and output of a TRANSPOSE
+    planar: tuple[bool, bool] = (False, False)  # input and output of a TRANSPOSE or QUANTIZE
     sums: bool = False  # CONV_DIRECT and LINEAR without requantization
 
 
@@ -97,6 +102,8 @@ def _output(shape: Shape) -> Tensor:
     dtype = Dtype.FLOAT32 if shape.kind in FLOATS else Dtype.UINT8
     dtype = Dtype.INT32 if shape.sums else dtype
     channels = shape.channels if same else shape.out_channels
+    if shape.kind is LayerKind.IM2COL:
+        channels = window.kernel_h * window.kernel_w * shape.channels
     return Tensor("y", height, width, channels, 0, "y", dtype=dtype, planar=shape.planar[1])
 
 
@@ -136,7 +143,13 @@ def _weights(shape: Shape, rng: np.random.Generator) -> npt.NDArray[np.int8] | N
 
 def _requant(shape: Shape, rng: np.random.Generator) -> Requant | None:
     """Multipliers and offsets that spread the outputs over 0..255, as large as the proven range allows."""
-    if shape.sums or shape.kind in (LayerKind.MAXPOOL, *TABLES, LayerKind.COPY, LayerKind.TRANSPOSE):
+    if shape.sums or shape.kind in (
+        LayerKind.MAXPOOL,
+        *TABLES,
+        LayerKind.COPY,
+        LayerKind.TRANSPOSE,
+        LayerKind.IM2COL,
+    ):
         return None
     if shape.kind is LayerKind.MUL:
         k = rng.integers(-8000, 8000, 1, dtype=np.int64)
@@ -172,8 +185,8 @@ def _bias(shape: Shape, rng: np.random.Generator) -> npt.NDArray[np.int32] | Non
 
 
 def _in_two_parts(requant: Requant, reach: npt.NDArray[np.int64], rng: np.random.Generator) -> Requant:
-    """Multipliers with as many random bits behind those of 32-bit arithmetic as may be."""
-    low_bits = min(12, 31 - int(np.max(reach)).bit_length())
+    """Multipliers with as many random bits behind those of 32-bit arithmetic as may be; they are int32."""
+    low_bits = min(12, *(31 - int(np.max(values)).bit_length() for values in (reach, requant.multiplier)))
     k = (requant.multiplier << low_bits) + rng.integers(0, 1 << low_bits, requant.multiplier.size)
     room = INT32_LIMIT - int(np.max((requant.multiplier + 1) * reach))
     offset = np.clip(requant.offset, -room, room) << low_bits
@@ -186,6 +199,7 @@ _WINDOWED = (
     LayerKind.CONV_DIRECT,
     LayerKind.AVGPOOL,
     LayerKind.MAXPOOL,
+    LayerKind.IM2COL,
 )
 
 
@@ -246,7 +260,7 @@ def shapes(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = SINGLE) -> Shape:
         one_pixel=kind is LayerKind.MUL and draw(st.booleans()),
         skips_padding=kind is LayerKind.AVGPOOL and window != Window() and draw(st.booleans()),
         weight_offset=draw(st.sampled_from([0, -100, 7])) if kind is LayerKind.CONV_DIRECT else 0,
-        planar=draw(st.sampled_from(ORDERS)) if kind is LayerKind.TRANSPOSE else (False, False),
+        planar=draw(st.sampled_from(ORDERS.get(kind, ((False, False),)))),
     )
 
 
@@ -284,7 +298,13 @@ class NetworkBuilder:
         self.last = "x"
 
     def add(
-        self, kind: LayerKind, out_channels: int = 0, window: Window | None = None, inputs: tuple[str, ...] = ()
+        self,
+        kind: LayerKind,
+        out_channels: int = 0,
+        window: Window | None = None,
+        inputs: tuple[str, ...] = (),
+        *,
+        wide: bool = False,
     ) -> str:
         """The name of the new layer's output."""
         index = len(self.layers)
@@ -292,7 +312,7 @@ class NetworkBuilder:
         source = self.tensors[names[0]]
         shape = Shape(
             kind, source.height, source.width, source.channels, out_channels, window or Window(),
-            source.zero_point, seed=index,
+            source.zero_point, seed=index, wide=wide,
         )  # fmt: skip
         single = single_layer(shape)
         self.last = f"t{index}"

@@ -8,6 +8,7 @@ from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.fusion_schedule import schedule_group
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
+from tvm_pulp.codegen.input_parts import has_parts
 from tvm_pulp.codegen.kernels import KernelChoice, choose_kernel, input_slack_bytes, scratch_bytes
 from tvm_pulp.codegen.l2_tables import tables_bytes
 from tvm_pulp.codegen.params import block_bytes, has_params
@@ -22,13 +23,14 @@ from tvm_pulp.codegen.plan import (
     Plan,
     TileStep,
 )
+from tvm_pulp.codegen.schedule import schedule_layer
 from tvm_pulp.codegen.tiling import Tile, channel_ranges, enumerate_tiles
 
 
 @dataclass(frozen=True)
 class Wish:
-    """How to cut one layer: output tile (clamped to the output's size), loop order, what is loaded late; for a
-    group the engine of its last layer."""
+    """How to cut one layer: output tile (clamped to the output's size), loop order, what is loaded late, how
+    many input channels a part has (0: all); for a group the engine of its last layer."""
 
     h: int
     w: int
@@ -36,6 +38,7 @@ class Wish:
     order: LoopOrder = LoopOrder.CHANNELS_OUTER
     late: tuple[Operand, ...] = ()
     engine: Engine = CLUSTER
+    c_in: int = 0
 
 
 def naive_plan(graph: LayerGraph, wishes: list[Wish], cores: int) -> Plan:
@@ -59,6 +62,8 @@ def _layer_plan(graph: LayerGraph, layer: Layer, wish: Wish, cores: int) -> Laye
     tile = Box(0, min(wish.h, out.height), 0, min(wish.w, out.width), 0, min(wish.c, out.channels))
     if layer.parts:
         return schedule_group(graph, layer, tile, cores, wish.order, engine=wish.engine)
+    if has_parts(layer) and 0 < wish.c_in < graph.tensors[layer.inputs[0]].channels:
+        return schedule_layer(graph, layer, tile, cores, wish.order, late=wish.late, c_in=wish.c_in)
     choice = choose_kernel(graph, layer, tile, cores)
     tiles = enumerate_tiles(graph, layer, tile, wish.order)
     sizes = [block_bytes(layer, channels) for _, channels in channel_ranges(out.channels, tile.c)]

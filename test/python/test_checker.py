@@ -182,6 +182,63 @@ def test_a_late_operand_must_be_loaded() -> None:
     refuse(graph, broken, "step 1: slot 0 doesn't hold the x of this step")
 
 
+def in_parts() -> tuple[LayerGraph, Plan]:
+    """12 steps: 2 channel ranges x 2 row ranges x 3 parts of 4, 4 and 2 input channels."""
+    graph = single_layer(Shape(LayerKind.CONV2D, 8, 6, 10, 8, window3()))
+    layer = schedule_layer(graph, graph.layers[0], Box(0, 4, 0, 6, 0, 4), TARGET.cores, c_in=4)
+    plan = replace(plan_region(graph, TARGET), layers=(layer,), l1_used=16_000)
+    plan = replace(plan, l2_used=16_000, l2_tables=tables_bytes(graph, plan))
+    check_plan(graph, TARGET, plan)
+    return graph, plan
+
+
+PARTS_DEFECTS: list[tuple[Callable[[Plan], Plan], str]] = [
+    (lambda p: with_layer(p, replace(p.layers[0], c_in=0)), "is computed more than once"),
+    (lambda p: with_layer(p, replace(p.layers[0], c_in=5)), "c_in isn't the largest number of input channels"),
+    (
+        lambda p: with_step(p, 1, lambda s: replace(s, x=replace(s.x, c0=0))),
+        "step 0: the parts of its tile aren't the input channels, each once",
+    ),
+    (
+        lambda p: with_step(p, 2, lambda s: replace(s, x=replace(s.x, c=1))),
+        "step 0: the parts of its tile aren't the input channels, each once",
+    ),
+    (
+        lambda p: with_step(p, 4, lambda s: replace(s, x=replace(s.x, h0=2))),
+        "step 3: the parts of its tile aren't the input channels, each once",
+    ),
+    (
+        lambda p: with_layer(p, replace(p.layers[0], steps=p.layers[0].steps[:-1])),
+        "step 9: the parts of its tile aren't the input channels, each once",
+    ),
+    (lambda p: with_step(p, 1, lambda s: replace(s, y=replace(s.y, h=3))), "the parts of its tile aren't"),
+    (lambda p: with_step(p, 3, lambda s: replace(s, load_x=False)), "step 3: slot 1 doesn't hold the x"),
+    (
+        lambda p: with_step(p, 4, lambda s: replace(s, params_offset=0)),
+        "step 4: two parameter blocks for channels (0, 4, 4, 4)",
+    ),
+    (
+        lambda p: with_buffer(p, Operand.SUMS, lambda b: replace(b, size=4 * 4 * 6 * 4 - 4)),
+        "step 0: buffer sums[0] needs 384 bytes and has 380",
+    ),
+    (
+        lambda p: with_layer(p, replace(p.layers[0], kernel="pulp_conv_wide")),
+        "step 0: pulp_conv_wide: pulp_conv_wide isn't a kernel for this conv2d layer",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), PARTS_DEFECTS)
+def test_input_channels_in_parts(change: Callable[[Plan], Plan], message: str) -> None:
+    graph, plan = in_parts()
+    refuse(graph, change(plan), message)
+
+
+def test_what_reads_its_own_channels_has_no_parts() -> None:
+    graph, plan = tiled(Shape(LayerKind.DEPTHWISE, 8, 6, 8, 8, window3()), Box(0, 8, 0, 6, 0, 8))
+    refuse(graph, with_layer(plan, replace(plan.layers[0], c_in=8)), "input channels can't be read in parts")
+
+
 def test_in_place_max_pool_must_load_again() -> None:
     graph, plan = tiled(
         Shape(LayerKind.MAXPOOL, 2, 8, 4, window=Window(3, 2, 1, 2, 1, 1)), Box(0, 1, 0, 4, 0, 4)
@@ -209,8 +266,8 @@ def test_add_must_have_both_inputs() -> None:
 
 PLAN_DEFECTS: list[tuple[Callable[[Plan], Plan], str]] = [
     (lambda p: replace(p, region="other"), "made for region other, not net"),
-    (lambda p: replace(p, layers=p.layers[1:]), "the layers aren't the graph's layers in their order"),
-    (lambda p: replace(p, layers=p.layers[::-1]), "the layers aren't the graph's layers in their order"),
+    (lambda p: replace(p, layers=p.layers[1:]), "the layers aren't the graph's layers"),
+    (lambda p: replace(p, layers=p.layers[::-1]), "layer l6: reads t5 before all of it is written"),
     (lambda p: replace(p, cores=4), "made for 4 cores, there are 8"),
     (lambda p: replace(p, l1_used=64_001), "uses 64001 bytes of L1, there are 64000"),
     (lambda p: replace(p, l2_used=380_001), "uses 380001 bytes of L2, there are 380000"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from golden_layers import LAYERS, golden_input, golden_layers, in_golden_order, with_outputs
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
 from tvm_pulp.api import compile_model
@@ -27,30 +28,6 @@ needs_models = pytest.mark.skipif(
     not MODELS.is_dir(), reason=f"no integer networks in {MODELS} (set PULP_MODELS)"
 )
 
-# The tensor that each golden file holds, in the order of the files.
-LAYERS = {
-    "PenguiNet_32": ["64", "65", "75", "85", "95", "105", "115", "125", "127"],
-    "Residual_connection_test_1": ["58", "70", "82", "94", "106", "114", "126", "129"],
-    "TCN_T": ["74", "85", "96", "106", "121", "132", "143", "158", "169", "180", "195", "198"],
-    "dscnn_test": ["89", "101", "112", "124", "135", "147", "158", "170", "181", "190", "192"],
-    "eegnet_1d_8b_1xW": ["44", "56", "57", "69", "70", "84", "86"],
-}
-CHANNELS_FIRST = ("dscnn_test",)  # in its golden layers; every input is HWC
-
-
-def read_golden(path: Path) -> np.ndarray:
-    lines = path.read_text().splitlines()[1:]
-    return np.array([float(text) for line in lines if (text := line.strip(" \\,"))]).astype(np.int64)
-
-
-def golden_input(folder: Path, shape: list[int]) -> np.ndarray:
-    values = read_golden(folder / "input.txt").reshape(1, *shape[2:], shape[1])
-    return np.moveaxis(values, -1, 1).astype(np.uint8)
-
-
-def shape_of(model: onnx.ModelProto) -> list[int]:
-    return [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim]
-
 
 def legalized(path: Path, dialect: Dialect = Dialect.AUTO):
     mod, params = load_onnx(path, dialect=dialect)
@@ -62,20 +39,11 @@ def legalized(path: Path, dialect: Dialect = Dialect.AUTO):
 def test_every_layer_is_golden(name, tmp_path):
     (path,) = (MODELS / name).glob("*.onnx")
     model = onnx.load(path)
-    x = golden_input(MODELS / name, shape_of(model))
-    del model.graph.output[:]
-    outputs = [helper.make_tensor_value_info(tensor, TensorProto.FLOAT, None) for tensor in LAYERS[name]]
-    model.graph.output.extend(outputs)
-    onnx.save(model, tmp_path / "model.onnx")
+    onnx.save(with_outputs(model, LAYERS[name]), tmp_path / "model.onnx")
     mod = legalized(tmp_path / "model.onnx")
-    (found,) = run_reference(mod, [{mod["main"].params[0].name_hint: x}])
-    for index, values in enumerate(found):
-        golden = read_golden(MODELS / name / f"out_layer{index}.txt")
-        channels_last = values.ndim > 2 and name not in CHANNELS_FIRST
-        ours = np.moveaxis(values, 1, -1) if channels_last else values
-        assert np.array_equal(ours.ravel().astype(np.int64), golden), (
-            f"layer {index}, tensor {LAYERS[name][index]}"
-        )
+    (found,) = run_reference(mod, [{mod["main"].params[0].name_hint: golden_input(MODELS / name, model)}])
+    for tensor, values, golden in zip(LAYERS[name], found, golden_layers(MODELS / name), strict=True):
+        assert np.array_equal(in_golden_order(name, values), golden), f"tensor {tensor}"
 
 
 @needs_models
@@ -84,16 +52,12 @@ def test_compiled_network_gives_the_golden_result(name, tmp_path):
     """The last layer as generated C computes it; what float operators make of it is left out."""
     (path,) = (MODELS / name).glob("*.onnx")
     model = onnx.load(path)
-    model.graph.output[0].name = LAYERS[name][-1]
-    model.graph.output[0].type.tensor_type.ClearField("shape")
-    del model.graph.output[1:]
-    onnx.save(model, tmp_path / "model.onnx")
+    onnx.save(with_outputs(model, LAYERS[name][-1:]), tmp_path / "model.onnx")
     package = compile_model(tmp_path / "model.onnx", tmp_path / "net.tar", options=PulpOptions(soc="gap9"))
-    x = golden_input(MODELS / name, shape_of(model))
+    x = golden_input(MODELS / name, model)
     result = run_package(package, {package.inputs[0].name: x}, check=True)
-    golden = read_golden(MODELS / name / f"out_layer{len(LAYERS[name]) - 1}.txt")
     (found,) = result.outputs.values()
-    assert np.array_equal(found.ravel(), golden)
+    assert np.array_equal(found.ravel(), golden_layers(MODELS / name)[-1])
     assert result.compared_bytes > 0
     assert result.mismatched_bytes == 0
 

@@ -65,6 +65,7 @@ def wishes(draw: st.DrawFn) -> Wish:
         c=draw(st.integers(1, 40)),
         order=draw(st.sampled_from(LoopOrder)),
         late=draw(st.sampled_from([(), (Operand.X,), (Operand.PARAMS,), (Operand.X, Operand.PARAMS)])),
+        c_in=draw(st.one_of(st.just(0), st.integers(1, 12))),
     )
 
 

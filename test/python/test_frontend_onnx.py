@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 from onnx_layers import QdqModel, chain
 from tvm_pulp.errors import ModelError
 from tvm_pulp.frontend.onnx import OUTPUT_NAMES_ATTR, load_onnx
-from tvm_pulp.frontend.quick_fold import quick_constant_folding
+from tvm_pulp.frontend.quick_import import quick_import
 from tvm_pulp.passes.expressions import as_call
 
 
@@ -183,12 +183,14 @@ def test_other_files_are_refused(content, tmp_path):
     assert "\n" not in str(error.value)
 
 
-def test_quick_folding_changes_nothing(model, tmp_path):
-    """The same Relay with TVM's own folding."""
+def test_quick_import_changes_nothing(model, tmp_path):
+    """The same Relay as TVM's importer alone makes, spans included, and that is itself again afterwards."""
     from tvm import ir, relay  # noqa: PLC0415 (only this test compares with TVM)
 
     stock, _ = relay.frontend.from_onnx(model, freeze_params=True)
-    with quick_constant_folding():
+    with quick_import():
         quick, _ = relay.frontend.from_onnx(model, freeze_params=True)
+    again, _ = relay.frontend.from_onnx(model, freeze_params=True)
     assert ir.structural_equal(stock, quick, map_free_vars=True)
+    assert ir.save_json(quick) == ir.save_json(again)
     assert as_call(quick["main"].body, "qnn.dequantize") is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import build_runtime, c_compiler, compile_graph, random_inputs, run_program
+from harness import Dma, build_runtime, c_compiler, compile_graph, random_inputs, run_program
 from layer_model import run_model
 from layers import NetworkBuilder, wide_network, window3
 from machines import machine, with_l3
@@ -30,6 +30,7 @@ from tvm_pulp.codegen.params import block_bytes, pack_size
 from tvm_pulp.codegen.plan import Box, L1Buffer, LayerPlan, LoopOrder, Operand, Plan, Stage, StageStep
 from tvm_pulp.codegen.plan_json import plan_from_json, plan_to_json
 from tvm_pulp.codegen.planner import plan_region
+from tvm_pulp.codegen.spill import may_overwrite
 from tvm_pulp.codegen.tile_search import NothingFits, Search
 from tvm_pulp.codegen.timeline import simulate
 from tvm_pulp.codegen.traffic import region_traffic
@@ -96,6 +97,78 @@ def test_channels_are_divided_where_only_the_first_layer_mixes_them() -> None:
     assert [step.load_x for step in plan.layers[0].steps] == [True, False, False] * 2
 
 
+def inverted_residual(*, first: bool = False) -> LayerGraph:
+    """A pointwise and a depthwise layer, and the sum with their input, which may be its first operand."""
+    net = NetworkBuilder(10, 12, 6)
+    net.add(LayerKind.POINTWISE, 6)
+    made = net.add(LayerKind.DEPTHWISE, window=window3())
+    net.add(LayerKind.ADD, inputs=("x", made) if first else (made, "x"))
+    return net.graph()
+
+
+def with_sum() -> tuple[LayerGraph, Plan]:
+    """Six steps of 5 x 4 pixels."""
+    graph = inverted_residual()
+    return graph, planned(graph, range(3), Box(0, 5, 0, 4, 0, 6))
+
+
+def test_a_sum_reads_its_part_of_a_map_from_outside() -> None:
+    graph, plan = with_sum()
+    layer = plan.layers[0]
+    assert fused_graph(graph, [range(3)]).layers[0].inputs == ("x", "x")
+    assert layer.steps[1].x == Box(0, 6, 3, 6, 0, 6)
+    assert layer.steps[1].y == layer.stages[1].steps[1].y == Box(0, 5, 4, 4, 0, 6)
+    assert [step.x2_slot for step in layer.steps] == [0, 1] * 3
+    assert [one.size for one in layer.buffers if one.operand is Operand.X2] == [5 * 4 * 6] * 2
+    loaded = sum(step.x.size_bytes + step.y.size_bytes for step in layer.steps)
+    assert region_traffic(graph, plan).inputs == loaded
+
+
+def test_the_map_that_a_group_makes_is_the_first_operand_of_its_sum() -> None:
+    graph = inverted_residual(first=True)
+    before, after = graph.layers[2], fused_graph(graph, [range(3)]).layers[0].parts[2]
+    assert (before.inputs, after.inputs) == (("x", "t1"), ("t1", "x"))
+    assert before.requant is not None
+    assert after.requant is not None
+    assert after.requant.multiplier.tolist() == before.requant.multiplier.tolist()[::-1]
+
+
+def test_a_map_that_is_added_to_itself_is_not_loaded() -> None:
+    net = NetworkBuilder(10, 12, 6)
+    made = net.add(LayerKind.POINTWISE, 6)
+    net.add(LayerKind.ADD, inputs=(made, made))
+    plan = planned(net.graph(), range(2), Box(0, 5, 0, 12, 0, 6))
+    assert fused_graph(net.graph(), [range(2)]).layers[0].inputs == ("x",)
+    assert not any(one.operand is Operand.X2 for one in plan.layers[0].buffers)
+
+
+def test_a_map_that_is_added_is_in_l2_and_stays_whole() -> None:
+    graph = wide_network()
+    fused = fused_graph(graph, [range(2, 4)])
+    layer = fused.layers[2]
+    assert layer.inputs == ("t1", "t0")
+    assert may_overwrite(graph, graph.layers[3], "t0")
+    assert may_overwrite(fused, layer, "t1")
+    assert not may_overwrite(fused, layer, "t0")
+    plan = plan_region(fused, with_l3(6_000, 15_500), Effort(fuses=False))
+    assert "t0" not in {one.tensor for one in plan.l3_buffers}
+
+
+@needs_compiler
+def test_operands_of_a_sum_are_loaded_during_the_layer_before(tmp_path: Path) -> None:
+    graph, target = wide_network(), machine(10_000)
+    plan = plan_region(fused_graph(graph, [range(2, 4)]), target, Effort(fuses=False))
+    assert plan.layers[2].x_ahead
+    check_plan(graph, target, plan)
+    inputs = random_inputs(graph, 1)
+    program = compile_graph(build_runtime(tmp_path / "runtime"), graph, plan, tmp_path / "net")
+    expected = run_model(graph, {name: data[0] for name, data in inputs.items()})
+    for dma in Dma:
+        run = run_program(program, graph, inputs, dma)
+        assert all((run.outputs[name][0] == expected[name]).all() for name in graph.outputs)
+        assert run.stats["total"]["bytes_in"] == region_traffic(graph, plan).bytes_in
+
+
 def test_work_is_that_of_all_layers() -> None:
     graph = block()
     fused = fused_graph(graph, [range(3)])
@@ -110,8 +183,8 @@ def test_work_is_that_of_all_layers() -> None:
 def test_a_map_that_is_needed_elsewhere_is_not_fused_away() -> None:
     graph = wide_network()  # layer 3 adds what layers 0 and 2 make
     assert list(possible_groups(graph)) == [
-        *(range(1, 3), range(4, 6), range(4, 7)),
-        range(5, 7),
+        *(range(1, 3), range(1, 4), range(2, 4)),
+        *(range(4, 6), range(4, 7), range(5, 7)),
     ]
     seen = replace(block(), outputs=("t1", "t2"))
     assert not may_fuse(seen, seen.layers[1:])
@@ -155,7 +228,7 @@ def test_a_map_in_l3_is_moved_for_every_reader() -> None:
 
 
 def test_groups_are_made_where_the_region_becomes_faster() -> None:
-    graph, target = wide_network(), with_l3(6_000, 15_500)
+    graph, target = wide_network(), with_l3(6_000, 14_500)
     plain = plan_region(graph, target, Effort(fuses=False))
     fused = plan_region(graph, target)
     check_plan(graph, target, fused)
@@ -182,7 +255,7 @@ def test_a_group_makes_room_where_there_is_no_l3() -> None:
 
 
 def test_what_lost_is_listed() -> None:
-    graph, target = wide_network(), with_l3(6_000, 15_500)
+    graph, target = wide_network(), with_l3(6_000, 14_500)
     plan = plan_region(graph, target)
     index, chosen = next((i, one) for i, one in enumerate(plan.layers) if one.stages)
     names = [stage.layer for stage in chosen.stages]
@@ -322,11 +395,11 @@ DEFECTS: list[tuple[Callable[[Plan], Plan], str]] = [
     (with_stage(1, lambda s: replace(s, kernel="pulp_copy")), "the kernels aren't those of the fused layers"),
     (with_stage(1, lambda s: replace(s, pad_in_l1=True)), "nothing pads a map that is made in L1"),
     (with_stage(2, lambda s: replace(s, clip=True)), "clip is True for the bounds (0, 255)"),
-    (with_stage(0, lambda s: replace(s, layer="l1")), "the layers aren't the graph's layers in their order"),
+    (with_stage(0, lambda s: replace(s, layer="l1")), "the layers aren't the graph's layers"),
     (with_layer(lambda one: replace(one, stages=one.stages[:2])), "isn't called as its layers are together"),
     (
         with_layer(lambda one: replace(one, stages=one.stages[:2], layer="l0_and_l1")),
-        "the layers aren't the graph's layers in their order",
+        "the layers aren't the graph's layers",
     ),
     (with_layer(lambda one: replace(one, layer="l0")), "isn't called as its layers are together"),
     (
@@ -353,6 +426,59 @@ def test_a_broken_group_is_refused(change: Callable[[Plan], Plan], message: str)
     with pytest.raises(PlanError) as error:
         check_plan(graph, TARGET, change(plan))
     assert message in str(error.value)
+
+
+def with_x2_slots(*slots: int) -> Callable[[Plan], Plan]:
+    return with_layer(
+        lambda layer: replace(
+            layer,
+            steps=tuple(
+                replace(step, x2_slot=slot) for step, slot in zip(layer.steps, slots * 6, strict=False)
+            ),
+        )
+    )
+
+
+SUM_DEFECTS: list[tuple[Callable[[Plan], Plan], str]] = [
+    (with_x2_slots(0), "step 1: loads x2 into a slot that is still read"),
+    (with_x2_slots(0, 2), "step 1: buffer x2[2] needs 120 bytes"),
+    (with_buffer(Operand.X2, 1, lambda one: replace(one, size=112)), "step 1: buffer x2[1] needs 120 bytes"),
+    (with_buffer(Operand.X2, 1, lambda one: replace(one, offset=0)), "buffers x[0] and x2[1] overlap"),
+    (
+        with_stage_step(2, 1, lambda s: replace(s, y=replace(s.y, w0=3))),
+        "step 1: the group's boxes aren't those of its layers",
+    ),
+    (with_stage(1, lambda s: replace(s, engine="ne16")), "cluster doesn't compute one layer of the group"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), SUM_DEFECTS, ids=[message for _, message in SUM_DEFECTS])
+def test_a_broken_sum_is_refused(change: Callable[[Plan], Plan], message: str) -> None:
+    graph, plan = with_sum()
+    with pytest.raises(PlanError) as error:
+        check_plan(graph, TARGET, change(plan))
+    assert message in str(error.value)
+
+
+def test_buffers_for_a_map_that_nobody_reads_are_refused() -> None:
+    graph, plan = triple()
+    extra = L1Buffer(Operand.X2, 0, 32_000, 8)
+    with pytest.raises(PlanError, match="has buffers of a second input, which there isn't"):
+        check_plan(graph, TARGET, with_layer(lambda one: replace(one, buffers=(*one.buffers, extra)))(plan))
+
+
+def test_a_sum_that_others_read_from_is_the_end_of_its_group() -> None:
+    net = NetworkBuilder(6, 6, 4)
+    made = net.add(LayerKind.POINTWISE, 4)
+    net.add(LayerKind.ADD, inputs=(made, "x"))
+    net.add(LayerKind.POINTWISE, 4)
+    graph = net.graph()
+    assert list(possible_groups(graph)) == [range(2)]
+    layer = planned(replace(graph, layers=graph.layers[:2], outputs=("t1",)), range(2), Box(0, 6, 0, 6, 0, 4))
+    third = Stage("l2", "pulp_nn_pointwise_Ho_parallel", layer.layers[0].stages[0].steps)
+    change = with_layer(lambda one: replace(one, layer="l0_and_l1_and_l2", stages=(*one.stages, third)))
+    with pytest.raises(PlanError, match="a add layer can't be fused"):
+        check_plan(graph, TARGET, change(layer))
 
 
 def test_a_map_that_is_needed_outside_is_refused() -> None:

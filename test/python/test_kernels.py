@@ -381,6 +381,54 @@ def test_conv_sums(runtime: RuntimeLibrary, case: Direct, cores: int, seed: int)
     np.testing.assert_array_equal(out, case.sums + bias)
 
 
+@PROPERTY
+@given(case=cases(), cores=CORES)
+def test_conv_without_buffer(runtime: RuntimeLibrary, case: Case, cores: int) -> None:
+    rng = np.random.default_rng(case.seed)
+    x, weight = (
+        random_u8(rng, case.in_y, case.in_x, case.ch_in),
+        random_i8(rng, case.ch_out, case.k_y, case.k_x, case.ch_in),
+    )
+    k, lam, shift = random_requant(rng, case.ch_out)
+    out = np.zeros((case.out_y, case.out_x, case.ch_out), np.uint8)
+    runtime.run(cores, "pulp_conv", x, out, weight, k, lam, U16(shift), ctypes.byref(case.window()))
+    acc = np.einsum("yxcij,oijc->yxo", case.windows(x), weight.astype(np.int64))
+    np.testing.assert_array_equal(out, requant_32(acc, k, lam, shift))
+
+
+@PROPERTY
+@given(case=cases(), parts=st.integers(1, 3), cores=CORES)
+def test_conv_add(runtime: RuntimeLibrary, case: Case, parts: int, cores: int) -> None:
+    """The first part of the input channels overwrites what is there, the others add to it."""
+    rng = np.random.default_rng(case.seed)
+    sums = rng.integers(-(2**31), 2**31, (case.out_y, case.out_x, case.ch_out)).astype(np.int32)
+    expected = np.zeros(sums.shape, np.int64)
+    for number in range(parts):
+        part = replace(case, ch_in=case.ch_in if number == 0 else 4 * number)
+        x, weight = (
+            random_u8(rng, case.in_y, case.in_x, part.ch_in),
+            random_i8(rng, case.ch_out, case.k_y, case.k_x, part.ch_in),
+        )
+        first = ctypes.c_int(number == 0)
+        runtime.run(cores, "pulp_conv_add", x, sums, weight, first, ctypes.byref(part.window()))
+        expected += np.einsum("yxcij,oijc->yxo", part.windows(x), weight.astype(np.int64))
+    np.testing.assert_array_equal(sums, expected)
+
+
+@PROPERTY
+@given(size=st.tuples(st.integers(1, 70), st.integers(1, 40)), cores=CORES, seed=SEEDS)
+def test_linear_add(runtime: RuntimeLibrary, size: tuple[int, int], cores: int, seed: int) -> None:
+    rng, (dim, outputs) = np.random.default_rng(seed), size
+    sums = rng.integers(-(2**31), 2**31, outputs).astype(np.int32)
+    expected = np.zeros(outputs, np.int64)
+    for part in (dim, dim + 3):
+        x, weight = random_u8(rng, part), random_i8(rng, outputs, part)
+        arguments = (ctypes.c_int(part == dim), ctypes.c_uint32(part), ctypes.c_uint32(outputs))
+        runtime.run(cores, "pulp_linear_add", x, sums, weight, *arguments)
+        expected += weight.astype(np.int64) @ x.astype(np.int64)
+    np.testing.assert_array_equal(sums, expected)
+
+
 @pytest.mark.parametrize("form", ["", *WIDE])
 @PROPERTY
 @given(case=direct_convolutions(), cores=CORES, seed=SEEDS)
@@ -517,6 +565,18 @@ def test_avgpool(runtime: RuntimeLibrary, case: Case, cores: int) -> None:
     runtime.run(cores, "pulp_avgpool", x, out, *requant, ctypes.byref(case.window()))
     total = case.windows(x).sum(axis=(3, 4)) * int(k) + int(lam)
     np.testing.assert_array_equal(out, clip_u8(wrap32(total) >> shift))
+
+
+@PROPERTY
+@given(case=cases(), value=st.integers(0, 255), cores=CORES)
+def test_im2col(runtime: RuntimeLibrary, case: Case, value: int, cores: int) -> None:
+    x = random_u8(np.random.default_rng(case.seed), case.in_y, case.in_x, case.ch_in)
+    windows = case.windows(x, outside=value).transpose(0, 1, 3, 4, 2)
+    window = case.window()
+    window.ch_out = case.k_y * case.k_x * case.ch_in
+    out = np.zeros((case.out_y, case.out_x, window.ch_out), np.uint8)
+    runtime.run(cores, "pulp_im2col", x, out, ctypes.byref(window), ctypes.c_uint8(value))
+    np.testing.assert_array_equal(out, windows.reshape(out.shape))
 
 
 @pytest.mark.parametrize("name", ["pulp_maxpool", "pulp_nn_maxpool"])

@@ -61,7 +61,7 @@ def assert_exact(runtime: HostRuntime, graph: LayerGraph, plan: Plan, cores: int
 
 @needs_compiler
 @pytest.mark.parametrize(
-    ("l2_bytes", "fuses"), [(29_000, False), (23_500, False), (15_500, False), (15_500, True)]
+    ("l2_bytes", "fuses"), [(29_000, False), (23_500, False), (15_500, False), (14_500, True)]
 )
 def test_large_network(runtime: HostRuntime, l2_bytes: int, fuses: bool) -> None:
     """Parameters from L3; with activations that overwrite each other; with activations in L3, or in groups."""
@@ -69,7 +69,7 @@ def test_large_network(runtime: HostRuntime, l2_bytes: int, fuses: bool) -> None
     plan = plan_region(graph, target, Effort(fuses=fuses))
     check_plan(graph, target, plan)
     assert plan.l2_used <= l2_bytes
-    assert bool(plan.l3_buffers) == (l2_bytes == 15_500)
+    assert bool(plan.l3_buffers) == (l2_bytes <= 15_500)
     assert any(layer.stages for layer in plan.layers) == fuses
     assert plan.prediction.bound <= plan.prediction.cycles
     assert_exact(runtime, graph, plan)
@@ -152,7 +152,7 @@ def changed(plan: Plan, index: int, change: Change) -> Plan:
 
 
 DEFECTS: list[tuple[L3Kind, Change, str]] = [
-    (L3Kind.PARAMS, lambda t: replace(t, wait=Mark(t.layer + 1, -1)), "before they have come from L3"),
+    (L3Kind.PARAMS, lambda t: replace(t, wait=Mark(t.layer, 0)), "fetched before their transfer from L3"),
     (L3Kind.PARAMS, lambda t: replace(t, start=Mark(99, 0)), "at a step that isn't there"),
     (L3Kind.PARAMS, lambda t: replace(t, start=Mark(t.layer + 1, -1)), "is awaited before it is started"),
     (L3Kind.PARAMS, lambda t: replace(t, size=t.size - 4), "0 transfers bring the parameters at"),

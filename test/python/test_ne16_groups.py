@@ -1,4 +1,4 @@
-"""Fused groups whose last layer NE16 computes while the cores are at the next tile."""
+"""Fused groups, one layer of which NE16 computes while the cores are at the others for other tiles."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fused_chains import chains
+from fused_chains import LIGHT_WINDOWS, chains, light_ends
 from harness import HostRuntime, build_runtime, c_compiler
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -17,18 +17,21 @@ from test_ne16_engine import assert_exact
 from tvm_pulp.codegen.checker import check_plan
 from tvm_pulp.codegen.cost.layer import StepCosts
 from tvm_pulp.codegen.effort import Effort
-from tvm_pulp.codegen.fusion import fused_graph
+from tvm_pulp.codegen.fusion import OF_TWO_MAPS, fused_graph
 from tvm_pulp.codegen.fusion_alternatives import group_alternatives
-from tvm_pulp.codegen.fusion_engines import engines_of_last
+from tvm_pulp.codegen.fusion_engines import engines_beside
 from tvm_pulp.codegen.fusion_schedule import runs_fused
 from tvm_pulp.codegen.fusion_search import search_group
 from tvm_pulp.codegen.fusion_tiling import Group
 from tvm_pulp.codegen.graph import LayerGraph, LayerKind
 from tvm_pulp.codegen.plan import Operand, Plan
+from tvm_pulp.codegen.plan_json import plan_from_json, plan_to_json
 from tvm_pulp.codegen.planner import plan_region
 from tvm_pulp.codegen.tile_search import NothingFits
+from tvm_pulp.codegen.timeline import simulate
 from tvm_pulp.errors import PlanError
 
+needs_compiler = pytest.mark.skipif(c_compiler() is None, reason="no C compiler on PATH")
 SOME = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
@@ -40,11 +43,14 @@ def separable(channels: int = 64) -> LayerGraph:
     return net.graph()
 
 
+HEAVY = (LayerKind.CONV2D, LayerKind.POINTWISE)
+
+
 @st.composite
-def groups_on_ne16(draw: st.DrawFn) -> tuple[LayerGraph, Plan]:
+def groups_on_ne16(draw: st.DrawFn, graphs: st.SearchStrategy[LayerGraph]) -> tuple[LayerGraph, Plan]:
     """Chains as one group of several steps, in tiles of any size."""
-    graph = draw(chains(last=(LayerKind.CONV2D, LayerKind.POINTWISE)))
-    assume(engines_of_last(graph, graph.layers, (NE16,)))
+    graph = draw(graphs)
+    assume(engines_beside(graph, graph.layers, (NE16,)))
     fused = fused_graph(graph, [range(len(graph.layers))])
     assume(runs_fused(Group(fused, fused.layers[0], NE16), 8))
     out = graph.tensors[graph.outputs[0]]
@@ -61,10 +67,24 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> HostRuntime:
     return build_runtime(tmp_path_factory.mktemp("runtime"))
 
 
-@pytest.mark.skipif(c_compiler() is None, reason="no C compiler on PATH")
+@needs_compiler
 @SOME
-@given(case=groups_on_ne16())
+@given(case=groups_on_ne16(chains(HEAVY)))
 def test_generated_code(runtime: HostRuntime, case: tuple[LayerGraph, Plan]) -> None:
+    assert_exact(runtime, *case)
+
+
+@needs_compiler
+@SOME
+@given(case=groups_on_ne16(light_ends(OF_TWO_MAPS, HEAVY)))
+def test_sums_behind_ne16(runtime: HostRuntime, case: tuple[LayerGraph, Plan]) -> None:
+    assert_exact(runtime, *case)
+
+
+@needs_compiler
+@SOME
+@given(case=groups_on_ne16(light_ends(LIGHT_WINDOWS, HEAVY)))
+def test_windows_behind_ne16(runtime: HostRuntime, case: tuple[LayerGraph, Plan]) -> None:
     assert_exact(runtime, *case)
 
 
@@ -86,7 +106,7 @@ def test_a_map_of_one_row_is_one_tile() -> None:
     net.add(LayerKind.POINTWISE, 32)
     net.add(LayerKind.POINTWISE, 48)
     graph, target = net.graph(), with_ne16(44_000)
-    assert engines_of_last(graph, graph.layers, target.engines) == ()
+    assert engines_beside(graph, graph.layers, target.engines) == ()
     check_plan(graph, target, plan_region(graph, target))
 
 
@@ -95,6 +115,61 @@ def planned() -> tuple[LayerGraph, Plan]:
     graph = separable(16)
     fused = fused_graph(graph, [range(2)])
     return graph, naive_plan(fused, [Wish(5, 5, 16, engine=NE16)], 8)
+
+
+def residual(channels: int = 16) -> LayerGraph:
+    """Two convolutions and the sum with what they read, as a residual network has them."""
+    net = NetworkBuilder(16, 16, channels)
+    start = net.add(LayerKind.POINTWISE, channels)
+    net.add(LayerKind.CONV2D, channels, window3())
+    branch = net.add(LayerKind.CONV2D, channels, window3())
+    net.add(LayerKind.ADD, inputs=(start, branch))
+    return net.graph()
+
+
+def test_cores_add_what_ne16_makes() -> None:
+    graph, target = residual(), with_ne16(44_000)
+    plan = plan_region(graph, target)
+    check_plan(graph, target, plan)
+    group = plan.layers[-1]
+    assert [stage.kernel for stage in group.stages] == ["ne16_3x3", "pulp_add"]
+    assert [stage.engine for stage in group.stages] == ["ne16", "cluster"]
+    assert (group.engine, group.engine_stage) == ("ne16", 0)
+    slots = [(one.operand, one.slot) for one in group.buffers if one.operand in (Operand.MID, Operand.X2)]
+    assert slots == [(Operand.X2, 0), (Operand.X2, 1), (Operand.X2, 2), (Operand.MID, 0), (Operand.MID, 1)]
+    assert [step.x2_slot for step in group.steps[:4]] == [0, 1, 2, 0][: len(group.steps)]
+    assert plan.prediction.cycles < plan_region(graph, target, Effort(fuses=False)).prediction.cycles
+    assert simulate(graph, plan, target).cycles == plan.prediction.cycles
+    assert plan_from_json(plan_to_json(plan)) == plan
+
+
+def test_the_checker_knows_what_is_behind_an_engine() -> None:
+    graph = residual()
+    fused = fused_graph(graph, [range(2, 4)])
+    wishes = [Wish(16, 16, 16), Wish(16, 16, 16), Wish(4, 16, 16, engine=NE16)]
+    plan = naive_plan(fused, wishes, 8)
+    target = with_ne16(plan.l1_bytes, plan.l2_bytes)
+    check_plan(graph, target, plan)
+    layer = plan.layers[-1]
+    broken = {
+        "loads x2 into a slot that is still read": {
+            "steps": tuple(replace(one, x2_slot=number % 2) for number, one in enumerate(layer.steps))
+        },
+        r"l2, step 1: buffer y\[1\] needs 1024 bytes and has 0": {
+            "buffers": tuple(one for one in layer.buffers if (one.operand, one.slot) != (Operand.MID, 1))
+        },
+        "ne16 doesn't compute one layer of the group, and the cores the others": {
+            "stages": tuple(replace(one, engine="cluster") for one in layer.stages)
+        },
+        "engine ne16 can't compute it": {
+            "stages": tuple(
+                replace(one, engine=name) for one, name in zip(layer.stages, ("cluster", "ne16"), strict=True)
+            )
+        },
+    }
+    for message, changes in broken.items():
+        with pytest.raises(PlanError, match=message):
+            check_plan(graph, target, replace(plan, layers=(*plan.layers[:-1], replace(layer, **changes))))
 
 
 def edited(plan: Plan, **changes: object) -> Plan:
@@ -122,7 +197,7 @@ def test_no_groups_where_core_0_is_busy() -> None:
     net.add(LayerKind.CONV2D, 16, window3(2))
     graph = net.graph()
     assert NE16.refusal(graph, graph.layers[1]) is None
-    assert engines_of_last(graph, graph.layers, (NE16,)) == ()
+    assert engines_beside(graph, graph.layers, (NE16,)) == ()
 
 
 def test_no_group_of_one_row() -> None:
@@ -138,8 +213,8 @@ def test_no_groups_for_layers_that_mix_no_channels() -> None:
     net.add(LayerKind.POINTWISE, 16)
     net.add(LayerKind.DEPTHWISE, window=window3())
     graph = net.graph()
-    assert engines_of_last(graph, graph.layers, (NE16,)) == ()
-    assert engines_of_last(graph, graph.layers[:1], (NE16,)) == (NE16,)
+    assert engines_beside(graph, graph.layers, (NE16,)) == ()
+    assert engines_beside(graph, graph.layers[:1], (NE16,)) == (NE16,)
 
 
 def test_cycles_of_a_group() -> None:

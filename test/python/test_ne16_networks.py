@@ -77,6 +77,24 @@ def test_on_gvsoc(package: Package) -> None:
 
 
 @needs_ne16
+def test_first_layer(tmp_path: Path) -> None:
+    """Of three channels and stride 2: the cores make a pixel of each window."""
+    layers = (
+        QdqLayer(Kind.CONV, 16, strides=(2, 2), pads=(0, 0, 1, 1), activation=RELU),
+        QdqLayer(Kind.POINTWISE, 9),
+    )
+    model = QdqModel(layers, input_shape=(3, 53, 38))
+    onnx.save(model.build(), tmp_path / "net.onnx")
+    options = PulpOptions(soc="pulp_open_ne16")
+    package = compile_model(tmp_path / "net.onnx", tmp_path / "net.tar", options=options)
+    reported = [layer for region in read_report(package).regions for layer in region.layers]
+    assert any(layer.kernel.endswith("pulp_im2col + ne16_1x1") for layer in reported)
+    inputs = {"input": model.sample_inputs(2)[:, 0]}
+    assert run_package(package, inputs, check=True).mismatched_bytes == 0
+    assert run_package(package, inputs, Platform.PULP_OPEN, check=True).mismatched_bytes == 0
+
+
+@needs_ne16
 def test_prediction(tmp_path: Path) -> None:
     """A large layer takes what the cost model says, and loading, starting and storing a little more."""
     layers = (QdqLayer(Kind.CONV, 64, activation=RELU), QdqLayer(Kind.CONV, 64, pads=SAME, activation=RELU))

@@ -17,7 +17,8 @@ from tvm_pulp.codegen.l2_space import Rect
 from tvm_pulp.codegen.plan import Box, LoopOrder, Operand
 from tvm_pulp.codegen.planner import plan_region
 from tvm_pulp.codegen.schedule import schedule_layer
-from tvm_pulp.codegen.traffic import region_traffic
+from tvm_pulp.codegen.tile_search import Search, search_tiles
+from tvm_pulp.codegen.traffic import layer_traffic, region_traffic
 from tvm_pulp.errors import PlanError
 
 PLENTY = 10_000_000
@@ -116,13 +117,42 @@ def test_one_buffer_for_what_is_seldom_loaded() -> None:
 
 
 def test_l1_too_small() -> None:
-    graph = single_layer(Shape(LayerKind.LINEAR, 1, 1, 1000, 10))
+    graph = single_layer(Shape(LayerKind.LINEAR, 1, 1, 1000, 10, sums=True))
     with pytest.raises(PlanError) as error:
         plan_region(graph, machine(2000))
     assert str(error.value) == (
         "layer layer (user/operator): no tile fits the 2000 bytes of L1 memory, the smallest needs 2024 bytes"
         " on 8 cores; choose a SoC or -l1= with at least 2024 bytes"
     )
+
+
+def test_input_channels_in_parts_where_no_tile_fits() -> None:
+    """Another L1 of 10,000 bytes, in which a window's weights take 2,304 and im2col 18,432."""
+    graph = single_layer(Shape(LayerKind.CONV2D, 28, 28, 128, 16, Window(3, 3, 1, 1, 1, 1, 1, 1)))
+    target = machine(10_000)
+    plan = plan_region(graph, target)
+    check_plan(graph, target, plan)
+    layer = plan.layers[0]
+    assert layer.kernel == "pulp_conv_add"
+    assert 0 < layer.c_in < 128
+    assert layer_traffic(graph, graph.layers[0], layer).bytes_out == 28 * 28 * 16
+
+
+def test_input_channels_in_parts_where_tiles_are_small() -> None:
+    """All channels fit, but so few outputs that parts of the channels are faster."""
+    graph = single_layer(Shape(LayerKind.LINEAR, 1, 1, 4000, 64))
+    best = plan_region(graph, machine(10_000)).layers[0]
+    assert (best.kernel, best.c_in > 0) == ("pulp_linear_add", True)
+
+
+@pytest.mark.parametrize(("size", "once"), [(6, True), (24, False)])
+def test_parts_that_load_no_parameters_twice(size: int, once: bool) -> None:
+    """With more than two parts a tile is all of the map, unless that doesn't fit."""
+    graph = single_layer(Shape(LayerKind.CONV2D, size, size, 128, 8, Window(3, 3, 1, 1, 1, 1, 1, 1)))
+    found = search_tiles(graph, graph.layers[0], machine(1_200), params_once=True)
+    assert isinstance(found, Search)
+    blocks = [step.params_offset for step in found.best.plan.steps if step.load_params]
+    assert (len(set(blocks)) == len(blocks)) is once
 
 
 def test_l2_too_small() -> None:

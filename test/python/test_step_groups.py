@@ -17,7 +17,7 @@ from tvm_pulp.codegen.emit import emit_region
 from tvm_pulp.codegen.emit_steps import step_table
 from tvm_pulp.codegen.l2_tables import tables_bytes
 from tvm_pulp.codegen.planner import plan_region
-from tvm_pulp.codegen.step_groups import group_steps, narrowest, table_bytes
+from tvm_pulp.codegen.step_groups import Cycle, group_steps, narrowest, shortest_cycle, table_bytes, unit
 
 needs_compiler = pytest.mark.skipif(c_compiler() is None, reason="no C compiler on PATH")
 
@@ -38,11 +38,31 @@ def test_groups_by_hand() -> None:
         "slots": {"x_l1": (0, 300, 300), "load_x": (1, 1, 0)},
     }
     assert groups.index == {"place": (0, 1, 0, 1), "range": (0, 0, 1, 1), "slots": (0, 1, 0, 2)}
-    assert groups.size_bytes == 2 * 1 + 2 * 1 + 3 * 4 + 4 * 3
+    assert groups.lengths == {"range": 2}
+    assert groups.named == {"place": (0, 1, 0, 1), "slots": (0, 1, 0, 2)}
+    assert groups.size_bytes == 2 * 1 + 2 * 1 + 3 * 4 + 4 * 2
+
+
+def test_names_are_kept_for_one_period() -> None:
+    """Two ranges of channels in turns forwards and backwards, both buffers full from the second step on."""
+    columns = {"x": (0, 0, 1, 1, 2, 2, 3, 3), "y_c0": (0, 8, 8, 0, 0, 8, 8, 0), "load_x": (0, *(1,) * 7)}
+    groups = group_steps(columns)
+    assert groups.lengths == {"place": 2}
+    assert groups.cycle == Cycle(first=1, period=4)
+    assert groups.named == {"range": (0, 1, 1, 0, 0), "slots": (0, 1, 1, 1, 1)}
+
+
+def test_shortest_cycle() -> None:
+    assert shortest_cycle([(5, 1, 2, 1, 2, 1)]) == Cycle(1, 2)
+    assert shortest_cycle([(1, 2, 1, 2), (0, 0, 0, 7)]) == Cycle(0, 4)
+    assert shortest_cycle([(1, 2, 3)]) == Cycle(0, 3)
+    assert shortest_cycle([]) == Cycle(0, 0)
 
 
 def test_bytes_of_a_table() -> None:
-    assert [narrowest([most]) for most in (0, 255, 256, 65_535, 65_536)] == [1, 1, 2, 2, 4]
+    assert [narrowest([1, most]) for most in (0, 255, 256, 65_535, 65_536)] == [1, 1, 2, 2, 4]
+    assert [unit(values) for values in ([0, 65_534], [0, 65_536], [2, 65_536], [1, 65_536])] == [1, 2, 2, 1]
+    assert narrowest([2, 65_536]) == 2
     assert table_bytes([4, 1, 1], {"a": (1, 2), "b": (1, 2), "c": (1, 2)}) == 2 * 8
     assert table_bytes([], {}) == 0
 

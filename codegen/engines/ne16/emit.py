@@ -21,6 +21,7 @@ from tvm_pulp.codegen.engines.ne16.limits import (
 )
 from tvm_pulp.codegen.engines.ne16.weights import BITS, OFFSET
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind
+from tvm_pulp.codegen.kernels import requantize_kernel
 from tvm_pulp.codegen.params import BlockLayout, needs_int64
 from tvm_pulp.errors import PlanError
 
@@ -91,7 +92,6 @@ def _finish(layer: Layer, table: StepTable) -> list[str]:
     """Sums to bytes, by the cores."""
     requant, value = layer.requant, table.expression
     assert requant is not None  # the layer was accepted
-    form = "" if not requant.wide else "_split" if requant.split else "_wide"
     integers = "int64_t" if needs_int64(requant) else "int32_t"
     shifts = {"shift": requant.shift}
     if requant.split:
@@ -105,7 +105,7 @@ def _finish(layer: Layer, table: StepTable) -> list[str]:
         f"  const {integers} *const lambda = k + channels;",
         fill("  const uint16_t ", [f"{name} = {bits}" for name, bits in shifts.items()], ";"),
         "",
-        call(f"pulp_requantize{form}", ("sums", "y", "k", "lambda", *shifts, "pixels", "channels")),
+        call(requantize_kernel(requant), ("sums", "y", "k", "lambda", *shifts, "pixels", "channels")),
     ]
     if clips(layer):
         lines.append(call("pulp_clip", ("y", "pixels * channels", str(requant.lo), str(requant.hi))))

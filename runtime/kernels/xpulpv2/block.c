@@ -27,6 +27,13 @@ static uint32_t output(const pulp_block_t *b, uint32_t channel, int32_t acc, pul
 
 static void store_pixel(const pulp_block_t *b, uint32_t channel, const int32_t *acc, pulp_form_t form,
                         uint8_t *out) {
+  if (form == PULP_SUMS) {
+    int32_t *const sums = (int32_t *)(void *)out + channel;
+    for (unsigned i = 0; i < BLOCK_CHANNELS; i++) {
+      sums[i] = (int32_t)((uint32_t)sums[i] + (uint32_t)acc[i]);
+    }
+    return;
+  }
   for (unsigned i = 0; i < BLOCK_CHANNELS; i++) {
     out[channel + i] = (uint8_t)output(b, channel + i, acc[i], form);
   }
@@ -97,6 +104,11 @@ void pulp_block_wide_1(const pulp_block_t *block) { all_blocks(block, 1, PULP_WI
 void pulp_block_wide_2(const pulp_block_t *block) { all_blocks(block, 2, PULP_WIDE); }
 void pulp_block_wide_3(const pulp_block_t *block) { all_blocks(block, 3, PULP_WIDE); }
 void pulp_block_wide_4(const pulp_block_t *block) { all_blocks(block, 4, PULP_WIDE); }
+void pulp_block_add_1(const pulp_block_t *block) { all_blocks(block, 1, PULP_SUMS); }
+void pulp_block_add_2(const pulp_block_t *block) { all_blocks(block, 2, PULP_SUMS); }
+void pulp_block_add_3(const pulp_block_t *block) { all_blocks(block, 3, PULP_SUMS); }
+void pulp_block_add_4(const pulp_block_t *block) { all_blocks(block, 4, PULP_SUMS); }
+void pulp_block_add_row_4(const pulp_block_t *block) { all_blocks(block, 4, PULP_SUMS); }
 void pulp_block_raw_1(const pulp_block_t *block) { raw(block, 1); }
 void pulp_block_raw_2(const pulp_block_t *block) { raw(block, 2); }
 void pulp_block_raw_3(const pulp_block_t *block) { raw(block, 3); }

@@ -53,6 +53,14 @@ void pulp_block_wide_2(const pulp_block_t *block);
 void pulp_block_wide_3(const pulp_block_t *block);
 void pulp_block_wide_4(const pulp_block_t *block);
 
+/* Not requantized, but added to the int32 that are at `out`: `k` isn't read, and `lambda`, `shift` and
+ * `low_bits` aren't used. */
+void pulp_block_add_1(const pulp_block_t *block);
+void pulp_block_add_2(const pulp_block_t *block);
+void pulp_block_add_3(const pulp_block_t *block);
+void pulp_block_add_4(const pulp_block_t *block);
+void pulp_block_add_row_4(const pulp_block_t *block);
+
 /* One group of pixels and one block of channels, not requantized: `out` is an array of int32, the
  * accumulators of the first pixel's 4 channels, then the next pixel's. `k`, `lambda`, `out_stride`, `shift`,
  * `low_bits` and what leads to other lines aren't used. */

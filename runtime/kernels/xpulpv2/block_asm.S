@@ -52,6 +52,7 @@
 #define WIDE 1
 #define SUMS 2
 #define SPLIT 3
+#define ADD 4
 
 /* Products of the pixel word in \px with the weights in t0..t3. */
 .macro DOTS px, a0, a1, a2, a3
@@ -199,6 +200,32 @@
   .irp reg, \regs
   SW_INC_I(\reg, t3, 4)
   .endr
+.endm
+
+/* Added to the sums that are there; t3: where, t5: distance to the next pixel's. */
+.macro ADD_TO a0, a1, a2, a3
+  lw t1, 0(t3)
+  lw t4, 4(t3)
+  lw x, 8(t3)
+  add \a0, \a0, t1
+  lw t1, 12(t3)
+  add \a1, \a1, t4
+  add \a2, \a2, x
+  add \a3, \a3, t1
+  sw \a0, 0(t3)
+  sw \a1, 4(t3)
+  sw \a2, 8(t3)
+  sw \a3, 12(t3)
+  add t3, t3, t5
+.endm
+
+/* Four channels of a pixel; t3: where, t5: distance to the next pixel's. */
+.macro PUT regs:vararg
+  .if MODE == ADD
+  ADD_TO \regs
+  .else
+  STORE \regs
+  .endif
 .endm
 
 /* What the fourth pixel's word, in t5, adds to its sums, and in between the next word of the first pixel and of
@@ -452,6 +479,10 @@ compute_\name:
   lw t3, OUT(sp)
   addi t0, t0, 32
   addi t1, t1, 32
+  .elseif MODE == ADD
+  lw t0, K(sp)
+  lw t3, OUT(sp)
+  addi t0, t0, 16 /* not multipliers: it counts blocks */
   .else
   lw t0, K(sp)
   lw t1, LAMBDA(sp)
@@ -491,19 +522,23 @@ compute_\name:
   .endif
   lw t5, OUT_STRIDE(sp)
   lw t2, W_STEP(sp)
+  .if MODE == ADD
+  addi t4, t3, 16
+  .else
   addi t4, t3, 4
+  sw t1, LAMBDA(sp)
+  .endif
   sw t4, OUT(sp)
   sw t0, K(sp)
-  sw t1, LAMBDA(sp)
-  STORE s0, s1, s2, s3
+  PUT s0, s1, s2, s3
   .if \n > 1
-  STORE s4, s5, s6, s7
+  PUT s4, s5, s6, s7
   .endif
   .if \n > 2
-  STORE s8, s9, s10, s11
+  PUT s8, s9, s10, s11
   .endif
   .if \n > 3
-  STORE a0, a1, a2, a3
+  PUT a0, a1, a2, a3
   .endif
   lw t1, K_END(sp)
   add w, w, t2
@@ -526,6 +561,11 @@ BLOCK pulp_block_split_1, 1
 BLOCK pulp_block_split_2, 2
 BLOCK pulp_block_split_3, 3
 BLOCK pulp_block_split_4, 4
+.set MODE, ADD
+BLOCK pulp_block_add_1, 1
+BLOCK pulp_block_add_2, 2
+BLOCK pulp_block_add_3, 3
+BLOCK pulp_block_add_4, 4
 .set MODE, SUMS
 BLOCK pulp_block_raw_1, 1
 BLOCK pulp_block_raw_2, 2
@@ -543,4 +583,6 @@ BLOCK pulp_block_wide_4, 4
 BLOCK pulp_block_row_4, 4
 .set MODE, SPLIT
 BLOCK pulp_block_split_row_4, 4
+.set MODE, ADD
+BLOCK pulp_block_add_row_4, 4
 #endif

@@ -10,13 +10,6 @@
 
 enum { STACK_BYTES = 512, MOST_PIXELS = 16 };
 
-static uint8_t output(const pulp_filters_t *f, int32_t acc, uint32_t co) {
-  if (f->form == PULP_WIDE) {
-    return (uint8_t)xp_requant_wide(acc, f->wide_k[co], f->wide_lambda[co], f->output.shift);
-  }
-  return (uint8_t)xp_requant_split(acc, f->output.k[co], f->output.lambda[co], f->low_bits, f->output.shift);
-}
-
 static void by_output(const pulp_convolution_t *c, pulp_share_t pixels) {
   const pulp_window_t *const w = c->window;
   const pulp_filters_t *const f = &c->filters;
@@ -25,7 +18,7 @@ static void by_output(const pulp_convolution_t *c, pulp_share_t pixels) {
     const pulp_extent_t extent = pulp_extent(w, pixel);
     for (uint32_t co = f->channels.begin; co < f->channels.end; co++) {
       const int32_t acc = pulp_conv_sum(w, c->in, c->weight + co * filter, &extent);
-      c->out[pixel * w->ch_out + co] = output(f, acc, co);
+      pulp_put(f, acc, c->out + pixel * f->out_stride, co);
     }
   }
 }
@@ -57,7 +50,7 @@ void pulp_convolve_without_buffer(pulp_convolution_t *c) {
   c->filters.channels = part.channels;
   if (direct) {
     pulp_convolve_direct(c, part.pixels);
-  } else if (4 * length <= STACK_BYTES) {
+  } else if (4 * length <= STACK_BYTES && c->filters.form != PULP_SUMS) { /* sums are no room for windows */
     through_stack(c, part.pixels, length);
   } else {
     by_output(c, part.pixels);

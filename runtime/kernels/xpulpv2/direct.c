@@ -58,7 +58,7 @@ static void multiply_rest(const pulp_convolution_t *c, const piece_t *piece, con
   rest.channels.begin = begin;
   for (uint32_t line = 0; line < piece->lines; line++) {
     pulp_multiply(&rest, &segments, part->x + line * w->stride_y * w->in_x * w->ch_in, part->w,
-                  c->out + ((piece->y + line) * w->out_x + piece->x) * w->ch_out, piece->count);
+                  c->out + ((piece->y + line) * w->out_x + piece->x) * c->filters.out_stride, piece->count);
   }
 }
 
@@ -86,8 +86,9 @@ static void multiply_blocks(work_t *work, const piece_t *piece) {
   pulp_block_t *const b = &work->block;
   const uint8_t *const x = b->x;
   uint8_t *const out = b->out;
-  axis_t columns = {piece->count, w->stride_x * w->ch_in, w->ch_out};
-  const axis_t lines = {piece->lines, w->stride_y * w->in_x * w->ch_in, w->out_x * w->ch_out};
+  const int32_t out_stride = (int32_t)work->c->filters.out_stride;
+  axis_t columns = {piece->count, w->stride_x * w->ch_in, out_stride};
+  const axis_t lines = {piece->lines, w->stride_y * w->in_x * w->ch_in, w->out_x * out_stride};
   const uint32_t rest = columns.count % BLOCK_PIXELS;
   if (rest * ((lines.count + BLOCK_PIXELS - 1) / BLOCK_PIXELS) >= lines.count) {
     run(work, &columns, &lines);
@@ -114,7 +115,8 @@ static void multiply(work_t *work, const piece_t *piece) {
   if (work->blocks > 0 && part.bytes > 0 && part.bytes % 4 == 0) {
     b->x = part.x;
     b->w = part.w + (int32_t)channel * b->w_stride;
-    b->out = c->out + (piece->y * w->out_x + piece->x) * w->ch_out + channel;
+    b->out = c->out + (piece->y * w->out_x + piece->x) * c->filters.out_stride +
+             channel * pulp_output_bytes(c->filters.form);
     b->words = part.bytes / 4;
     b->rows = part.rows;
     b->x_skip = part.x_skip;
@@ -181,7 +183,7 @@ void pulp_convolve_direct(const pulp_convolution_t *c, pulp_share_t pixels) {
       w->in_y == w->out_y) {
     const pulp_segments_t segments = {(uint32_t)ch_in / 4, 1, (uint32_t)ch_in % 4, ch_in, ch_in, 0, 0};
     pulp_multiply(&c->filters, &segments, c->in + pixels.begin * w->ch_in, c->weight,
-                  c->out + pixels.begin * w->ch_out, pixels.end - pixels.begin);
+                  c->out + pixels.begin * c->filters.out_stride, pixels.end - pixels.begin);
     return;
   }
   work_t work;

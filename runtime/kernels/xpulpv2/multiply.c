@@ -16,6 +16,7 @@ static void multiply_groups(const pulp_block_t *block, uint32_t pixels, pulp_for
       {pulp_block_split_1, pulp_block_split_2, pulp_block_split_3, pulp_block_split_4,
        pulp_block_split_row_4},
       {pulp_block_wide_1, pulp_block_wide_2, pulp_block_wide_3, pulp_block_wide_4, pulp_block_wide_4},
+      {pulp_block_add_1, pulp_block_add_2, pulp_block_add_3, pulp_block_add_4, pulp_block_add_row_4},
   };
   const int row = pixels == BLOCK_PIXELS && block->rows == 1 && block->words > 1;
   functions[form][row ? ROW : pixels - 1](block);
@@ -24,13 +25,13 @@ static void multiply_groups(const pulp_block_t *block, uint32_t pixels, pulp_for
 /* True if the blocks' output stage is what is asked for. */
 static int requantizes(const pulp_filters_t *f) {
   if (f->form != PULP_NARROW) {
-    return f->form == PULP_SPLIT || f->output.shift >= 32;
+    return f->form != PULP_WIDE || f->output.shift >= 32;
   }
   return f->bias == NULL && f->output.relu && f->output.batch_norm;
 }
 
 int pulp_has_pairs(const pulp_filters_t *f) {
-  return f->form != PULP_WIDE && f->channels.end - f->channels.begin >= 2 && requantizes(f);
+  return f->form <= PULP_SPLIT && f->channels.end - f->channels.begin >= 2 && requantizes(f);
 }
 
 static inline uint32_t begin_blocks(pulp_block_t *b, const pulp_filters_t *f, int32_t w_stride) {
@@ -80,7 +81,7 @@ static uint32_t multiply_blocks(const pulp_filters_t *f, const pulp_segments_t *
   if (blocks > 0) {
     block.x = x;
     block.w = w + (int32_t)channel * s->w_stride;
-    block.out = out + channel;
+    block.out = out + channel * pulp_output_bytes(f->form);
     block.x_stride = s->x_stride;
     block.out_stride = (int32_t)f->out_stride;
     block.words = s->words;
@@ -94,6 +95,19 @@ static uint32_t multiply_blocks(const pulp_filters_t *f, const pulp_segments_t *
   return channel + BLOCK_CHANNELS * blocks;
 }
 
+/* The same; the last 1 to 3 channels make a block with those before them, whose outputs come out the same
+ * once more, unless they are added to what is there. */
+static uint32_t multiply_in_blocks(const pulp_filters_t *f, const pulp_segments_t *s, const uint8_t *x,
+                                   const int8_t *w, uint8_t *out, uint32_t pixels) {
+  const uint32_t channel = multiply_blocks(f, s, x, w, out, pixels), end = f->channels.end;
+  if (channel == end || channel + BLOCK_CHANNELS <= end || end < BLOCK_CHANNELS || f->form == PULP_SUMS) {
+    return channel;
+  }
+  pulp_filters_t last = *f;
+  last.channels.begin = end - BLOCK_CHANNELS;
+  return multiply_blocks(&last, s, x, w, out, pixels);
+}
+
 /* Any bias and output stage. */
 static uint8_t output(const pulp_filters_t *f, int32_t acc, uint32_t channel) {
   if (f->form == PULP_WIDE) {
@@ -104,6 +118,19 @@ static uint8_t output(const pulp_filters_t *f, int32_t acc, uint32_t channel) {
                                      f->output.shift);
   }
   return pulp_nn_output(&f->output, f->bias ? acc + f->bias[channel] : acc, channel);
+}
+
+static inline void put(const pulp_filters_t *f, int32_t acc, uint8_t *out, uint32_t channel) {
+  if (f->form == PULP_SUMS) {
+    int32_t *const sum = (int32_t *)(void *)out + channel;
+    *sum = pulp_wrap_add(*sum, acc);
+  } else {
+    out[channel] = output(f, acc, channel);
+  }
+}
+
+void pulp_put(const pulp_filters_t *f, int32_t acc, uint8_t *out, uint32_t channel) {
+  put(f, acc, out, channel);
 }
 
 /* The sums of one block of channels for up to 4 pixels, pixel by pixel; the tails aside. */
@@ -163,7 +190,7 @@ static void multiply_any(const pulp_filters_t *f, const pulp_segments_t *s, cons
   }
   for (uint32_t c = 0; c < BLOCK_CHANNELS; c++, channel++) {
     for (uint32_t pixel = 0; pixel < pixels; pixel++) {
-      out[pixel * f->out_stride + channel] = output(f, acc[BLOCK_CHANNELS * pixel + c], channel);
+      put(f, acc[BLOCK_CHANNELS * pixel + c], out + pixel * f->out_stride, channel);
     }
   }
 }
@@ -203,7 +230,7 @@ static void multiply_channels(const pulp_filters_t *f, const pulp_segments_t *s,
   for (; channel < f->channels.end; channel++) {
     for (uint32_t pixel = 0; pixel < pixels; pixel++) {
       const int32_t acc = product(s, x + (int32_t)pixel * s->x_stride, w + (int32_t)channel * s->w_stride);
-      out[pixel * f->out_stride + channel] = output(f, acc, channel);
+      put(f, acc, out + pixel * f->out_stride, channel);
     }
   }
 }
@@ -212,7 +239,7 @@ void pulp_multiply(const pulp_filters_t *f, const pulp_segments_t *s, const uint
                    uint8_t *out, uint32_t pixels) {
   uint32_t channel = f->channels.begin;
   if (s->tail == 0 && s->words > 0 && s->rows > 0) {
-    channel = multiply_blocks(f, s, x, w, out, pixels);
+    channel = multiply_in_blocks(f, s, x, w, out, pixels);
   }
   if (channel < f->channels.end) {
     channel = multiply_any_blocks(f, s, x, w, out, pixels, channel);
@@ -225,7 +252,7 @@ void pulp_multiply_padded(const pulp_filters_t *f, uint32_t length, const uint8_
   const int32_t padded = (int32_t)((length + 3) & ~3u);
   const pulp_segments_t blocks = {(uint32_t)padded / 4, 1, 0, padded, (int32_t)length, 0, 0};
   const pulp_segments_t exact = {length / 4, 1, length % 4, padded, (int32_t)length, 0, 0};
-  uint32_t channel = multiply_blocks(f, &blocks, x, w, out, pixels);
+  uint32_t channel = multiply_in_blocks(f, &blocks, x, w, out, pixels);
   if (channel < f->channels.end) {
     channel = multiply_any_blocks(f, &exact, x, w, out, pixels, channel);
     multiply_channels(f, &exact, x, w, out, pixels, channel);

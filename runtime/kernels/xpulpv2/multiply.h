@@ -22,9 +22,12 @@ typedef struct {
   const int64_t *wide_k, *wide_lambda; /* PULP_WIDE's, else NULL */
   uint32_t out_stride;                 /* bytes from a pixel's outputs to the next pixel's */
   pulp_share_t channels;               /* the calling core's */
-  pulp_form_t form;                    /* of `output`, which if not narrow isn't PULP-NN's */
+  pulp_form_t form;                    /* of `output`, which if not narrow isn't PULP-NN's, or not read */
   uint32_t low_bits;                   /* PULP_SPLIT's */
 } pulp_filters_t;
+
+/* What becomes of the sum of one channel of a pixel whose outputs are at `out`. */
+void pulp_put(const pulp_filters_t *filters, int32_t acc, uint8_t *out, uint32_t channel);
 
 /* True if pairs.h has the output stage that is asked for, and there are two channels. */
 int pulp_has_pairs(const pulp_filters_t *filters);

@@ -16,8 +16,8 @@ void pulp_convolve_pointwise(pulp_convolution_t *c) {
   c->filters.channels = part.channels;
   if (w->in_x == w->out_x) { /* rows follow one another without a gap */
     const pulp_segments_t segments = {ch_in / 4, 1, ch_in % 4, (int32_t)ch_in, (int32_t)ch_in, 0, 0};
-    pulp_multiply(&c->filters, &segments, c->in + first * ch_in, c->weight, c->out + first * ch_out,
-                  part.pixels.end - first);
+    pulp_multiply(&c->filters, &segments, c->in + first * ch_in, c->weight,
+                  c->out + first * c->filters.out_stride, part.pixels.end - first);
   } else {
     pulp_convolve_direct(c, part.pixels);
   }
