@@ -150,7 +150,7 @@ def test_a_map_that_is_added_is_in_l2_and_stays_whole() -> None:
     assert may_overwrite(graph, graph.layers[3], "t0")
     assert may_overwrite(fused, layer, "t1")
     assert not may_overwrite(fused, layer, "t0")
-    plan = plan_region(fused, with_l3(6_000, 15_500), Effort(fuses=False))
+    plan = plan_region(fused, with_l3(6_000, 15_000), Effort(fuses=False))
     assert "t0" not in {one.tensor for one in plan.l3_buffers}
 
 
@@ -255,7 +255,7 @@ def test_a_group_makes_room_where_there_is_no_l3() -> None:
 
 
 def test_what_lost_is_listed() -> None:
-    graph, target = wide_network(), with_l3(6_000, 15_500)
+    graph, target = wide_network(), with_l3(6_000, 15_000)
     plan = plan_region(graph, target)
     index, chosen = next((i, one) for i, one in enumerate(plan.layers) if one.stages)
     names = [stage.layer for stage in chosen.stages]

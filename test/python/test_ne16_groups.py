@@ -24,7 +24,7 @@ from tvm_pulp.codegen.fusion_schedule import runs_fused
 from tvm_pulp.codegen.fusion_search import search_group
 from tvm_pulp.codegen.fusion_tiling import Group
 from tvm_pulp.codegen.graph import LayerGraph, LayerKind
-from tvm_pulp.codegen.plan import Operand, Plan
+from tvm_pulp.codegen.plan import LoopOrder, Operand, Plan
 from tvm_pulp.codegen.plan_json import plan_from_json, plan_to_json
 from tvm_pulp.codegen.planner import plan_region
 from tvm_pulp.codegen.tile_search import NothingFits
@@ -54,7 +54,9 @@ def groups_on_ne16(draw: st.DrawFn, graphs: st.SearchStrategy[LayerGraph]) -> tu
     fused = fused_graph(graph, [range(len(graph.layers))])
     assume(runs_fused(Group(fused, fused.layers[0], NE16), 8))
     out = graph.tensors[graph.outputs[0]]
-    wish = Wish(draw(st.integers(1, 9)), draw(st.integers(1, 9)), out.channels, engine=NE16)
+    channels = draw(st.sampled_from([out.channels, 16, 3]))
+    order = draw(st.sampled_from(LoopOrder))
+    wish = Wish(draw(st.integers(1, 9)), draw(st.integers(1, 9)), channels, order, engine=NE16)
     plan = naive_plan(fused, [wish], draw(st.sampled_from([1, 2, 8])))
     assume(len(plan.layers[0].steps) > 1)
     target = replace(with_ne16(plan.l1_bytes, plan.l2_bytes), cores=plan.cores)
