@@ -13,10 +13,11 @@ by onnxruntime.
 | v2_224 | MobileNetV2 1.0-224, 1000 classes | 3x224x224 | 301 M |
 | resnet18 | ResNet-18, 1000 classes | 3x224x224 | 1,814 M |
 | resnet20 | ResNet-20 for CIFAR | 3x32x32 | 40.8 M |
+| inception | two Inception modules | 3x32x32 | 12.2 M |
 
 The first four are `NETWORKS`; the next two are for where there is time, and `v1_100` has 4 MB of weights. The
 three behind them are for planning: their feature maps are larger than the L2 of these chips. `resnet20` is for
-the engines of DIANA.
+the engines of DIANA, `inception` has branches that engines may compute at the same time.
 
 NCHW, batch 1, opset 13; "same" padding as TensorFlow has it (the odd element at the bottom and the right). The
 weights are He-initialized and stand for those with BatchNorm folded in: the networks compute nothing useful,
@@ -258,6 +259,31 @@ def _residual(b: _Builder, name: str, channels: int, stride: int) -> None:
     b.op("Relu", f"{name}_relu")
 
 
+def _inception() -> ModelProto:
+    b = _Builder("inception", (3, 32, 32))
+    b.conv("stem", 32, stride=2)
+    for module, channels in enumerate((32, 48), start=1):
+        _inception_module(b, f"module{module}", channels)
+    b.classifier(10)
+    return b.model()
+
+
+def _inception_module(b: _Builder, name: str, channels: int) -> None:
+    """1x1, 1x1 and 3x3, maximum and 1x1: the channels of each behind those of the one before."""
+    start, shape = b.tensor, b.shape
+    b.conv(f"{name}_1x1", channels, (1, 1))
+    ends = [b.tensor]
+    b.go_to(start, shape)
+    b.conv(f"{name}_reduce", channels, (1, 1))
+    b.conv(f"{name}_3x3", channels)
+    ends.append(b.tensor)
+    b.go_to(start, shape)
+    b.max_pool(f"{name}_pool", 3, 1)
+    b.conv(f"{name}_project", channels, (1, 1))
+    b.op("Concat", f"{name}_concat", *ends, b.tensor, axis=1)
+    b.shape = (3 * channels, *shape[1:])
+
+
 def _autoencoder() -> ModelProto:
     b = _Builder("ad", (640,))
     for layer, channels in enumerate((128, 128, 128, 128, 8, 128, 128, 128, 128), start=1):
@@ -277,6 +303,7 @@ _BUILDERS: dict[str, Callable[[], ModelProto]] = {
     "v2_224": _mobilenet_v2,
     "resnet18": _resnet18,
     "resnet20": _resnet20,
+    "inception": _inception,
 }
 ALL_NETWORKS: tuple[str, ...] = tuple(_BUILDERS)
 NETWORKS = ALL_NETWORKS[:4]

@@ -25,8 +25,8 @@ def in_use_at_last(plan: LayerPlan) -> list[L1Buffer]:
 
 def loadable_ahead(graph: LayerGraph, plans: Sequence[LayerPlan], index: int) -> tuple[Operand, ...]:
     """What the layer with this index loads for its first step that may come during the layer before: X, which
-    stands for X2 too, PARAMS."""
-    if index == 0:
+    stands for X2 too, PARAMS. Nothing for or during one of two layers that run at the same time."""
+    if index == 0 or any(plan.with_next for plan in plans[max(0, index - 2) : index + 1]):
         return ()
     first, found = plans[index].steps[0], []
     if first.load_x and not plans[index].pad_in_l1 and _inputs_are_stored(graph, plans, index):

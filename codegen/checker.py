@@ -15,6 +15,7 @@ import numpy.typing as npt
 from tvm_pulp.codegen.checker_fusion import check_no_stages, grouped, stage_blocks, stages_of
 from tvm_pulp.codegen.checker_l1 import check_l1
 from tvm_pulp.codegen.checker_l2 import check_l2
+from tvm_pulp.codegen.checker_pairs import check_order, check_pairs
 from tvm_pulp.codegen.checker_parts import check_parts, last_parts
 from tvm_pulp.codegen.checker_shares import share_blocks, shares_of
 from tvm_pulp.codegen.engines.cluster import CLUSTER
@@ -48,6 +49,8 @@ def check_plan(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
     """Raises PlanError, saying what is wrong and where, unless the plan is right for this graph and machine."""
     _check_header(graph, machine, plan)
     graph = grouped(graph, plan)
+    check_pairs(plan)
+    check_order(graph, plan)
     for layer, layer_plan in zip(graph.layers, plan.layers, strict=True):
         _check_layer(graph, layer, layer_plan, plan, engine_named(layer_plan.engine, machine.engines))
     check_l1(graph, plan)

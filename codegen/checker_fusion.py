@@ -36,20 +36,20 @@ class CheckedStage:
 
 
 def grouped(graph: LayerGraph, plan: Plan) -> LayerGraph:
-    """The graph as the plan runs it: with the layers of each group as one, of which a convolution may be two.
-    Raises PlanError if a group isn't made of the graph's layers in their order, or one of its maps is needed
+    """The graph as the plan runs it: in its order, with the layers of each group as one, of which a convolution
+    may be two. Raises PlanError if these aren't the graph's layers, or one of a group's maps is needed
     outside."""
     graph = with_planned_products(graph, plan)
-    waiting = list(graph.layers)
+    waiting = {layer.name: layer for layer in graph.layers}
     layers: list[Layer] = []
     for layer_plan in plan.layers:
         names = [stage.layer for stage in layer_plan.stages] or [layer_plan.layer]
-        parts, waiting = waiting[: len(names)], waiting[len(names) :]
-        if [part.name for part in parts] != names:
-            raise _fail("the layers aren't the graph's layers in their order", "header")
+        if not set(names) <= set(waiting) or len(names) > len(set(names)):
+            raise _fail("the layers aren't the graph's layers", "header")
+        parts = [waiting.pop(name) for name in names]
         layers.append(_group(graph, layer_plan, parts) if layer_plan.stages else parts[0])
     if waiting:
-        raise _fail("the layers aren't the graph's layers in their order", "header")
+        raise _fail("the layers aren't the graph's layers", "header")
     return LayerGraph(graph.name, graph.tensors, graph.inputs, graph.outputs, tuple(layers), graph.placed)
 
 
@@ -105,7 +105,7 @@ def _check_inner(graph: LayerGraph, before: Layer, after: Layer, where: str) -> 
         raise _fail(f"{tensor.name} is a view, or has views", where)
     if tensor.dtype is not Dtype.UINT8:
         raise _fail(f"{tensor.name} is no map of bytes", where)
-    if tensor.planar and (before.kind, after.kind) != (LayerKind.QUANTIZE, LayerKind.TRANSPOSE):
+    if tensor.planar:
         raise _fail(f"{tensor.name} isn't in HWC order", where)
 
 

@@ -12,6 +12,7 @@ from itertools import combinations
 from math import inf
 
 import numpy as np
+from tvm_pulp.codegen.checker_pairs import begin_and_end
 from tvm_pulp.codegen.checker_parts import last_parts
 from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.l2_tables import tables_bytes
@@ -44,7 +45,7 @@ def _fail(what: str, where: str) -> PlanError:
 
 
 def _check_homes(graph: LayerGraph, plan: Plan) -> None:
-    lives = _lives(graph)
+    lives = _lives(graph, plan)
     homes = [one.tensor for one in plan.l2_buffers]
     homes += [one.tensor for one in plan.l3_buffers] + [one.tensor for one in plan.l1_tensors]
     if sorted(homes) != sorted(lives):
@@ -80,17 +81,18 @@ def _check_l3_homes(graph: LayerGraph, plan: Plan, lives: dict[str, tuple[int, i
             raise _fail(f"shares bytes with {other.tensor} while both live", f"L3 buffer {one.tensor}")
 
 
-def _lives(graph: LayerGraph) -> dict[str, tuple[int, int]]:
+def _lives(graph: LayerGraph, plan: Plan) -> dict[str, tuple[int, int]]:
     """First and last layer of every tensor that the region itself keeps, views counted as what they are
-    part of."""
+    part of, and both layers of a pair where one of them needs it."""
     lives: dict[str, tuple[int, int]] = {}
     for index, layer in enumerate(graph.layers):
+        begin, end = begin_and_end(plan, index)
         for name in (*layer.inputs, layer.output):
             kept = graph.tensors[name].base
             if kept in graph.inputs or kept in graph.outputs:
                 continue
-            first, _ = lives.get(kept, (index, index))
-            lives[kept] = (first, index)
+            first, _ = lives.get(kept, (begin, end))
+            lives[kept] = (first, end)
     return lives
 
 

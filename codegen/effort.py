@@ -14,12 +14,14 @@ class Effort:
 
     A search for addresses happens up to twenty times, a choice of what lies in L3 five times. The solver's
     seconds are its own count of work (CP-SAT's deterministic time). `fuses` says that groups of layers are
-    tried, too, `shares` that two engines may compute a layer together.
+    tried, too, `shares` that two engines may compute a layer together, `pairs` that two layers may run at the
+    same time.
     """
 
     seconds: int = DEFAULT_SECONDS
     fuses: bool = True
     shares: bool = True
+    pairs: bool = True
 
     @property
     def address_seconds(self) -> float:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from jinja2 import Environment
 from tvm_pulp.codegen.emit_context import in_l2
 from tvm_pulp.codegen.emit_l3 import l3_text
-from tvm_pulp.codegen.emit_layer import layer_text
+from tvm_pulp.codegen.emit_layer import LayerText, layer_text
+from tvm_pulp.codegen.emit_pairs import pair_text
 from tvm_pulp.codegen.emit_params import emit_params
 from tvm_pulp.codegen.emit_templates import template_environment
 from tvm_pulp.codegen.emit_text import address, call, comment_text, fill, labelled
@@ -16,7 +17,7 @@ from tvm_pulp.codegen.engines.registry import engine_named
 from tvm_pulp.codegen.fusion import as_planned
 from tvm_pulp.codegen.graph import LayerGraph, Tensor, macs
 from tvm_pulp.codegen.params import has_params
-from tvm_pulp.codegen.plan import CLUSTER_NAME, Plan
+from tvm_pulp.codegen.plan import CLUSTER_NAME, Plan, turns
 from tvm_pulp.errors import PlanError
 
 _L3_ARENA = """/* Activations in L3; bands of their rows pass through the arena in L2. */
@@ -52,11 +53,11 @@ def _used(plan: Plan, engines: Sequence[Engine]) -> tuple[Engine, ...]:
 
 
 def _source(templates: Environment, graph: LayerGraph, plan: Plan, engines: tuple[Engine, ...]) -> str:
-    layers = [layer_text(templates, graph, index, plan, engines) for index in range(len(plan.layers))]
+    layers = [_turn_text(templates, graph, turn, plan, engines) for turn in turns(plan.layers)]
     places = _tensor_places(graph) | {buffer.tensor: "l2_arena" for buffer in plan.l3_buffers}
     calls = [
-        call(layer.function, ["l1", *(places[name] for name in in_l2(graph, plan, index))])
-        for index, layer in enumerate(layers)
+        call(layer.function, ["l1", *(places[name] for index in turn for name in in_l2(graph, plan, index))])
+        for turn, layer in zip(turns(plan.layers), layers, strict=True)
     ]
     return templates.get_template("region.c.j2").render(
         name=graph.name,
@@ -73,6 +74,15 @@ def _source(templates: Environment, graph: LayerGraph, plan: Plan, engines: tupl
         entry=_prototype(graph),
         arguments="{" + ", ".join(["pulp_l1_arena(L1_BYTES)", *_parameters(graph)]) + "}",
     )
+
+
+def _turn_text(
+    templates: Environment, graph: LayerGraph, turn: range, plan: Plan, engines: tuple[Engine, ...]
+) -> LayerText:
+    """The text of a layer, or of two that run at the same time."""
+    if len(turn) > 1:
+        return pair_text(templates, graph, turn, plan, engines)
+    return layer_text(templates, graph, turn.start, plan, engines)
 
 
 def _headers(graph: LayerGraph, engines: tuple[Engine, ...]) -> list[str]:

@@ -17,8 +17,10 @@ _WINDOWED = (
 )
 
 
-def layer_comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores: int) -> list[str]:
-    """The lines of the comment about the `index`-th layer of a region."""
+def layer_comment(
+    graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores: int, *, second: bool = False
+) -> list[str]:
+    """The lines of the comment about the `index`-th layer of a region, maybe the `second` of two at once."""
     if layer.parts:
         return _group_comment(graph, index, layer, plan, cores)
     inputs = [_shape(graph.tensors[name]) for name in layer.inputs]
@@ -36,9 +38,15 @@ def layer_comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, 
         *(labelled("rows", [rows_words(share_rows(plan))]) if plan.shares else []),
         *labelled("tile", [f"{tile.h} x {tile.w} x {tile.c}", *_parts_comment(plan), *_steps_comment(plan)]),
         *_requant_comment(layer),
-        *labelled("work", [f"{macs(graph, layer):,} {_work_unit(layer)}", f"about {plan.cycles:,} cycles"]),
+        *labelled("work", [f"{macs(graph, layer):,} {_work_unit(layer)}", _cycles(plan, second)]),
     ]
     return [*lines, " */"]
+
+
+def _cycles(plan: LayerPlan, second: bool) -> str:
+    if second:
+        return "at the same time as the layer before"
+    return f"about {plan.cycles:,} cycles" + (" together with the next layer" if plan.with_next else "")
 
 
 def _group_comment(graph: LayerGraph, index: int, layer: Layer, plan: LayerPlan, cores: int) -> list[str]:

@@ -29,6 +29,11 @@ class LayerContext:
         return self.region.layers[self.index]
 
     @property
+    def is_second(self) -> bool:
+        """True for the second of two layers that run at the same time."""
+        return self.index > 0 and self.region.layers[self.index - 1].with_next
+
+    @property
     def params(self) -> str:
         """C for the array in which the parameter blocks lie when the DMA fetches them."""
         in_arena = streams_params(self.region, self.index)

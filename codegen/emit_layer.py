@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ class LayerText:
 
 
 @dataclass(frozen=True)
-class _Function:
+class LayerFunction:
     """A static function of the layer; `parameters` and `arguments` without the step that it may read."""
 
     result: str
@@ -51,13 +52,18 @@ class _Function:
         step = [f"const {step_type} *step"] if self.reads_step else []
         return "\n".join([signature(self.result, self.name, [*step, *self.parameters]), *self.body, "}"])
 
-    def call(self, step: str) -> str:
-        arguments = ([step] if self.reads_step else []) + list(self.arguments)
+    def call(self, step: str, prefix: str = "") -> str:
+        """C for a call, with a prefix to the names of variables; L1 and jobs have none."""
+        own = [
+            one if one == "l1" or "{" in one else re.sub(r"\w+", rf"{prefix}\g<0>", one)
+            for one in self.arguments
+        ]
+        arguments = ([step] if self.reads_step else []) + own
         return f"{self.name}({', '.join(arguments)})"
 
 
 @dataclass(frozen=True)
-class _Functions:
+class LayerFunctions:
     """What a layer does with each tile; `late` loads what the step before has no buffer beside, `ahead` for the
     next layer. A body is empty where nothing is to be moved. On an engine beside the cores `compute` starts a
     `job`, and `finish` is what the cores do with its result; `before` is what they compute before that, of a
@@ -65,16 +71,16 @@ class _Functions:
     Where two engines divide the rows, `helpers` are those beside the cores, and `compute` is what the cores do,
     if they are one of the two."""
 
-    load: _Function
-    late: _Function
-    compute: _Function
-    store: _Function
-    ahead: _Function
+    load: LayerFunction
+    late: LayerFunction
+    compute: LayerFunction
+    store: LayerFunction
+    ahead: LayerFunction
     job: Job | None = None
-    setup: _Function | None = None
-    stages: tuple[_Function, ...] = ()
-    finish: _Function | None = None
-    before: _Function | None = None
+    setup: LayerFunction | None = None
+    stages: tuple[LayerFunction, ...] = ()
+    finish: LayerFunction | None = None
+    before: LayerFunction | None = None
     helpers: tuple[_Helper, ...] = ()
 
 
@@ -85,8 +91,8 @@ class _Helper:
 
     engine: str
     job: Job
-    setup: _Function
-    start: _Function
+    setup: LayerFunction
+    start: LayerFunction
 
     @property
     def words(self) -> dict[str, str]:
@@ -104,32 +110,43 @@ def layer_text(
     templates: Environment, graph: LayerGraph, index: int, region: Plan, engines: Iterable[Engine]
 ) -> LayerText:
     """Text of the `index`-th layer of a region; `engines` are those beside the cluster."""
-    layer, plan, cores = graph.layers[index], region.layers[index], region.cores
+    context = layer_context(graph, index, region)
+    functions = layer_functions(context, engines)
+    run = _run(templates, context, functions)
+    return LayerText(f"run_{context.layer.name}", definitions(templates, context, functions, run))
+
+
+def layer_context(graph: LayerGraph, index: int, region: Plan) -> LayerContext:
+    """What the text of the `index`-th layer depends on."""
+    layer, plan = graph.layers[index], region.layers[index]
     homes = {one.tensor: one.offset for one in region.l1_tensors}
     table = step_table(graph, layer, plan, step_places(graph, region, index), homes)
-    context = LayerContext(graph, region, index, table)
-    functions = _functions(context, engines)
-    run = _run(templates, context, functions)
-    step_type = f"step_{layer.name}_t"
+    return LayerContext(graph, region, index, table)
+
+
+def definitions(templates: Environment, context: LayerContext, functions: LayerFunctions, run: str) -> str:
+    """All text of a layer, in which `run` is that of its entry function."""
+    layer, step_type = context.layer, f"step_{context.layer.name}_t"
     moving = (functions.load, functions.late, functions.ahead, functions.store)
     helping = (one for helper in functions.helpers for one in (helper.setup, helper.start))
     working = (
         *(*functions.stages, functions.before, functions.setup, *helping),
         *(functions.compute, functions.finish),
     )
-    definitions = templates.get_template("layer.c.j2").render(
+    place = (context.graph, context.index, layer, context.plan, context.region.cores)
+    return templates.get_template("layer.c.j2").render(
         name=layer.name,
-        comment="\n".join(layer_comment(graph, index, layer, plan, cores)),
-        steps=table_text(templates, layer.name, table),
+        comment="\n".join(layer_comment(*place, second=context.is_second)),
+        steps=table_text(templates, layer.name, context.table),
         **l1_ranges(context),
         moves=[function.definition(step_type) for function in moving if function.body],
         compute="\n\n".join(one.definition(step_type) for one in working if one and one.body),
         run=run,
     )
-    return LayerText(f"run_{layer.name}", definitions)
 
 
-def _functions(context: LayerContext, engines: Iterable[Engine]) -> _Functions:
+def layer_functions(context: LayerContext, engines: Iterable[Engine]) -> LayerFunctions:
+    """What a layer does with each tile, as functions."""
     graph, layer, plan, table = context.graph, context.layer, context.plan, context.table
     name, inputs = layer.name, loaded_names(layer, plan)
     late_inputs = inputs if Operand.X in plan.late else ()
@@ -138,21 +155,21 @@ def _functions(context: LayerContext, engines: Iterable[Engine]) -> _Functions:
     beside = None if plan.on_cores else _beside(context, engine_named(plan.engine, engines))
     own = plan.engine_stage
     stages = tuple(_stage(context, index) for index in range(len(layer.parts)) if index != own)
-    return _Functions(
+    return LayerFunctions(
         load=_load_function(f"load_{name}", early_inputs, load(context, late=False)),
         late=_load_function(f"load_late_{name}", late_inputs, load(context, late=True)),
         compute=_compute(context, stages) if beside is None else _start(name, beside),
-        store=_Function(
+        store=LayerFunction(
             "pulp_dma_job_t ",
             f"store_{name}",
             ("const uint8_t *l1", "uint8_t *out"),
             ("l1", "out"),
             store(graph, layer, table) if layer.output not in plan.in_l1 else [],
         ),
-        ahead=_Function(
+        ahead=LayerFunction(
             "void ",
             f"load_ahead_{name}",
-            (*_pointers(following), "uint8_t *l1", "loads_t *loads"),
+            (*pointers(following), "uint8_t *l1", "loads_t *loads"),
             (*(f"next_{one}" for one in following), "l1", "&loads"),
             load_ahead(context),
         ),
@@ -180,20 +197,20 @@ def _beside(context: LayerContext, engine: Engine) -> Job:
     return engine.job(graph, layer.parts[index], stage_plans(plan)[index], own)
 
 
-def _load_function(name: str, inputs: tuple[str, ...], body: list[str]) -> _Function:
+def _load_function(name: str, inputs: tuple[str, ...], body: list[str]) -> LayerFunction:
     """A function that loads inputs, or parameters only."""
-    parameters = (*_pointers(inputs), "uint8_t *l1", "loads_t *loads")
-    return _Function("void ", name, parameters, (*inputs, "l1", "&loads"), body)
+    parameters = (*pointers(inputs), "uint8_t *l1", "loads_t *loads")
+    return LayerFunction("void ", name, parameters, (*inputs, "l1", "&loads"), body)
 
 
-def _compute(context: LayerContext, stages: tuple[_Function, ...]) -> _Function:
+def _compute(context: LayerContext, stages: tuple[LayerFunction, ...]) -> LayerFunction:
     """What the cores do with a tile; of a group one layer after the other."""
     calls = _calls(stages)
     body = calls or (_rows_on_cores(context) if context.plan.shares else _tile(context))
-    return _Function("void ", f"compute_{context.layer.name}", ("uint8_t *l1",), ("l1",), body)
+    return LayerFunction("void ", f"compute_{context.layer.name}", ("uint8_t *l1",), ("l1",), body)
 
 
-def _calls(stages: tuple[_Function, ...]) -> list[str]:
+def _calls(stages: tuple[LayerFunction, ...]) -> list[str]:
     return [f"  {stage.call('step')};" for stage in stages]
 
 
@@ -225,29 +242,31 @@ def _helpers(context: LayerContext, engines: Iterable[Engine]) -> tuple[_Helper,
     return tuple(found)
 
 
-def _stage(context: LayerContext, index: int) -> _Function:
+def _stage(context: LayerContext, index: int) -> LayerFunction:
     """One layer of a group."""
     part, plan = context.layer.parts[index], stage_plans(context.plan)[index]
     table = stage_table(context.graph, context.layer, context.plan, context.table, index)
     body = compute_tile(context.graph, part, plan, table)
-    return _Function("void ", f"compute_{part.name}", ("uint8_t *l1",), ("l1",), body)
+    return LayerFunction("void ", f"compute_{part.name}", ("uint8_t *l1",), ("l1",), body)
 
 
-def _setup(name: str, job: Job) -> _Function:
-    return _Function("void ", f"setup_{name}", (f"{job.state} *job",), ("{job}",), job.setup)
+def _setup(name: str, job: Job) -> LayerFunction:
+    return LayerFunction("void ", f"setup_{name}", (f"{job.state} *job",), ("{job}",), job.setup)
 
 
-def _finish(name: str, job: Job, behind: tuple[_Function, ...]) -> _Function | None:
+def _finish(name: str, job: Job, behind: tuple[LayerFunction, ...]) -> LayerFunction | None:
     """What the cores do when a job is done: what it leaves to them, and the layers of a group behind it."""
     body = [*job.finish, *_calls(behind)]
-    return _Function("void ", f"finish_{name}", ("uint8_t *l1",), ("l1",), body) if body else None
+    return LayerFunction("void ", f"finish_{name}", ("uint8_t *l1",), ("l1",), body) if body else None
 
 
-def _start(name: str, job: Job) -> _Function:
-    return _Function("void ", f"start_{name}", ("uint8_t *l1", f"{job.state} *job"), ("l1", "{job}"), job.start)
+def _start(name: str, job: Job) -> LayerFunction:
+    return LayerFunction(
+        "void ", f"start_{name}", ("uint8_t *l1", f"{job.state} *job"), ("l1", "{job}"), job.start
+    )
 
 
-def _run(templates: Environment, context: LayerContext, functions: _Functions) -> str:
+def _run(templates: Environment, context: LayerContext, functions: LayerFunctions) -> str:
     """The layer's entry function: one tile, or the pipelined loop over tiles."""
     layer, steps = context.layer, context.table.plan.steps
     ranges = l2_ranges(context)
@@ -258,19 +277,22 @@ def _run(templates: Environment, context: LayerContext, functions: _Functions) -
         l2_ranges="\n".join(ranges),
         n_l2=len(ranges),
         l2=f"l2, {len(ranges)}" if ranges else "NULL, 0",
-        first_row=_row(context, "0"),
-        next_row=_row(context, "t + 1"),
+        first_row=row_of(context, "0"),
+        next_row=row_of(context, "t + 1"),
         has_steps=bool(context.table.columns()),
         **_load_calls(context, functions),
         **_compute_calls(functions),
-        **_store_calls(context, functions.store),
+        **store_calls(context, functions.store),
     )
-    pointers = [*_pointers(loaded_names(layer, context.plan)), *(["uint8_t *out"] * bool(functions.store.body))]
-    pointers += _pointers(tuple(f"next_{one}" for one in next_inputs(context)))
-    return signature("void ", f"run_{layer.name}", ["uint8_t *l1", *pointers]) + f"\n{body}}}"
+    parameters = [
+        *pointers(loaded_names(layer, context.plan)),
+        *(["uint8_t *out"] * bool(functions.store.body)),
+    ]
+    parameters += pointers(tuple(f"next_{one}" for one in next_inputs(context)))
+    return signature("void ", f"run_{layer.name}", ["uint8_t *l1", *parameters]) + f"\n{body}}}"
 
 
-def _kind(functions: _Functions) -> str:
+def _kind(functions: LayerFunctions) -> str:
     """The first word of the template's name: who computes, and in which order."""
     if functions.before is not None:
         return "run_group"
@@ -279,14 +301,14 @@ def _kind(functions: _Functions) -> str:
     return "run_beside" if functions.finish is None else "run_finished"
 
 
-def _load_calls(context: LayerContext, functions: _Functions) -> dict[str, object]:
+def _load_calls(context: LayerContext, functions: LayerFunctions) -> dict[str, object]:
     """What the template says about operands on their way to L1, and about L3."""
     marks = layer_marks(context.region, context.index)
     return {
         "l3_first": f"    l3_at({marks.number});\n" if marks.first else "",
         "l3_step": _l3_step(context, marks.number + 1) if marks.steps else "",
         "reloads_params": any(step.load_params for step in context.table.plan.steps[1:]),
-        "loaded": _loaded_operands(context),
+        "loaded": loaded_operands(context),
         "loaded_ahead": _loaded_ahead(context),
         "load_next": functions.load.call("&next") if functions.load.body else "",
         "load_late": functions.late.call("step") if functions.late.body else "",
@@ -294,7 +316,7 @@ def _load_calls(context: LayerContext, functions: _Functions) -> dict[str, objec
     }
 
 
-def _compute_calls(functions: _Functions) -> dict[str, object]:
+def _compute_calls(functions: LayerFunctions) -> dict[str, object]:
     """What the template says about the computation, on the cores or on an engine beside them."""
     job, setup, finish = functions.job, functions.setup, functions.finish
     calls: dict[str, object] = {
@@ -316,7 +338,7 @@ def _compute_calls(functions: _Functions) -> dict[str, object]:
     return calls
 
 
-def _store_calls(context: LayerContext, store: _Function) -> dict[str, str]:
+def store_calls(context: LayerContext, store: LayerFunction) -> dict[str, str]:
     """What the template says about the output on its way to L2; a store is waited for when its slot is used
     again."""
     slots = 1 + max(step.y_slot for step in context.table.plan.steps)
@@ -336,13 +358,13 @@ def _l3_step(context: LayerContext, first_mark: int) -> str:
     return f"l3_at({first_mark});" if len(context.plan.steps) == 1 else f"l3_at({first_mark} + t);"
 
 
-def _row(context: LayerContext, step: str) -> str:
+def row_of(context: LayerContext, step: str) -> str:
     """C for a step's row."""
     name = context.layer.name
     return f"steps_{name}[{step}]" if context.table.groups is None else f"row_{name}({step})"
 
 
-def _loaded_operands(context: LayerContext) -> list[str]:
+def loaded_operands(context: LayerContext) -> list[str]:
     """The members of `loads_t` that the layer's steps use."""
     operands = zip(context.layer.inputs, ("x", "x2"), strict=False)
     loaded = [member for name, member in operands if name not in context.plan.in_l1]
@@ -356,5 +378,6 @@ def _loaded_ahead(context: LayerContext) -> list[str]:
     return [{"in": "x", "in2": "x2"}[one] for one in next_inputs(context)] + ["params"] * params
 
 
-def _pointers(inputs: tuple[str, ...]) -> tuple[str, ...]:
+def pointers(inputs: tuple[str, ...]) -> tuple[str, ...]:
+    """Parameters for inputs in L2."""
     return tuple(f"const uint8_t *{name}" for name in inputs)

@@ -12,8 +12,14 @@ from tvm_pulp.codegen.plan import L1Buffer, L3Kind, L3Transfer, LayerPlan, Opera
 
 
 def l1_ranges(context: LayerContext) -> dict[str, str]:
-    """The layer's ranges of L1, and the data about the layer that name them."""
+    """The layer's ranges of L1, and the data about the layer that name them; of two layers that run at the same
+    time the first has those of both."""
+    if context.is_second:
+        return {"l1_ranges": "", "info": ""}
     ranges = [_l1_range(buffer) for buffer in context.plan.buffers]
+    if context.plan.with_next:
+        following = context.region.layers[context.index + 1]
+        ranges += [_l1_range(buffer, "second ") for buffer in following.buffers]
     if load_ahead(context):
         ranges += [_l1_range(one, "next ") for one in _buffers_ahead(context.region.layers[context.index + 1])]
     array = f"l1_{context.layer.name}" if ranges else "NULL"
@@ -34,12 +40,13 @@ def _l1_range(buffer: L1Buffer, before: str = "") -> str:
     return f'    {{"{before}{buffer.operand.value}[{buffer.slot}]", {buffer.offset}, {buffer.size}}},'
 
 
-def l2_ranges(context: LayerContext) -> list[str]:
-    """Rows of the table of ranges of L2: name, address, size."""
+def l2_ranges(context: LayerContext, prefix: str = "") -> list[str]:
+    """Rows of the table of ranges of L2: name, address, size; `prefix` goes before the names of the layer's
+    arguments."""
     graph, layer = context.graph, context.layer
     operands = zip((*layer.inputs, layer.output), (*("in", "in2")[: len(layer.inputs)], "out"), strict=True)
     ranges = [
-        (tensor, name, str(graph.tensors[tensor].span_bytes))
+        (tensor, prefix + name, str(graph.tensors[tensor].span_bytes))
         for tensor, name in operands
         if tensor not in context.plan.in_l1
     ]

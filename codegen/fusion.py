@@ -20,6 +20,7 @@ from itertools import accumulate, pairwise
 
 from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind
 from tvm_pulp.codegen.im2col import with_im2col, with_planned_products
+from tvm_pulp.codegen.order import reordered
 from tvm_pulp.codegen.plan import Box, L1Buffer, LayerPlan, Operand, Plan, TileStep
 from tvm_pulp.errors import PlanError
 
@@ -72,7 +73,7 @@ def _with_map_first(layer: Layer, made: str) -> Layer:
 
 def may_fuse(graph: LayerGraph, parts: Sequence[Layer]) -> bool:
     """True if consecutive layers can be a group: each reads a map that the one before makes and that is needed
-    nowhere else. It is an HWC map, unless it is quantized planes that are transposed."""
+    nowhere else, in HWC order."""
     if not 2 <= len(parts) <= MOST_STAGES or not all(map(_may_take_part, parts[:-1])):
         return False
     if not (_may_take_part(parts[-1]) or parts[-1].kind in OF_TWO_MAPS):
@@ -80,7 +81,7 @@ def may_fuse(graph: LayerGraph, parts: Sequence[Layer]) -> bool:
     return not graph.tensors[parts[-1].output].planar and all(
         _reads(graph, before, after)
         and is_inner(graph, before.output)
-        and (not graph.tensors[before.output].planar or _transposes_quantized(before, after))
+        and not graph.tensors[before.output].planar
         for before, after in pairwise(parts)
     )
 
@@ -95,10 +96,6 @@ def _reads(graph: LayerGraph, before: Layer, after: Layer) -> bool:
     others = [graph.tensors[name] for name in after.inputs if name != made.name]
     alike = all((one.height, one.width) == (made.height, made.width) and not one.planar for one in others)
     return made.name in after.inputs and alike
-
-
-def _transposes_quantized(before: Layer, after: Layer) -> bool:
-    return (before.kind, after.kind) == (LayerKind.QUANTIZE, LayerKind.TRANSPOSE)
 
 
 def is_inner(graph: LayerGraph, name: str) -> bool:
@@ -135,25 +132,25 @@ def fused_graph(
 
 
 def as_planned(graph: LayerGraph, plan: Plan) -> LayerGraph:
-    """The graph with the groups of a plan. Raises PlanError if the plan's layers aren't the graph's, in their
-    order, or a group is none that can be fused."""
+    """The graph with the groups and the order of a plan. Raises PlanError if the plan's layers aren't the
+    graph's, one comes before another that it needs, or a group is none that can be fused."""
     graph = with_planned_products(graph, plan)
     if [layer.layer for layer in plan.layers] == [layer.name for layer in graph.layers]:
         return graph
+    names = [[stage.layer for stage in one.stages] or [one.layer] for one in plan.layers]
+    ordered = reordered(graph, [name for group in names for name in group])
+    if ordered is None:
+        raise PlanError(
+            "the layers aren't the graph's layers in an order that they can have", where="plan, header"
+        )
     groups: list[range] = []
     at = 0
-    for layer_plan in plan.layers:
-        names = [stage.layer for stage in layer_plan.stages] or [layer_plan.layer]
-        parts = graph.layers[at : at + len(names)]
-        if [part.name for part in parts] != names:
-            raise PlanError("the layers aren't the graph's layers in their order", where="plan, header")
+    for layer_plan, parts in zip(plan.layers, names, strict=True):
         if layer_plan.stages:
-            _check_group(graph, layer_plan, parts)
-            groups.append(range(at, at + len(names)))
-        at += len(names)
-    if at != len(graph.layers):
-        raise PlanError("the layers aren't the graph's layers in their order", where="plan, header")
-    return fused_graph(graph, groups)
+            groups.append(range(at, at + len(parts)))
+            _check_group(graph, layer_plan, ordered.layers[at : at + len(parts)])
+        at += len(parts)
+    return fused_graph(ordered, groups)
 
 
 def _check_group(graph: LayerGraph, layer_plan: LayerPlan, parts: Sequence[Layer]) -> None:

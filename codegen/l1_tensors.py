@@ -1,8 +1,9 @@
 """Activations that stay in L1 from the layer that makes them to the last that reads them.
 
-They are for the cores and for two engines that divide a layer; an engine alone works on what is loaded. They
-are neither stored nor loaded, but take L1 from the tiles of all layers meanwhile. One after the other is kept,
-in the order of the layers, as long as the layers concerned don't become slower.
+They are for the cores and for two engines that divide a layer; an engine alone, and two layers at the same
+time, work on what is loaded. They are neither stored nor loaded, but take L1 from the tiles of all layers
+meanwhile. One after the other is kept, in the order of the layers, as long as the layers concerned don't become
+slower.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def keep_in_l1(
     plans = tuple(best)
     layout = place_l1(graph, plans, kept, l1_bytes) or L1Layout(plans)
     for life in sorted(lives, key=lambda one: (one.first, one.last)):
-        if not _may_stay(graph, life, l1_bytes):
+        if not _may_stay(graph, life, l1_bytes) or any(one.with_next for one in _during(plans, life)):
             continue
         changed = _with_tensor(graph, plans, [*kept, life], l1_bytes, search)
         if changed is None or _cycles(changed, life) > _cycles(plans, life):
@@ -90,8 +91,12 @@ def _may_stay(graph: LayerGraph, life: Life, l1_bytes: int) -> bool:
     )
 
 
+def _during(plans: Sequence[LayerPlan], life: Life) -> Sequence[LayerPlan]:
+    return plans[life.first : life.last + 1]
+
+
 def _cycles(plans: Sequence[LayerPlan], life: Life) -> int:
-    return sum(plan.cycles for plan in plans[life.first : life.last + 1])
+    return sum(plan.cycles for plan in _during(plans, life))
 
 
 def _with_tensor(
@@ -152,6 +157,8 @@ def place_layers(
     layers: list[LayerPlan] = []
     for index, plan in enumerate(plans):
         obstacles = _alive(tensors, index)
+        if layers and layers[-1].with_next:
+            obstacles += _rects(layers[-1].buffers)
         before = [] if index == 0 else [*_alive(tensors, index - 1), *_rects(in_use_at_last(layers[-1]))]
         loadable = [
             one for one in loadable_ahead(graph, [*layers, plan], index) if (index, one) not in forbidden

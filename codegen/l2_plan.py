@@ -98,7 +98,7 @@ class L2Task:
     def lives(self) -> list[Life]:
         """Every tensor between layers that is not in L1."""
         in_l1 = {name for plan in self.best for name in plan.in_l1}
-        return [life for life in tensor_lives(self.graph) if life.tensor not in in_l1]
+        return [life for life in tensor_lives(self.graph, self.best) if life.tensor not in in_l1]
 
 
 def plan_l2(task: L2Task) -> L2Plan:

@@ -38,6 +38,6 @@ def step_tables_bytes(
     everything in L2; `homes` are the offsets of tensors in L1."""
     places = places or [StepPlaces()] * len(layers)
     return sum(
-        align(step_table(graph, *one, homes).size_bytes)
-        for one in zip(graph.layers, layers, places, strict=True)
+        align(step_table(graph, layer, plan, place, homes).size_bytes) + align(len(plan.next_steps))
+        for layer, plan, place in zip(graph.layers, layers, places, strict=True)
     )

@@ -46,7 +46,7 @@ def mark_times(costs: Sequence[StepCosts]) -> MarkTimes:
     now = 0
     for cost in costs:
         steps = cost.intervals
-        first = now + int(cost.load[0])
+        first = now + cost.lead
         cycles += [now, *(first + int(before) for before in np.cumsum(steps) - steps)]
         now += cost.cycles
     return MarkTimes(begins, (*cycles, now))

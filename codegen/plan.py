@@ -7,6 +7,7 @@ arena. The region's own inputs and outputs lie where the caller put them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -176,6 +177,12 @@ class LayerPlan:
 
     A layer that two engines compute together has `shares`, the one with the first rows first: in each step both
     work at the same time, on parts of the same tile. `engine` and `kernel` name both.
+
+    A layer on an engine beside the cores that has `next_steps` runs at the same time as the next one, on the
+    cores or another engine: a pair, neither of which reads what the other one writes. When core 0 has given a
+    step to the engine, which may still be at the one before, steps of the next layer follow; `next_steps` says
+    how many of them are done before the engine gets another. `cycles` of the first are those of the pair, the
+    second has none.
     """
 
     layer: str
@@ -195,7 +202,13 @@ class LayerPlan:
     x_ahead: bool = False
     stages: tuple[Stage, ...] = ()
     shares: tuple[Share, ...] = ()
+    next_steps: tuple[int, ...] = ()
     c_in: int = 0
+
+    @property
+    def with_next(self) -> bool:
+        """True if the layer runs at the same time as the next one."""
+        return bool(self.next_steps)
 
     @property
     def engine_stage(self) -> int | None:
@@ -216,6 +229,15 @@ class LayerPlan:
     def engines(self) -> tuple[str, ...]:
         """The engines that compute the layer."""
         return tuple(share.engine for share in self.shares) or (self.engine,)
+
+
+def turns(layers: Sequence[LayerPlan]) -> Iterator[range]:
+    """The indices of layers that run at the same time, turn after turn: one layer, or a pair."""
+    start = 0
+    while start < len(layers):
+        stop = min(start + 1 + layers[start].with_next, len(layers))
+        yield range(start, stop)
+        start = stop
 
 
 @dataclass(frozen=True)

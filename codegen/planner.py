@@ -13,7 +13,7 @@ from tvm_pulp.codegen.cost.layer import region_costs
 from tvm_pulp.codegen.effort import Effort
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.engines.registry import able_engines
-from tvm_pulp.codegen.fusion import fused_graph
+from tvm_pulp.codegen.fusion import as_planned, fused_graph
 from tvm_pulp.codegen.fusion_choice import (
     Groups,
     cheapest_groups,
@@ -28,12 +28,15 @@ from tvm_pulp.codegen.fusion_search import search_group
 from tvm_pulp.codegen.fusion_tiling import Group
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
 from tvm_pulp.codegen.im2col import may_be_product
+from tvm_pulp.codegen.input_parts import part_size
 from tvm_pulp.codegen.l1_tensors import L1Layout, keep_in_l1
 from tvm_pulp.codegen.l2_errors import L2ShortageError
 from tvm_pulp.codegen.l2_plan import L2Task, plan_l2
 from tvm_pulp.codegen.l2_tables import step_tables_bytes, tables_bytes, transfers_table_bytes
 from tvm_pulp.codegen.l3_ahead import with_loads_ahead
 from tvm_pulp.codegen.machine import L3Model, Machine
+from tvm_pulp.codegen.order import list_order, predecessors
+from tvm_pulp.codegen.pairs import Pair, PlansBeside, choose_pairs
 from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L1Tensor, LayerPlan, Plan
 from tvm_pulp.codegen.share_schedule import schedule_on
@@ -51,6 +54,9 @@ LESS_L1 = (0.6, 0.35)
 FEASIBILITY_SECONDS = 5
 """The effort for each size of L2 that is tried."""
 
+MOST_SINGLE_PAIRS = 3
+"""Pairs of layers that run at the same time, each of which is tried as the only one where there are several."""
+
 MOST_ATTEMPTS = 3
 """Plans that are made anew because the last one's tables were larger than the room left for them."""
 
@@ -61,7 +67,8 @@ def plan_region(graph: LayerGraph, machine: Machine, effort: Effort | None = Non
     effort = effort or Effort()
     searches = _Searches(machine, effort)
     try:
-        return _plan_region(graph, machine, effort, searches)
+        plan = _plan_region(graph, machine, effort, searches)
+        return _with_pairs(graph, plan, machine, effort, searches)
     except L2ShortageError as shortage:
         for share in LESS_L1:  # smaller tiles mean smaller bands of what comes from L3
             with suppress(PlanError):
@@ -131,11 +138,40 @@ def _plan_groups(task: L2Task, plain: Plan | None, searches: _Searches) -> Plan 
     return fastest_plan(plain, choose, plan)
 
 
+def _with_pairs(graph: LayerGraph, plan: Plan, machine: Machine, effort: Effort, searches: _Searches) -> Plan:
+    """The plan with layers that run at the same time, or as it is if that isn't faster. Where L3 is needed
+    there are none: what comes from there comes for one step after the other."""
+    if not (effort.pairs and machine.engines) or plan.transfers:
+        return plan
+    graph = as_planned(graph, plan)
+    single = [one.cycles for one in plan.layers]
+    pairs = choose_pairs(graph, single, machine, searches.pairing(graph))
+    choices = [pairs, *([one] for one in pairs[:MOST_SINGLE_PAIRS] if len(pairs) > 1)] if pairs else []
+    found = [_plan_pairs(graph, one, replace(machine, l3=None), effort, searches) for one in choices]
+    plans = [plan, *(one for one in found if one is not None)]
+    return min(plans, key=lambda one: one.prediction.cycles)
+
+
+def _plan_pairs(
+    graph: LayerGraph, pairs: Sequence[Pair], machine: Machine, effort: Effort, searches: _Searches
+) -> Plan | None:
+    """The plan with these pairs and everything in L2, if there is one."""
+    units = list_order(predecessors(graph), [one.layers for one in pairs])
+    assert units is not None  # pairs are chosen so
+    layers = tuple(graph.layers[index] for unit in units for index in unit)
+    task = _plain_task(replace(graph, layers=layers), machine, effort, searches)
+    paired = {plan.layer: plan for pair in pairs for plan in pair.plans}
+    best = tuple(paired.get(plan.layer, plan) for plan in task.best)
+    with suppress(PlanError):
+        return _plan_layers(replace(task, best=best), searches)
+    return None
+
+
 def _plan_layers(plain: L2Task, searches: _Searches) -> Plan:
     """The plan of a region whose groups are given."""
     graph, machine = plain.graph, plain.machine
     search = searches.within(graph)
-    layout = keep_in_l1(graph, plain.best, tensor_lives(graph), machine.l1_bytes, search)
+    layout = keep_in_l1(graph, plain.best, tensor_lives(graph, plain.best), machine.l1_bytes, search)
     if machine.l3 is None:
         return _in_l2(plain, layout)
     with suppress(PlanError):
@@ -311,7 +347,15 @@ def _scheduled(
         schedule_group(graph, layer, tile, machine.cores, order, engine=engine)
         if layer.parts
         else schedule_on(
-            graph, layer, machine, tile, order, engine=engine, in_l1=in_l1, late=best.late, c_in=best.c_in
+            graph,
+            layer,
+            machine,
+            tile,
+            order,
+            engine=engine,
+            in_l1=in_l1,
+            late=best.late,
+            c_in=part_size(graph, layer, best),
         )
     )
     return replace(plan, cycles=found.cycles)
@@ -390,6 +434,18 @@ class _Searches:
             machine = replace(self._machine, l1_bytes=l1_bytes)
             self._within[key] = self._search(graph, layer, machine, engine, in_l1=in_l1)
         return self._within[key]
+
+    def pairing(self, graph: LayerGraph) -> PlansBeside:
+        """The plans of a layer beside another one; see `pairs.PlansBeside`."""
+
+        @cache
+        def ways(index: int, l1_bytes: int, engine: Engine) -> list[LayerPlan]:
+            layer = graph.layers[index]
+            found = self._inside(graph, layer, l1_bytes, frozenset(), engine)
+            candidates = dict.fromkeys((found.best, *found.front)) if isinstance(found, Search) else {}
+            return [_scheduled(graph, layer, self._machine, engine, one) for one in candidates]
+
+        return ways
 
     def of(
         self, graph: LayerGraph, layer: Layer, most_rows: int | None, *, params_once: bool = False

@@ -16,7 +16,7 @@ from tvm_pulp.codegen.in_place import input_distance
 from tvm_pulp.codegen.l2_allocator import shared_bytes
 from tvm_pulp.codegen.l3_chunks import WORD, band_bytes, bands, step_groups
 from tvm_pulp.codegen.machine import L3Model
-from tvm_pulp.codegen.plan import LayerPlan
+from tvm_pulp.codegen.plan import LayerPlan, turns
 
 SEED = 1
 BANDS_AT_ONCE = 2
@@ -56,16 +56,18 @@ class Life:
     last: int
 
 
-def tensor_lives(graph: LayerGraph) -> list[Life]:
-    """Every tensor between layers, with the first and the last layer that touches it or a view of it."""
+def tensor_lives(graph: LayerGraph, plans: Sequence[LayerPlan]) -> list[Life]:
+    """Every tensor between layers, with the first and the last layer that touches it or a view of it, or runs
+    at the same time as one that does."""
     outside = {*graph.inputs, *graph.outputs}
     lives: dict[str, Life] = {}
-    for index, layer in enumerate(graph.layers):
-        for name in (layer.output, *layer.inputs):
-            base = graph.tensors[name].base
-            if base not in outside:
-                first = lives[base].first if base in lives else index
-                lives[base] = Life(base, first, index)
+    for turn in turns(plans):
+        for layer in graph.layers[turn.start : turn.stop]:
+            for name in (layer.output, *layer.inputs):
+                base = graph.tensors[name].base
+                if base not in outside:
+                    first = lives[base].first if base in lives else turn.start
+                    lives[base] = Life(base, first, turn.stop - 1)
     return list(lives.values())
 
 

@@ -27,6 +27,7 @@ class Lane(Enum):
     """What works at one thing at a time."""
 
     CORES = "cores"
+    ENGINE = "engine"  # beside the cores, or beside another engine's layer
     DMA_IN = "dma_in"  # L2 -> L1
     DMA_OUT = "dma_out"  # L1 -> L2
     L3 = "l3"  # between L3 and L2
@@ -36,6 +37,7 @@ class Work(Enum):
     """What an event does."""
 
     COMPUTE = "compute"
+    COMPUTE_BESIDE = "compute_beside"  # the first of two layers at the same time
     LOAD_X = "load_x"
     LOAD_PARAMS = "load_params"
     STORE_Y = "store_y"
@@ -53,6 +55,7 @@ class Work(Enum):
 
 _LANES = {
     Work.COMPUTE: Lane.CORES,
+    Work.COMPUTE_BESIDE: Lane.ENGINE,
     Work.LOAD_X: Lane.DMA_IN,
     Work.LOAD_PARAMS: Lane.DMA_IN,
     Work.STORE_Y: Lane.DMA_OUT,
@@ -118,7 +121,8 @@ class Timeline:
 
 
 def simulate(graph: LayerGraph, plan: Plan, machine: Machine) -> Timeline:
-    """The timeline of a region; a layer's span is as long as its `LayerPlan.cycles` and its waits for L3."""
+    """The timeline of a region; a layer's span is as long as its `LayerPlan.cycles` and its waits for L3, and
+    that of a layer beside the one before as long as that one's."""
     costs = region_costs(as_planned(graph, plan), plan.layers, machine)
     marks = mark_times(costs)
     l3 = _replay_l3(plan, marks, machine)
@@ -127,11 +131,18 @@ def simulate(graph: LayerGraph, plan: Plan, machine: Machine) -> Timeline:
     start = 0
     for index, layer_plan in enumerate(plan.layers):
         waits = _Waits(costs[index], l3, range(marks.begins[index], marks.begins[index + 1]))
-        span = waits.span(layer_plan.layer, start)
+        beside = spans[-1] if index and plan.layers[index - 1].with_next else None
+        if beside is None:
+            span = waits.span(layer_plan.layer, start)
+        else:
+            span = replace(waits.span(layer_plan.layer, beside.start), cycles=beside.cycles)
         spans.append(span)
-        events += _events(index, waits, span)
+        work = Work.COMPUTE_BESIDE if layer_plan.with_next else Work.COMPUTE
+        events += (
+            _events(index, waits, span) if waits.costs.pace is None else _paced(index, waits.costs, span, work)
+        )
         events += _l3_events(plan, l3, index)
-        start += span.cycles
+        start = span.start + span.cycles
     end = marks.begins[len(plan.layers)]
     if spans and l3.waits[end]:
         last = len(spans) - 1
@@ -176,9 +187,7 @@ class _Waits:
     def span(self, name: str, start: int) -> LayerSpan:
         """The layer's time."""
         waits = [self.at(step) for step in range(len(self.marks) - 1)]
-        begins = accumulate(
-            map(int, self.costs.intervals), initial=start + self.at(-1) + int(self.costs.load[0])
-        )
+        begins = accumulate(map(int, self.costs.intervals), initial=start + self.at(-1) + self.costs.lead)
         steps = tuple(begin + waited for begin, waited in zip(begins, accumulate(waits), strict=False))
         total = self.at(-1) + sum(waits)
         return LayerSpan(name, start, self.costs.cycles + total, steps, total)
@@ -204,6 +213,17 @@ def _events(layer: int, waits: _Waits, span: LayerSpan) -> Iterator[Event]:
     ahead = [(Work.LOAD_X, 0, costs.ahead_x), (Work.LOAD_PARAMS, 0, costs.ahead_params)]
     yield from _in_turn(layer + 1, begin, ahead)
     yield from _in_turn(layer, span.start + span.cycles - int(costs.store[last]), _store(costs, last))
+
+
+def _paced(layer: int, costs: StepCosts, span: LayerSpan, work: Work) -> Iterator[Event]:
+    """What happens in one of two layers at the same time."""
+    assert costs.pace is not None  # it is one of two
+    pace, load, compute, store = costs.pace, costs.load, costs.compute, costs.store
+    begins = (pace.loaded - load, pace.computed - compute, pace.stored - store)
+    for step, (loaded, computed, stored) in enumerate(zip(*(span.start + one for one in begins), strict=True)):
+        yield from _in_turn(layer, int(loaded), _loads(costs, step))
+        yield Event(work, layer, step, int(computed), int(compute[step]))
+        yield from _in_turn(layer, int(stored), _store(costs, step))
 
 
 def _l3_events(plan: Plan, l3: _L3, layer: int) -> Iterator[Event]:

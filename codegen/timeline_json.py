@@ -13,12 +13,14 @@ VERSION = 2
 
 LANE_NAMES = {
     Lane.CORES: "cores",
+    Lane.ENGINE: "engine beside",
     Lane.DMA_IN: "DMA L2 → L1",
     Lane.DMA_OUT: "DMA L1 → L2",
     Lane.L3: "L3 ↔ L2",
 }
 WORK_NAMES = {
     Work.COMPUTE: "compute",
+    Work.COMPUTE_BESIDE: "compute beside the next layer",
     Work.LOAD_X: "load input",
     Work.LOAD_PARAMS: "load parameters",
     Work.STORE_Y: "store output",
@@ -81,15 +83,22 @@ def _read_events(index: int, layer: Any, span: LayerSpan) -> Iterator[Event]:
 
 
 def timeline_to_trace(
-    timelines: Sequence[Timeline], *, lanes: Sequence[Lane] = tuple(Lane), cycles: str = "predicted"
+    timelines: Sequence[Timeline], *, lanes: Sequence[Lane] = (), cycles: str = "predicted"
 ) -> str:
     """Chrome's trace event format, which chrome://tracing and Perfetto open: a process for each region, a
-    thread for its layers and one for each of `lanes`, outside of which nothing happens. A cycle, of the kind
-    that `cycles` names, is shown as a microsecond."""
+    thread for its layers and one for each of `lanes`, outside of which nothing happens; by default that is each
+    lane, that of engines only if it is used. A cycle, of the kind that `cycles` names, is shown as a
+    microsecond."""
+    lanes = lanes or _lanes(timelines)
     events = [event for pid, timeline in enumerate(timelines) for event in _trace_events(pid, timeline, lanes)]
     lines = ",\n".join(json.dumps(event, ensure_ascii=False, separators=(",", ":")) for event in events)
     other = f'"otherData": {{"unit": "1 us is 1 {cycles} cycle"}}'
     return f'{{"displayTimeUnit": "ns", {other}, "traceEvents": [\n{lines}\n]}}\n'
+
+
+def _lanes(timelines: Sequence[Timeline]) -> tuple[Lane, ...]:
+    used = {event.lane for timeline in timelines for event in timeline.events}
+    return tuple(lane for lane in Lane if lane is not Lane.ENGINE or lane in used)
 
 
 def _trace_events(pid: int, timeline: Timeline, lanes: Sequence[Lane]) -> Iterator[dict[str, Any]]:

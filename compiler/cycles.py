@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .report import CompilationReport, LayerReport
@@ -84,11 +84,13 @@ def measured_cycles(stats: Mapping[str, Any], report: CompilationReport | None =
 
 
 def _layers_by_name(report: CompilationReport | None) -> defaultdict[str, deque[LayerReport]]:
-    """The report's layers; regions may have layers of the same name, which then run in the report's order."""
+    """The report's layers; regions may have layers of the same name, which then run in the report's order. What
+    two at the same time take is counted for the first, and so are here the second's products."""
     layers: defaultdict[str, deque[LayerReport]] = defaultdict(deque)
     for region in report.regions if report else ():
+        macs = {layer.name: layer.macs for layer in region.layers}
         for layer in region.layers:
-            layers[layer.name].append(layer)
+            layers[layer.name].append(replace(layer, macs=layer.macs + macs.get(layer.beside, 0)))
     return layers
 
 

@@ -10,7 +10,7 @@ from .errors import TargetError
 from .suggest import suggestion
 
 WHERE = "target pulp"
-AUTO, OFF = "auto", "off"
+AUTO, OFF, ROWS = "auto", "off", "rows"
 _DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?(e-[0-9]+)?")
 
 
@@ -23,11 +23,11 @@ class PulpOptions:
     that may be used, with commas. `plan` is the path of a plan (JSON) to take instead of making one, or of a
     folder with a plan for each region; `plan_time` is how many seconds making one may take, as the solver
     counts work. `fusion` says whether layers are fused where that is faster (`auto`), or not (`off`).
-    `split` says whether a layer's rows are divided between two engines where that is faster (`auto`), or not
-    (`off`). `multiplier_error` is how many units of the last place the 32-bit multipliers of a convolution or
-    linear layer may be off; a layer of which they are more gets longer ones. Without it that is half a unit, or
-    next to nothing in a network whose result would differ by more than half a unit
-    (`codegen/rounding_noise.py`) and that has the cores alone.
+    `split` says whether two engines work at the same time where that is faster (`auto`): on the rows of a
+    layer, or on two layers; `rows` allows the former only, `off` neither. `multiplier_error` is how many units
+    of the last place the 32-bit multipliers of a convolution or linear layer may be off; a layer of which
+    they are more gets longer ones. Without it that is half a unit, or next to nothing in a network whose result
+    would differ by more than half a unit (`codegen/rounding_noise.py`) and that has the cores alone.
     """
 
     soc: str = "gap8"
@@ -51,6 +51,11 @@ class PulpOptions:
         """True if two engines may compute a layer together."""
         return self.split != OFF
 
+    @property
+    def pairs(self) -> bool:
+        """True if two layers may run at the same time."""
+        return self.split in (None, AUTO)
+
     @classmethod
     def parse(cls, text: str) -> PulpOptions:
         """Read options written like `-soc=gap8 -l1=38000 -l2=380000 -cores=8`.
@@ -73,7 +78,7 @@ class PulpOptions:
             plan=values.get("plan"),
             plan_time=_positive(values, "plan-time", "seconds"),
             fusion=_one_of(values, "fusion", (AUTO, OFF)),
-            split=_one_of(values, "split", (AUTO, OFF)),
+            split=_one_of(values, "split", (AUTO, ROWS, OFF)),
             multiplier_error=_fraction(values, "multiplier-error"),
         )
 

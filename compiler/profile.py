@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from tvm_pulp.codegen.plan import L3Kind, Plan
+from tvm_pulp.codegen.plan import L3Kind, Plan, turns
 from tvm_pulp.codegen.plan_json import plan_from_json
 from tvm_pulp.codegen.timeline import Event, Lane, LayerSpan, Timeline, Work
 from tvm_pulp.codegen.timeline_json import timeline_to_trace
@@ -130,7 +130,8 @@ def _add_layer(region: _Region, name: str, layer: Record, records: Sequence[Reco
 def _plan_of(region: _Region, plans: Sequence[Plan]) -> Plan:
     names = [span.layer for span in region.spans]
     for plan in plans:
-        if names == [layer.layer for layer in plan.layers] and len(region.done) == len(plan.transfers):
+        begun = [plan.layers[turn.start].layer for turn in turns(plan.layers)]  # one of two is counted
+        if names == begun and len(region.done) == len(plan.transfers):
             return plan
     raise ToolError("the log of the run is not that of the package's plans", where="profile.bin")
 

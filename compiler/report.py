@@ -59,7 +59,8 @@ class LayerReport:
     between L3 and L2 for the layer. `wide` says that the requantization uses 64 bits; `shift` is None for a max
     pool. `fused` are the layers that this one is made of, where it is a group of fused ones; `rows` says how
     many of its rows each engine computes, where two divide them; `c_in` of how many input channels at a time a
-    tile is computed, if not of all that it reads.
+    tile is computed, if not of all that it reads. `beside` is the layer that runs at the same time, if any; the
+    first of the two has the cycles of both.
     """
 
     name: str
@@ -86,6 +87,7 @@ class LayerReport:
     l3_bytes: int = 0
     fused: tuple[str, ...] = ()
     rows: tuple[tuple[str, int], ...] = ()
+    beside: str = ""
     c_in: int = 0
 
     @property
@@ -95,8 +97,9 @@ class LayerReport:
 
     @property
     def where(self) -> str:
-        """The engine, or what each of two computes."""
-        return rows_words(self.rows) if self.rows else self.engine
+        """The engine, or what each of two computes, and beside what."""
+        words = rows_words(self.rows) if self.rows else self.engine
+        return f"{words}, beside {self.beside}" if self.beside else words
 
     @property
     def bound(self) -> Bound:
@@ -108,7 +111,7 @@ class LayerReport:
     @property
     def waiting_cycles(self) -> int:
         """Cycles in which the cores wait for transfers, from and to L3 too."""
-        return self.cycles + self.l3_waits - self.compute_cycles
+        return max(0, self.cycles + self.l3_waits - self.compute_cycles)
 
 
 @dataclass(frozen=True)
@@ -268,6 +271,7 @@ def region_report(graph: LayerGraph, plan: Plan, timeline: Timeline) -> RegionRe
                 _layer_report(graph, layers[layer_plan.layer], layer_plan, busy[index]),
                 l3_waits=timeline.layers[index].l3_waits,
                 l3_bytes=sum(one.size for one in plan.transfers if one.layer == index),
+                beside=_beside(plan, index),
             )
             for index, layer_plan in enumerate(plan.layers)
         ),
@@ -283,6 +287,13 @@ def region_report(graph: LayerGraph, plan: Plan, timeline: Timeline) -> RegionRe
         bound_cycles=plan.prediction.bound,
         l3_transfers=len(plan.transfers),
     )
+
+
+def _beside(plan: Plan, index: int) -> str:
+    """The layer that runs at the same time as this one."""
+    if plan.layers[index].with_next:
+        return plan.layers[index + 1].layer
+    return plan.layers[index - 1].layer if index and plan.layers[index - 1].with_next else ""
 
 
 def _layer_report(graph: LayerGraph, layer: Layer, plan: LayerPlan, busy: Mapping[Lane, int]) -> LayerReport:
@@ -304,7 +315,7 @@ def _layer_report(graph: LayerGraph, layer: Layer, plan: LayerPlan, busy: Mappin
         dma_out=traffic.bytes_out,
         wide=layer.requant is not None and layer.requant.wide and not layer.requant.split,
         shift=None if layer.requant is None else layer.requant.shift,
-        compute_cycles=busy[Lane.CORES],
+        compute_cycles=busy[Lane.CORES] + busy[Lane.ENGINE],
         dma_cycles=busy[Lane.DMA_IN] + busy[Lane.DMA_OUT],
         params_bytes=max(step.params_offset + step.params_size for step in plan.steps),
         buffers=plan.buffers,

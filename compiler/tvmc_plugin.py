@@ -41,7 +41,8 @@ _OPTION_HELP = {
     "default: what the network's result needs, 0.5 beside an accelerator",
     "plan_time": "seconds that making a plan may take, as the solver counts work; default 20",
     "fusion": "auto: layers are fused tile by tile where that is faster (default); off: they are not",
-    "split": "auto: two engines divide a layer's rows where that is faster (default); off: they don't",
+    "split": "auto: two engines divide a layer's rows, or compute two layers at once, where that is faster "
+    "(default); rows: the former only; off: neither",
     "plan": "plan (JSON) to take instead of making one, or a folder of them, such as plan/ of a package",
 }
 _Handler = Callable[[argparse.Namespace], Any]

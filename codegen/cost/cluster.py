@@ -53,7 +53,7 @@ BLOCK_CHANNELS = 4
 WORD = 4
 MAX_BYTE = 255
 
-_ELEMENT_CYCLES = {"pulp_quantize": 27.0, "pulp_dequantize": 9.5, "pulp_transpose": 3.2}
+_ELEMENT_CYCLES = {"pulp_quantize": 21.5, "pulp_dequantize": 9.5, "pulp_transpose": 3.2}
 """Of one core, on PULP-open."""
 
 _TERM_CYCLES, _QUOTIENT_CYCLES, _LOOK_UP_CYCLES = 19.5, 400.0, 8.0

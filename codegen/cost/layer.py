@@ -18,6 +18,7 @@ from tvm_pulp.codegen.cost.dma import (
     line_commands,
     line_cycles,
 )
+from tvm_pulp.codegen.cost.pair import Pace, PacedSteps, paces
 from tvm_pulp.codegen.engines.registry import engine_named
 from tvm_pulp.codegen.engines.team import Team
 from tvm_pulp.codegen.fusion import stage_plans
@@ -25,7 +26,7 @@ from tvm_pulp.codegen.fusion_engines import engines_of_stages
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.input_parts import finishing, part_of
 from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.plan import LayerPlan, Operand
+from tvm_pulp.codegen.plan import LayerPlan, Operand, turns
 from tvm_pulp.codegen.shares import share_plans
 
 
@@ -38,7 +39,7 @@ class StepCosts:
     loads for the next layer beside the last step, `fixed` those of the layer beside its steps, `turn` those of
     each step in which no transfer is under way though it might be. `job` are the cycles of a group's layer on
     an engine: they begin when the cores have computed the layers before it, which is `compute`; those behind it
-    are part of `finish`."""
+    are part of `finish`. `pace` says when steps begin that another layer's run beside."""
 
     compute: IntArray
     load_x: IntArray
@@ -53,6 +54,7 @@ class StepCosts:
     turn: int = 0
     late: tuple[Operand, ...] = ()
     job: IntArray | None = None
+    pace: Pace | None = None
 
     @property
     def load(self) -> IntArray:
@@ -70,6 +72,9 @@ class StepCosts:
     @property
     def intervals(self) -> IntArray:
         """Cycles from each step's begin to the next one's."""
+        if self.pace is not None:
+            paced: IntArray = np.diff(self.pace.begins, append=self.pace.end)
+            return paced
         if self.job is not None:
             return self._intervals_of_group(self.job)
         longer: IntArray = np.maximum(self.compute, self.beside + self.turn)
@@ -106,9 +111,17 @@ class StepCosts:
         return beside
 
     @property
+    def lead(self) -> int:
+        """Cycles until the first step begins."""
+        return int(self.load[0] if self.pace is None else self.pace.begins[0])
+
+    @property
     def cycles(self) -> int:
         """Cycles of the layer: the first loads, for every step the longer of its computation and of the
-        transfers beside it, and late loads, what the cores finish at last, the last store."""
+        transfers beside it, and late loads, what the cores finish at last, the last store. Of two layers that
+        run at once the first has those of both."""
+        if self.pace is not None:
+            return self.pace.counted
         steps = self.load[0] + self.intervals.sum() + self.finish[-1] + self.store[-1]
         return int(steps) + self.fixed
 
@@ -199,8 +212,12 @@ def layer_cycles(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Mach
 
 
 def region_costs(graph: LayerGraph, plans: Sequence[LayerPlan], machine: Machine) -> list[StepCosts]:
-    """What each step of each layer costs, loads for the next layer included."""
+    """What each step of each layer costs, loads for the next layer included, or beside another layer's."""
     costs = [step_costs(graph, *one, machine) for one in zip(graph.layers, plans, strict=True)]
+    for turn in turns(plans):
+        if len(turn) > 1:
+            pair = slice(turn.start, turn.stop)
+            costs[pair] = paced(costs[pair], plans[pair], machine)
     for index, plan in enumerate(plans):
         if index and (plan.params_ahead or plan.x_ahead):
             first = step_costs(graph, graph.layers[index], first_step_alone(plan), machine)
@@ -210,6 +227,20 @@ def region_costs(graph: LayerGraph, plans: Sequence[LayerPlan], machine: Machine
                 ahead_params=plan.params_ahead * int(first.load_params[0]),
             )
     return costs
+
+
+def paced_steps(costs: StepCosts, plan: LayerPlan, machine: Machine) -> PacedSteps:
+    """The steps of one of two layers that run at the same time."""
+    engine = engine_named(plan.engine, machine.engines)
+    program = 0 if plan.on_cores else engine.program_cycles()
+    return PacedSteps(costs.load, costs.compute, costs.finish, costs.store, program)
+
+
+def paced(pair: Sequence[StepCosts], plans: Sequence[LayerPlan], machine: Machine) -> list[StepCosts]:
+    """The costs of two layers that run at the same time."""
+    first, second = (paced_steps(*one, machine) for one in zip(pair, plans, strict=True))
+    own = paces(first, second, plans[0].next_steps, sum(one.fixed for one in pair))
+    return [replace(one, pace=pace) for one, pace in zip(pair, own, strict=True)]
 
 
 def x_costs(
