@@ -49,10 +49,11 @@ format: $(READY) ## format Python and C
 docs: $(READY) ## make the pages of docs/ that are made from the code
 	$(BIN)/tvm-pulp operators > docs/operators.md
 
-bench: $(READY) ## measure compile times and, where GVSoC is found, cycles (docs/benchmarks.md, docs/kernels.md)
+bench: $(READY) ## measure compile times and, where GVSoC is found, cycles (docs/benchmarks.md, kernels.md, model.md)
 	$(BIN)/python benchmarks/compile_time.py
 	$(BIN)/python benchmarks/bench_kernels.py --document docs/kernels.md
 	$(BIN)/python benchmarks/cycles.py --document docs/benchmarks.md
+	$(BIN)/python benchmarks/layer_cycles.py --document docs/model.md
 
 clean: ## delete build/ and .venv
 	rm -rf build $(VENV)

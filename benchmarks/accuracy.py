@@ -48,6 +48,18 @@ INTEGER_FOLDER = "dory"
 
 
 @dataclass(frozen=True)
+class Settings:
+    """Inputs for each network and the target's option; where results are kept, and whether they are made
+    `again`; the commit that compiles."""
+
+    count: int
+    multiplier_error: float | None
+    folder: Path
+    again: bool
+    source: str
+
+
+@dataclass(frozen=True)
 class Network:
     """A network's name and file."""
 
@@ -95,23 +107,23 @@ def onnxruntime_outputs(
     return np.stack([np.asarray(session.run(None, {session.get_inputs()[0].name: x})[0]) for x in inputs])
 
 
-def measure(network: Network, count: int, multiplier_error: float | None) -> Outcome:
+def measure(network: Network, settings: Settings) -> Outcome:
     """One network against onnxruntime, and that against itself."""
     model = network.load()
-    inputs, step = random_inputs(model, count), output_step(model)
+    inputs, step = random_inputs(model, settings.count), output_step(model)
     theirs = onnxruntime_outputs(model, inputs)
     fused = onnxruntime_outputs(model, inputs, GraphOptimizationLevel.ORT_ENABLE_EXTENDED)
     return Outcome(
         network.name,
-        multiplier_error,
-        ours=compare(our_outputs(model, inputs, multiplier_error), theirs, step),
+        settings.multiplier_error,
+        ours=compare(our_outputs(model, inputs, settings.multiplier_error), theirs, step),
         stepped=compare(onnxruntime_outputs(with_next_scales(model), inputs), theirs, step),
         fused=compare(fused, theirs, step),
-        source=source_revision(),
+        source=settings.source,
     )
 
 
-def measure_golden(network: Network) -> GoldenOutcome:
+def measure_golden(network: Network, settings: Settings) -> GoldenOutcome:
     """Every layer of an integer network against its golden files."""
     folder, model = network.path.parent, onnx.load(network.path)
     mod = legalized(with_outputs(model, LAYERS[network.name]))
@@ -122,7 +134,7 @@ def measure_golden(network: Network) -> GoldenOutcome:
         network.name,
         tuple(values.size for values in layers),
         sum(int(np.count_nonzero(a != b)) for a, b in zip(layers, golden, strict=True)),
-        source_revision(),
+        settings.source,
     )
 
 
@@ -134,23 +146,21 @@ def networks(chosen: Sequence[str] = ()) -> Iterator[Network]:
     return (network for network in found if not chosen or network.name in chosen)
 
 
-def outcome_of(
-    network: Network, count: int, multiplier_error: float | None, folder: Path, *, again: bool
-) -> Outcome:
+def outcome_of(network: Network, settings: Settings) -> Outcome:
     """What is kept in the folder, or is measured and kept now."""
-    known = None if again else kept(folder, network.name, multiplier_error)
-    if known is None or known.ours.inputs != count:
-        known = measure(network, count, multiplier_error)
-        keep(folder, known)
+    known = None if settings.again else kept(settings.folder, network.name, settings.multiplier_error)
+    if known is None or known.ours.inputs != settings.count:
+        known = measure(network, settings)
+        keep(settings.folder, known)
     return known
 
 
-def golden_outcome_of(network: Network, folder: Path, *, again: bool) -> GoldenOutcome:
+def golden_outcome_of(network: Network, settings: Settings) -> GoldenOutcome:
     """What is kept in the folder, or is measured and kept now."""
-    known = None if again else kept_golden(folder, network.name)
+    known = None if settings.again else kept_golden(settings.folder, network.name)
     if known is None:
-        known = measure_golden(network)
-        keep(folder, known)
+        known = measure_golden(network, settings)
+        keep(settings.folder, known)
     return known
 
 
@@ -172,11 +182,12 @@ def main(
 ) -> None:
     """Print how far compiled networks are from onnxruntime, and integer networks from their golden files."""
     logging.disable(logging.ERROR)  # TVM's, about schedules
+    settings = Settings(count, multiplier_error, folder, again, source_revision())
     found, golden = [], []
     for network in networks(names):
-        found.append(outcome_of(network, count, multiplier_error, folder, again=again))
+        found.append(outcome_of(network, settings))
         if network.is_integer:
-            golden.append(golden_outcome_of(network, folder, again=again))
+            golden.append(golden_outcome_of(network, settings))
     if not found:
         raise click.ClickException(f"no such networks in {MODELS} (set PULP_MODELS)")
     _print(found, golden)

@@ -105,7 +105,7 @@ def _check_inner(graph: LayerGraph, before: Layer, after: Layer, where: str) -> 
         raise _fail(f"{tensor.name} is a view, or has views", where)
     if tensor.dtype is not Dtype.UINT8:
         raise _fail(f"{tensor.name} is no map of bytes", where)
-    if tensor.planar and (before.kind, after.kind) != (LayerKind.QUANTIZE, LayerKind.TRANSPOSE):
+    if tensor.planar:
         raise _fail(f"{tensor.name} isn't in HWC order", where)
 
 

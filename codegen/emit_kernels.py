@@ -316,12 +316,15 @@ def _pulp_quantize(tile: _Tile) -> _Kernel:
         raise PlanError("the layer has no table", where=tile.layer.name)
     estimator = estimator_of(table.astype(np.float32))
     fields = [(name, str(getattr(estimator, name))) for name in ("multiplier", "exponent", "offset")]
+    value, y_planar = tile.table.expression, tile.graph.tensors[tile.layer.output].planar
+    from_planes = tile.table.x_tensor.planar and not y_planar
+    planes, elements = (value("y_c"), value("y_pixels")) if from_planes else ("1", value("y_size"))
     locals_ = [
-        f"  const void *const bounds = {address('l1', tile.table.expression('params_l1'))};",
+        f"  const void *const bounds = {address('l1', value('params_l1'))};",
         designated("const pulp_estimator_t estimator", fields),
-        f"  const uint32_t elements = {tile.table.expression('y_size')};",
+        f"  const uint32_t planes = {planes}, elements = {elements};",
     ]
-    return _Kernel(locals_, call(tile.plan.kernel, ("x", "y", "bounds", "&estimator", "elements")))
+    return _Kernel(locals_, call(tile.plan.kernel, ("x", "y", "bounds", "&estimator", "planes", "elements")))
 
 
 def _pulp_dequantize(tile: _Tile) -> _Kernel:
@@ -379,6 +382,7 @@ _KERNELS: dict[str, Callable[[_Tile], _Kernel]] = {
     "pulp_nn_depthwise_generic_less_4_weights": _pulp_nn_depthwise,
     "pulp_nn_linear": _pulp_nn_linear,
     "pulp_nn_maxpool": _pulp_nn_maxpool,
+    "pulp_conv": _pulp_conv,
     "pulp_conv_wide": _pulp_conv,
     "pulp_conv_split": _pulp_conv,
     "pulp_depthwise": _pulp_conv,

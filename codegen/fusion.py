@@ -73,7 +73,7 @@ def _with_map_first(layer: Layer, made: str) -> Layer:
 
 def may_fuse(graph: LayerGraph, parts: Sequence[Layer]) -> bool:
     """True if consecutive layers can be a group: each reads a map that the one before makes and that is needed
-    nowhere else. It is an HWC map, unless it is quantized planes that are transposed."""
+    nowhere else, in HWC order."""
     if not 2 <= len(parts) <= MOST_STAGES or not all(map(_may_take_part, parts[:-1])):
         return False
     if not (_may_take_part(parts[-1]) or parts[-1].kind in OF_TWO_MAPS):
@@ -81,7 +81,7 @@ def may_fuse(graph: LayerGraph, parts: Sequence[Layer]) -> bool:
     return not graph.tensors[parts[-1].output].planar and all(
         _reads(graph, before, after)
         and is_inner(graph, before.output)
-        and (not graph.tensors[before.output].planar or _transposes_quantized(before, after))
+        and not graph.tensors[before.output].planar
         for before, after in pairwise(parts)
     )
 
@@ -96,10 +96,6 @@ def _reads(graph: LayerGraph, before: Layer, after: Layer) -> bool:
     others = [graph.tensors[name] for name in after.inputs if name != made.name]
     alike = all((one.height, one.width) == (made.height, made.width) and not one.planar for one in others)
     return made.name in after.inputs and alike
-
-
-def _transposes_quantized(before: Layer, after: Layer) -> bool:
-    return (before.kind, after.kind) == (LayerKind.QUANTIZE, LayerKind.TRANSPOSE)
 
 
 def is_inner(graph: LayerGraph, name: str) -> bool:

@@ -23,7 +23,7 @@ _POINTWISE = (
 _DEPTHWISE = ("pulp_nn_depthwise_generic", "pulp_nn_depthwise_generic_less_4_weights")
 
 NARROW_KERNELS: dict[LayerKind, tuple[str, ...]] = {
-    LayerKind.CONV2D: _CONVS,
+    LayerKind.CONV2D: (*_CONVS, "pulp_conv"),
     LayerKind.POINTWISE: _CONVS + _POINTWISE,
     LayerKind.DEPTHWISE: (*_DEPTHWISE, "pulp_depthwise"),
     LayerKind.LINEAR: ("pulp_nn_linear",),
@@ -74,7 +74,8 @@ def kernels_of(kind: LayerKind, *, sums: bool = False) -> tuple[str, ...]:
     if sums:
         return SUMS_KERNELS[kind]
     inside = ("pulp_avgpool_inside",) if kind is LayerKind.AVGPOOL else ()
-    return (*NARROW_KERNELS[kind], *inside, *SPLIT_KERNELS.get(kind, ()), *WIDE_KERNELS.get(kind, ()))
+    others = (SPLIT_KERNELS, WIDE_KERNELS, ADDING_KERNELS)
+    return (*NARROW_KERNELS[kind], *inside, *(name for one in others for name in one.get(kind, ())))
 
 
 @dataclass(frozen=True)
@@ -162,12 +163,18 @@ def _wrong_flags(graph: LayerGraph, layer: Layer, plan: LayerPlan, call: KernelC
     elif layer.kind is LayerKind.IM2COL:
         if plan.pad_in_l1:
             found.append("the kernel pads with any value")
-    elif layer.kind is LayerKind.TRANSPOSE:
-        if graph.tensors[layer.inputs[0]].planar == graph.tensors[layer.output].planar:
-            found.append("input and output are in one order")
+    elif layer.kind in (LayerKind.QUANTIZE, LayerKind.TRANSPOSE):
+        found += _wrong_order(graph, layer)
     elif call.padding != Padding() and graph.tensors[layer.inputs[0]].zero_point != 0:
         found.append("the kernel pads with 0, which isn't the input's zero point")
     return found
+
+
+def _wrong_order(graph: LayerGraph, layer: Layer) -> list[str]:
+    source, made = (graph.tensors[name].planar for name in (layer.inputs[0], layer.output))
+    if layer.kind is LayerKind.TRANSPOSE:
+        return ["input and output are in one order"] if source == made else []
+    return ["pixels don't become planes"] if made and not source else []
 
 
 def _even_and_padded(call: KernelCall) -> bool:

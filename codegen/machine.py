@@ -14,6 +14,7 @@ class DmaModel:
     """L2 <-> L1 transfers: cycles = setup + bytes / bytes_per_cycle + rows * row_cycles.
 
     `gather_bytes_per_cycle` and `gather_channel_cycles` are the same for a transfer that turns HWC into CHW.
+    `end_cycles` are core 0's for each of a layer's first loads and for its last store, which nothing hides.
     """
 
     bytes_per_cycle: float = 8.0
@@ -21,6 +22,7 @@ class DmaModel:
     row_cycles: float = 1.0
     gather_bytes_per_cycle: float = 1.0
     gather_channel_cycles: float = 12.0
+    end_cycles: int = 0
 
 
 @dataclass(frozen=True)

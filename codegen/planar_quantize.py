@@ -1,7 +1,7 @@
-"""Floats in CHW order that become bytes in HWC order: first quantized where they lie, then transposed.
+"""Floats in CHW order that become bytes in HWC order, as one layer.
 
-Relay quantizes a tensor of any shape, so that what the transposition reads is a planar view of the result. Here
-the result itself is planar: its tiles are those of the map, and the two layers can be fused.
+Relay quantizes a tensor of any shape and transposes the result. Here the quantization reads the floats as
+planes and makes pixels: its tiles are those of the map, and it can be in one group with a convolution.
 """
 
 from __future__ import annotations
@@ -12,38 +12,52 @@ from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, View
 
 
 def with_planar_quantize(graph: LayerGraph) -> LayerGraph:
-    """The graph with planar inputs and outputs of quantizations that are read by transpositions only."""
+    """The graph with one layer for each quantization whose result only a transposition to pixels reads."""
     for layer in graph.layers:
-        planar = _planar_reading(graph, layer) if layer.kind is LayerKind.QUANTIZE else None
-        if planar is not None:
-            graph = _with_planar(graph, layer, planar)
+        transposition = _transposition(graph, layer) if layer.kind is LayerKind.QUANTIZE else None
+        if transposition is not None:
+            graph = _as_one(graph, layer, transposition)
     return graph
 
 
-def _planar_reading(graph: LayerGraph, layer: Layer) -> Tensor | None:
-    """The planar view as which all of a layer's output is read, if it is read as nothing else."""
+def _transposition(graph: LayerGraph, layer: Layer) -> Layer | None:
+    """The layer that reads all of a layer's output as planes, if nothing else reads it."""
     views = [one for one in graph.tensors.values() if one.view is not None and one.base == layer.output]
-    read = any(layer.output in other.inputs for other in graph.layers)
+    names = {layer.output, *(one.name for one in views)}
+    readers = [one for one in graph.layers if names.intersection(one.inputs)]
     source = graph.tensors[layer.inputs[0]]
-    if len(views) != 1 or read or layer.output in graph.outputs or source.view is not None or source.planar:
+    if len(views) != 1 or len(readers) != 1 or names.intersection(graph.outputs):
         return None
-    (planar,) = views
-    return planar if planar.planar and planar.elements == source.elements else None
+    (planes,), (reader,) = views, readers
+    whole = planes.planar and planes.elements == source.elements and source.view is None and not source.planar
+    return reader if whole and reader.kind is LayerKind.TRANSPOSE else None
 
 
-def _with_planar(graph: LayerGraph, layer: Layer, planar: Tensor) -> LayerGraph:
-    source, out = graph.tensors[layer.inputs[0]], graph.tensors[layer.output]
-    made = replace(planar, view=None, source=out.source)
-    read = replace(
+def _as_one(graph: LayerGraph, quantize: Layer, transposition: Layer) -> LayerGraph:
+    planes = graph.tensors[transposition.inputs[0]]
+    read = _as_planes(graph.tensors[quantize.inputs[0]], planes)
+    one = replace(
+        quantize,
+        inputs=(read.name,),
+        output=transposition.output,
+        sources=(*quantize.sources, *transposition.sources),
+    )
+    tensors = {
+        name: tensor for name, tensor in graph.tensors.items() if name not in (quantize.output, planes.name)
+    }
+    layers = tuple(one if layer is quantize else layer for layer in graph.layers if layer is not transposition)
+    return replace(graph, tensors={**tensors, read.name: read}, layers=layers)
+
+
+def _as_planes(source: Tensor, planes: Tensor) -> Tensor:
+    """A view of floats in the order of these bytes."""
+    size = source.dtype.size
+    return replace(
         source,
         name=f"{source.name}_planar",
-        height=made.height,
-        width=made.width,
-        channels=made.channels,
-        view=View(source.name, 0, made.width * source.dtype.size, source.dtype.size),
+        height=planes.height,
+        width=planes.width,
+        channels=planes.channels,
+        view=View(source.name, 0, planes.width * size, size),
         planar=True,
     )
-    tensors = {name: one for name, one in graph.tensors.items() if one is not out}
-    changed = replace(layer, inputs=(read.name,), output=made.name)
-    layers = tuple(changed if one is layer else one for one in graph.layers)
-    return replace(graph, tensors={**tensors, made.name: made, read.name: read}, layers=layers)

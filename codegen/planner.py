@@ -28,6 +28,7 @@ from tvm_pulp.codegen.fusion_search import search_group
 from tvm_pulp.codegen.fusion_tiling import Group
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
 from tvm_pulp.codegen.im2col import may_be_product
+from tvm_pulp.codegen.input_parts import part_size
 from tvm_pulp.codegen.l1_tensors import L1Layout, keep_in_l1
 from tvm_pulp.codegen.l2_errors import L2ShortageError
 from tvm_pulp.codegen.l2_plan import L2Task, plan_l2
@@ -346,7 +347,15 @@ def _scheduled(
         schedule_group(graph, layer, tile, machine.cores, order, engine=engine)
         if layer.parts
         else schedule_on(
-            graph, layer, machine, tile, order, engine=engine, in_l1=in_l1, late=best.late, c_in=best.c_in
+            graph,
+            layer,
+            machine,
+            tile,
+            order,
+            engine=engine,
+            in_l1=in_l1,
+            late=best.late,
+            c_in=part_size(graph, layer, best),
         )
     )
     return replace(plan, cycles=found.cycles)

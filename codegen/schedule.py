@@ -15,7 +15,7 @@ from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
-from tvm_pulp.codegen.input_parts import SUM_BYTES, adding, part_of
+from tvm_pulp.codegen.input_parts import SUM_BYTES, in_parts, part_of
 from tvm_pulp.codegen.kernels import KernelChoice
 from tvm_pulp.codegen.plan import Box, L1Buffer, LayerPlan, LoopOrder, Operand, TileStep
 from tvm_pulp.codegen.tiling import channel_ranges, enumerate_tiles
@@ -63,8 +63,9 @@ def schedule_layer(
     Inputs and output `in_l1` are read and written where they lie; operands `late` have one buffer; with `c_in`
     tiles read their input channels in parts of so many."""
     choice = engine.choose_kernel(graph, layer, tile, cores)
-    choice = adding(layer, choice) if c_in else choice
-    job = _Job(graph, layer, tile, cores, engine, choice, frozenset(in_l1), frozenset(late), c_in)
+    choice = in_parts(graph, layer, choice, c_in)
+    parts = c_in if c_in < graph.tensors[layer.inputs[0]].channels else 0
+    job = _Job(graph, layer, tile, cores, engine, choice, frozenset(in_l1), frozenset(late), parts)
     orders = (LoopOrder.CHANNELS_OUTER, LoopOrder.SPACE_OUTER) if order is None else (order,)
     return min(
         (_in_order(job, one) for one in orders), key=lambda plan: layer_traffic(graph, layer, plan).bytes_in

@@ -169,7 +169,7 @@ class _Target:
         """Cycles of the computation of each tile, or of one of its parts on average."""
         layer, machine = self.layer, self.machine
         kernel = self.engine.choose_kernel(self.graph, layer, None, machine.cores).name
-        if self.c_in == 0:
+        if parts == 1:
             return self.engine.cycles(machine, layer, kernel, tiles).astype(np.float64)
         once = begin_sums_cycles(machine, tiles) + requantize_cycles(machine, layer, tiles)
         part = part_of(self.graph, layer, 0, self.c_in)

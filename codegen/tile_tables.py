@@ -15,7 +15,7 @@ from tvm_pulp.codegen.cost.arrays import IntArray
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.graph import Layer, LayerGraph
-from tvm_pulp.codegen.input_parts import SUM_BYTES, adding, part_of
+from tvm_pulp.codegen.input_parts import SUM_BYTES, in_parts, part_of
 from tvm_pulp.codegen.kernels import KernelChoice
 from tvm_pulp.codegen.plan import Box, Operand
 from tvm_pulp.codegen.tiling import PER_CHANNEL_KINDS, Span, channel_ranges, columns, rows, spans
@@ -159,7 +159,7 @@ def _tables(
         for horizontal in widths:
             tile = Box(0, vertical[0].size, 0, horizontal[0].size, 0, out_channels)
             choice = engine.choose_kernel(graph, layer, tile, cores)
-            choice = adding(layer, choice) if c_in else choice
+            choice = in_parts(graph, layer, choice, c_in)
             scratch = _Scratch(engine, choice, layer, graph.tensors[layer.inputs[0]].channels, cores)
             space.append(_space_row(scratch, (vertical, horizontal)))
     choice = engine.choose_kernel(graph, layer, None, cores)
@@ -172,7 +172,7 @@ def _tables(
         channels_first=choice.channels_first,
         x_bytes=graph.tensors[layer.inputs[0]].dtype.size,
         y_bytes=graph.tensors[layer.output].dtype.size,
-        sums_bytes=SUM_BYTES if c_in else engine.sums_bytes(layer),
+        sums_bytes=SUM_BYTES if 0 < c_in < in_channels else engine.sums_bytes(layer),
         parts=len(channel_ranges(in_channels, c_in or in_channels)),
     )
 

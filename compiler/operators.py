@@ -31,6 +31,7 @@ _TFLITE_TYPES = {
     "RESHAPE": "Reshape",
     "SUB": "Sub",
 }
+_COPIES = ("Dropout", "Identity")  # in inference
 _AROUND = (LayerKind.QUANTIZE, LayerKind.DEQUANTIZE, LayerKind.TRANSPOSE)
 OPERATORS_ATTR = "pulp_operators"  # on the module: JSON list of [name, type], in the order of the user's file
 
@@ -115,7 +116,7 @@ def _onnx_type(kind: str) -> str:
 
 
 def _default_reason(name: str, kind: str, remaining: set[str]) -> str:
-    if _onnx_type(kind) not in served_operators():
+    if _onnx_type(kind) not in (*served_operators(), *_COPIES):
         return f"there is no kernel for {kind}"
     if name not in remaining:
         return "nothing is left to do for it at run time"

@@ -45,8 +45,8 @@ from .package import (
     timeline_file,
 )
 from .relay_ext import (
-    FILES_ATTR,
     LEGALIZED_ATTR,
+    PARTITIONED_ATTR,
     PLAN_ATTR,
     REPORT_ATTR,
     TIMELINE_ATTR,
@@ -79,9 +79,9 @@ def write_package(factory: Any, path: Path, options: PulpOptions) -> Package:
 
 def package_files(factory: Any, options: PulpOptions) -> dict[str, bytes]:
     """Every file of the package: path inside it -> content."""
-    name = str(factory.libmod_name)
+    name, mod = str(factory.libmod_name), factory.ir_mod
     inputs, outputs = interface_tensors(factory)
-    regions = dict(_regions(factory.ir_mod))
+    regions = dict(_regions(mod))
     metadata = _metadata(factory, options, regions)
     texts = {
         METADATA_FILE: _json(metadata),
@@ -90,16 +90,16 @@ def package_files(factory: Any, options: PulpOptions) -> dict[str, bytes]:
         "README.md": _template("README.md", name),
         f"{_INCLUDES}/tvmgen_{name}.h": _interface_header(factory, inputs, outputs),
         f"{_SOURCES}/pulp/{name}_io.c": emit_io(name, inputs, outputs),
-        f"src/{name}.relay": _readable(factory.ir_mod),
-        **_legalized(factory.ir_mod),
-        **_report(factory.ir_mod, regions, metadata["pulp"]),
+        f"src/{name}.relay": attribute(mod, PARTITIONED_ATTR) or mod.astext(show_meta_data=False),
+        **_legalized(mod),
+        **_report(mod, regions, metadata["pulp"]),
         **{f"{_SOURCES}/{file}": text for file, text in _tvm_sources(factory, regions)},
         **{f"{_SOURCES}/pulp/{file}": text for file, text in _generated_files(regions)},
         **{plan_file(symbol): str(region.attrs[PLAN_ATTR]) for symbol, region in regions.items()},
     }
     files = {member: text.encode() for member, text in texts.items()}
     files[f"parameters/{name}.params"] = relay.save_param_dict(_tvm_parameters(factory, set(regions)))
-    golden = attribute(factory.ir_mod, GOLDEN_ATTR)
+    golden = attribute(mod, GOLDEN_ATTR)
     if golden is not None:
         files[GOLDEN_FILE] = text_to_bytes(golden)
     files.update(("runtime/" + member, content) for member, content in _runtime_files())
@@ -174,18 +174,6 @@ def _module_tree(module: Any) -> Iterator[Any]:
     yield module
     for imported in module.imported_modules:
         yield from _module_tree(imported)
-
-
-def _readable(mod: tvm.IRModule) -> str:
-    """The partitioned module, without what it carries for other files of the package."""
-    functions = {var: _bare(function) for var, function in mod.functions.items()}
-    return str(tvm.IRModule(functions).astext(show_meta_data=False))
-
-
-def _bare(function: Any) -> Any:
-    for name in (FILES_ATTR, PLAN_ATTR, TIMELINE_ATTR):
-        function = function.without_attr(name)
-    return function
 
 
 def _legalized(mod: tvm.IRModule) -> dict[str, str]:

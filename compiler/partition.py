@@ -40,7 +40,16 @@ from .golden import GOLDEN_ATTR
 from .operators import report_operators
 from .options import PulpOptions
 from .plan_cache import checked_plan
-from .relay_ext import FILES_ATTR, LEGALIZED_ATTR, PLAN_ATTR, REPORT_ATTR, TIMELINE_ATTR, is_region
+from .relay_ext import (
+    FILES_ATTR,
+    LEGALIZED_ATTR,
+    PARTITIONED_ATTR,
+    PLAN_ATTR,
+    REPORT_ATTR,
+    TIMELINE_ATTR,
+    declared,
+    is_region,
+)
 from .report import CompilationReport, peak_macs_per_cycle, region_report
 from .soc import load_machine
 from .tvm_memory import tvm_bytes
@@ -56,7 +65,8 @@ def partition_for_pulp(
     """Legalize, partition, plan and emit; `relay.build` can take the result.
 
     `mod` is a QDQ network as TVM's front ends import it, `params` its constants. External functions carry their
-    C files and their plan as attributes, the module carries the legalized module (the reference) and a report.
+    C files and their plan as attributes, and zeros for a body; the module carries the legalized module (the
+    reference), its own text before the bodies went, and a report.
     Raises TargetError for bad options and PlanError where memory does not suffice or a given plan is wrong.
     """
     options = options or PulpOptions()
@@ -72,8 +82,9 @@ def partition_for_pulp(
     _check_total(plans, machine)
     graphs = {var: as_planned(graph, plans[var]) for var, graph in graphs.items()}
     timelines = {var: simulate(graph, plans[var], machine) for var, graph in graphs.items()}
+    readable = partitioned.astext(show_meta_data=False)
     for var, graph in graphs.items():
-        function = _with_code(partitioned[var], graph, plans[var], machine)
+        function = _with_code(declared(partitioned[var]), graph, plans[var], machine)
         partitioned.update_func(var, function.with_attr(TIMELINE_ATTR, timeline_to_json(timelines[var])))
     report = CompilationReport(
         soc=machine.soc,
@@ -84,11 +95,13 @@ def partition_for_pulp(
         dma_bytes_per_cycle=machine.dma.bytes_per_cycle,
         l2_outside=machine.l2_outside,
     )
-    golden = attribute(mod, GOLDEN_ATTR)
-    if golden is not None:
-        partitioned = partitioned.with_attr(GOLDEN_ATTR, golden)
-    partitioned = partitioned.with_attr(LEGALIZED_ATTR, tvm.ir.save_json(legalized))
-    return partitioned.with_attr(REPORT_ATTR, report.to_json())
+    texts = {
+        LEGALIZED_ATTR: tvm.ir.save_json(legalized),
+        PARTITIONED_ATTR: readable,
+        REPORT_ATTR: report.to_json(),
+        GOLDEN_ATTR: attribute(mod, GOLDEN_ATTR),
+    }
+    return partitioned.with_attrs({name: text for name, text in texts.items() if text is not None})
 
 
 def multiplier_error_on(machine: Machine, options: PulpOptions) -> float | None:

@@ -16,8 +16,8 @@ from .build import quiet_offline_build
 # Passes that rewrite constants, for speed at run time; without them the build takes half as long.
 _SKIPPED = ["AlterOpLayout", "FoldConstant", "FoldScaleAxis"]
 
-# TVM 0.19 describes vectors of indices to debuggers in a way that LLVM 22 refuses.
-_CONFIG = {"tir.disable_vectorize": True}
+# TVM 0.19 describes vectors of indices and common float expressions to debuggers in a way that LLVM 22 refuses.
+_CONFIG = {"tir.disable_vectorize": True, "tir.disable_cse_tir": True}
 
 Array = npt.NDArray[Any]
 

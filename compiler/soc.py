@@ -92,6 +92,12 @@ class Dma(_Table):
     row_cycles: Cycles = Field(description="additional cycles for each row of a 2-D transfer")
     gather_bytes_per_cycle: Rate = Field(description="bytes moved in a cycle when HWC is turned into CHW")
     gather_channel_cycles: Cycles = Field(description="additional cycles for each channel of such a transfer")
+    end_cycles: int = Field(
+        default=0,
+        ge=0,
+        le=1_000_000,
+        description="cycles in which core 0 programs one of a layer's first loads or its last store",
+    )
 
 
 class ClusterEngine(_Table):

@@ -231,13 +231,20 @@ class _Rewriter:
         return self._legalized(MOVES[call.op.name], island)
 
     def _moved_output(self, expr: relay.Expr) -> Quantized | None:
-        """The value of an 8-bit tensor that was moved after it was quantized."""
-        source = expr
-        while (call := as_call(source, *MOVES)) is not None:
-            source = call.args[0]
-        quantize = as_call(source, "qnn.quantize")
-        value = self._quantized(quantize) if quantize is not None else None
-        return None if value is None else self._stored(expr, value.quantization)
+        """The value of an 8-bit tensor that was moved after it was quantized; None if a move on the way has no
+        canonical form."""
+        quantize = as_call(expr, "qnn.quantize")
+        if quantize is not None:
+            return self._quantized(quantize)
+        call = as_call(expr, *MOVES)
+        source = self._moved_output(call.args[0]) if call is not None else None
+        if call is None or source is None:
+            return None
+        key = (expr, source.quantization)
+        moved = self._stores.get(key) or self._moved(expr, {call.args[0]: source}.get)
+        if moved is not None:
+            self._stores[key] = moved
+        return moved
 
     # ---- Everything else -------------------------------------------------------------------------------
 

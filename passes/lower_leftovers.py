@@ -65,11 +65,16 @@ def _float_operators(result: relay.Expr) -> list[relay.Call]:
     return seen
 
 
+def _is_exact(call: relay.Call) -> bool:
+    interpolates = as_call(call, "image.resize2d") is not None and call.attrs.method != "nearest_neighbor"
+    return call.op.name in _EXACT and not interpolates
+
+
 def _in_integers(mod: tvm.IRModule) -> tvm.IRModule:
     """The module with TVM's integers where those are exact in all islands; else islands stay float, which is
     what the user's file says."""
     islands = _islands(mod["main"])
-    if not islands or any(call.op.name not in _EXACT for island in islands for call in island):
+    if not islands or not all(_is_exact(call) for island in islands for call in island):
         return mod
     try:
         return run(mod, relay.transform.FakeQuantizationToInteger(), relay.transform.InferType())

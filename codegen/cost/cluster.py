@@ -14,7 +14,23 @@ from dataclasses import replace
 
 import numpy as np
 from tvm_pulp.codegen.cost.arrays import FloatArray, IntArray, Tiles, ceil_div
-from tvm_pulp.codegen.cost.measured import DEPTHWISE, ELEMENTS, IM2COL, LINEAR, MATRIX, PAD_CALL, POOLS, STRIPS
+from tvm_pulp.codegen.cost.measured import (
+    DEPTHWISE,
+    DEPTHWISE_REFILL,
+    ELEMENTS,
+    IM2COL,
+    LINEAR,
+    LINEAR_REFILL,
+    MATRIX,
+    MATRIX_LONG_REFILL,
+    MATRIX_REFILL,
+    OTHER_REFILL,
+    PAD_CALL,
+    POOLS,
+    REFILLS,
+    STRIPS,
+    RefillCycles,
+)
 from tvm_pulp.codegen.cost.xpulpv2 import (
     Calls,
     Form,
@@ -37,16 +53,35 @@ BLOCK_CHANNELS = 4
 WORD = 4
 MAX_BYTE = 255
 
-_ELEMENT_CYCLES = {"pulp_quantize": 29.0, "pulp_dequantize": 10.0, "pulp_transpose": 4.5}
+_ELEMENT_CYCLES = {"pulp_quantize": 21.5, "pulp_dequantize": 9.5, "pulp_transpose": 3.2}
 """Of one core, on PULP-open."""
 
-_TERM_CYCLES, _QUOTIENT_CYCLES, _LOOK_UP_CYCLES = 15.0, 400.0, 8.0
+_TERM_CYCLES, _QUOTIENT_CYCLES, _LOOK_UP_CYCLES = 19.5, 400.0, 8.0
 """Of a softmax, on PULP-open: of a byte that the sum is made of, a float division, an output."""
 
 
 def kernel_cycles(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> IntArray:
     """One call for each tile, explicit padding and clipping included."""
-    return machine.cluster.call_cycles + np.ceil(work_cycles(machine, layer, kernel, tiles)).astype(np.int64)
+    call = machine.cluster.call_cycles + round(_refill(machine, layer, kernel).step)
+    return call + np.ceil(work_cycles(machine, layer, kernel, tiles)).astype(np.int64)
+
+
+def first_call_cycles(machine: Machine, layer: Layer, kernel: str) -> int:
+    """What the first call of a layer takes more than the others."""
+    return round(_refill(machine, layer, kernel).first)
+
+
+def _refill(machine: Machine, layer: Layer, kernel: str) -> RefillCycles:
+    if not machine.cluster.measured_kernels:
+        return RefillCycles(step=0.0, first=0.0)
+    if layer.kind in (LayerKind.CONV2D, LayerKind.POINTWISE):
+        is_long = layer.requant is not None and layer.requant.wide
+        return MATRIX_LONG_REFILL if is_long else MATRIX_REFILL
+    if layer.kind is LayerKind.DEPTHWISE:
+        return DEPTHWISE_REFILL
+    if layer.kind is LayerKind.LINEAR:
+        return LINEAR_REFILL
+    return REFILLS.get(kernel, OTHER_REFILL)
 
 
 def work_cycles(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> FloatArray:
@@ -76,6 +111,11 @@ def _measured(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> Floa
     if kernel in ELEMENTS:
         return element_cycles(ELEMENTS[kernel], calls)
     return _work(machine, layer, kernel, tiles)
+
+
+def first_requantize_cycles() -> int:
+    """What a layer's first step takes more whose sums another engine leaves."""
+    return round(REFILLS["pulp_requantize"].first)
 
 
 def adding_cycles(machine: Machine, part: Layer, kernel: str, tiles: Tiles) -> IntArray:

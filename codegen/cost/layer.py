@@ -148,6 +148,8 @@ def step_costs(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machin
         load_params[0] = 0
     if plan.x_ahead:
         load_x[0] = 0
+    store = stored * y_cycles
+    ends = sum(int(cycles > 0) for cycles in (load_x[0], load_params[0], store[-1]))
     engine = engine_named(plan.engine, machine.engines)
     compute, job, finish = _compute(graph, layer, plan, machine)
     return StepCosts(
@@ -155,11 +157,11 @@ def step_costs(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machin
         job=job,
         load_x=load_x,
         load_params=load_params,
-        store=stored * y_cycles,
+        store=store,
         load_commands=loads_x * x_commands + x2_commands + line_commands(params),
         store_commands=stored * y_commands,
         finish=finish,
-        fixed=engine.fixed_cycles(),
+        fixed=engine.fixed_cycles(machine, layer, plan.kernel) + ends * machine.dma.end_cycles,
         turn=engine.turn_cycles(),
         late=plan.late,
     )
@@ -178,7 +180,7 @@ def _compute(
     if isinstance(engine, Team):
         parts = zip(engine.members, share_plans(plan), strict=True)
         each = [one.cycles(machine, layer, share.kernel, tiles_of(share)) for one, share in parts]
-        return engine.together(each), None, np.zeros_like(each[0])
+        return engine.together(layer, each), None, np.zeros_like(each[0])
     if not layer.parts:
         tiles = tiles_of(plan)
         finish = engine.finish_cycles(machine, layer, tiles)

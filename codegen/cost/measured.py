@@ -4,11 +4,24 @@ Conditions: GVSoC, target pulp-open (gvsoc e96253a, gvsoc-core fc9c2ee, gvsoc-pu
 operands in L1; riscv64-unknown-elf-gcc 12.2, `-O2`; the instruction cache warm. `benchmarks/bench_kernels.py`
 measures the kernels again and prints the model's error beside each measurement. What is counted and not fitted
 are the instructions of inner loops. A multiplication takes 2 cycles there, its high word 5.
+
+In a network the instruction cache isn't warm. What that takes was fitted to the layers of networks
+(`benchmarks/layer_cycles.py`): keyword spotting, visual wake words, image classification, anomaly detection and
+MobileNetV1 1.0-128 with 38,000 and 10,000 bytes of L1.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RefillCycles:
+    """Cycles in which code comes from L2, for the instruction cache has 4 KiB, less than what a step goes
+    through: in each step of a layer, and in its first one more, when the code of another kernel is there."""
+
+    step: float
+    first: float = 700.0
 
 
 @dataclass(frozen=True)
@@ -55,17 +68,19 @@ class MatrixCycles:
 
 @dataclass(frozen=True)
 class DepthwiseCycles:
-    """Depthwise 3x3 (`depthwise3_asm.S`), two channels at a time: a call, a pair of channels, a run of rows
-    with the same border, a row, a column of a row, an output of both, which takes `split` or `wide` more."""
+    """Depthwise 3x3 (`depthwise3_asm.S`), two channels at a time: a call; a chunk, which are whole pairs of
+    channels or some rows of one; a pair, a run of rows with the same border, a row, a column of a row, an
+    output of both channels, which takes `split` or `wide` more."""
 
     call: float
+    chunk: float
     pair: float
     run: float
     row: float
-    column: float = 6.0
-    output: float = 16.0
-    split: float = 6.0
-    wide: float = 23.0
+    column: float
+    output: float
+    split: float
+    wide: float
 
 
 @dataclass(frozen=True)
@@ -156,7 +171,7 @@ MATRIX = MatrixCycles(
     stall=0.007,
 )
 DEPTHWISE = DepthwiseCycles(
-    call=1200.0, pair=83.7, run=12.0, row=9.1, column=5.0, output=17.2, split=5.0, wide=22.1
+    call=680.0, chunk=410.0, pair=107.6, run=8.1, row=11.4, column=5.3, output=16.4, split=5.4, wide=23.6
 )
 STRIPS = StripCycles(
     call=720.0,
@@ -192,3 +207,17 @@ ELEMENTS = {
     "pulp_clip": ElementCycles(call=267.0, word=7.9),
 }
 PAD_CALL = 689.0
+MATRIX_REFILL, MATRIX_LONG_REFILL = RefillCycles(step=400.0), RefillCycles(step=1000.0)
+"""Of matrix products, and of those whose multipliers have two parts or 64 bits."""
+DEPTHWISE_REFILL = RefillCycles(step=900.0, first=300.0)
+LINEAR_REFILL = RefillCycles(step=400.0, first=0.0)
+REFILLS = {
+    "pulp_add": RefillCycles(step=400.0, first=0.0),
+    "pulp_avgpool": RefillCycles(step=300.0),
+    "pulp_softmax": RefillCycles(step=2000.0, first=0.0),
+    "pulp_quantize": RefillCycles(step=300.0, first=0.0),
+    "pulp_transpose": RefillCycles(step=400.0, first=0.0),
+    "pulp_dequantize": RefillCycles(step=0.0, first=0.0),
+    "pulp_requantize": RefillCycles(step=0.0, first=1200.0),
+}
+OTHER_REFILL = RefillCycles(step=300.0)

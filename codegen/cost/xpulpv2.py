@@ -194,13 +194,26 @@ def depthwise_cycles(t: DepthwiseCycles, other: StripCycles, calls: Calls) -> Fl
 
 def _by_pairs(t: DepthwiseCycles, calls: Calls) -> FloatArray:
     tiles = calls.tiles
-    rows = ceil_div(ceil_div(tiles.y_c, PAIR) * tiles.y_h, calls.cores)
+    rows, chunks, pairs = _largest_share(ceil_div(tiles.y_c, PAIR), tiles.y_h, calls.cores)
     row = t.row + t.column * calls.map_columns + (t.output + calls.form.extra(t)) * tiles.y_w
-    pairs = ceil_div(rows, tiles.y_h)
     runs = 1 + np.minimum(calls.padding_rows, 2)  # the rows at the map's borders are runs of their own
-    parts = np.where((rows % tiles.y_h != 0) & (tiles.y_h % np.maximum(rows, 1) != 0), 1, 0)
-    cycles: FloatArray = t.call + (pairs + parts) * t.pair + pairs * runs * t.run + rows * row
+    cycles: FloatArray = t.call + chunks * t.chunk + pairs * (t.pair + runs * t.run) + rows * row
     return cycles
+
+
+def _largest_share(pairs: IntArray, rows: IntArray, cores: int) -> tuple[IntArray, IntArray, IntArray]:
+    """What the core with most of it gets of so many pairs of channels with `rows` rows each: rows, chunks and
+    pairs, where those of which it gets some rows count, too. The cores get whole pairs if all get as many, else
+    rows."""
+    own = ceil_div(pairs * rows, cores)
+    ends = np.minimum(own * np.arange(cores + 1)[:, None], pairs * rows)
+    begins, ends = ends[:-1], ends[1:]
+    touched = np.where(ends > begins, (ends - 1) // rows - begins // rows + 1, 0)
+    first, last = begins % rows != 0, ends % rows != 0
+    cut = np.where(touched > 1, first * 1 + last, first | last)
+    chunks: IntArray = (cut + (touched > cut)).max(axis=0)
+    most: IntArray = touched.max(axis=0)
+    return own, chunks, most
 
 
 def _windows_in_word(window: Window) -> int:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from tvm_pulp.codegen import params
 from tvm_pulp.codegen.cost.arrays import IntArray, Tiles
-from tvm_pulp.codegen.cost.cluster import kernel_cycles
+from tvm_pulp.codegen.cost.cluster import first_call_cycles, kernel_cycles
 from tvm_pulp.codegen.engines.engine import Engine, TileSteps
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.kernel_limits import violations
@@ -53,6 +53,9 @@ class Cluster(Engine):
 
     def cycles(self, machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> IntArray:
         return kernel_cycles(machine, layer, kernel, tiles)
+
+    def fixed_cycles(self, machine: Machine, layer: Layer, kernel: str) -> int:
+        return first_call_cycles(machine, layer, kernel)
 
 
 CLUSTER = Cluster()

@@ -127,8 +127,9 @@ class Engine(ABC):
         """Predicted cycles in which the cores finish each tile, while the engine computes the next."""
         return np.zeros_like(tiles.y_h)
 
-    def fixed_cycles(self) -> int:
-        """Predicted cycles of a layer beside those of its tiles and transfers."""
+    def fixed_cycles(self, machine: Machine, layer: Layer, kernel: str) -> int:
+        """Predicted cycles of a layer, of which `kernel` is the computation, beside those of its tiles and
+        transfers."""
         return 0
 
     def turn_cycles(self) -> int:
@@ -144,6 +145,11 @@ class Engine(ABC):
         """Predicted cycles in which core 0 gives the engine a tile, where the cores wait for that: they compute
         another part of it."""
         return self.turn_cycles()
+
+    def lost_share(self, layer: Layer) -> float:
+        """Predicted share that the slower of two engines loses of the time in which this one is at the same
+        layer: both read the same banks of L1."""
+        return 0.0
 
     # ---- How it is called ------------------------------------------------------------------------------------
 

@@ -102,11 +102,12 @@ class Team(Engine):
     def cycles(self, machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> IntArray:
         return self._costs(machine, layer, tiles, self.first_rows(machine, layer, tiles))
 
-    def together(self, parts: Sequence[IntArray]) -> IntArray:
+    def together(self, layer: Layer, parts: Sequence[IntArray]) -> IntArray:
         """Cycles of steps from those of the members' parts: core 0 starts the engines, all wait for the
-        slowest."""
+        slowest, which the other one holds up as long as it works."""
         started = sum(member.program_cycles() for member in self.members)
-        longest: IntArray = started + np.maximum(*parts)
+        lost = sum(member.lost_share(layer) for member in self.members)
+        longest: IntArray = started + np.maximum(*parts) + np.ceil(lost * np.minimum(*parts)).astype(np.int64)
         return longest
 
     def first_rows(self, machine: Machine, layer: Layer, tiles: Tiles) -> IntArray:
@@ -126,7 +127,7 @@ class Team(Engine):
 
     def _costs(self, machine: Machine, layer: Layer, tiles: Tiles, rows: IntArray) -> IntArray:
         parts = (rows, tiles.y_h - rows)
-        return self.together([self._part(machine, layer, tiles, *one) for one in enumerate(parts)])
+        return self.together(layer, [self._part(machine, layer, tiles, *one) for one in enumerate(parts)])
 
     def _part(self, machine: Machine, layer: Layer, tiles: Tiles, member: int, rows: IntArray) -> IntArray:
         """Cycles in which a member computes so many rows of the tiles."""
@@ -137,5 +138,5 @@ class Team(Engine):
     def turn_cycles(self) -> int:
         return sum(member.turn_cycles() for member in self.members)
 
-    def fixed_cycles(self) -> int:
-        return sum(member.fixed_cycles() for member in self.members)
+    def fixed_cycles(self, machine: Machine, layer: Layer, kernel: str) -> int:
+        return sum(member.fixed_cycles(machine, layer, kernel) for member in self.members)

@@ -21,6 +21,7 @@ from ..operators import OPERATORS_ATTR
 from .dory.golden import read_golden
 from .dory.reader import read_integer_network
 from .dory.recognise import is_integer_network
+from .import_errors import cannot_import, first_line, named_failures
 from .normalize.pipeline import normalize
 from .quick_import import quick_import
 
@@ -75,19 +76,13 @@ def _read(path: Path) -> onnx.ModelProto:
         model = onnx.load(path)
     except (DecodeError, UnicodeDecodeError, onnx.checker.ValidationError, OSError) as error:
         raise ModelError(
-            f"is not an ONNX file, or not all of one ({_first_line(error)})",
+            f"is not an ONNX file, or not all of one ({first_line(error)})",
             where=str(path),
             fix="check the path, or export the network again",
         ) from error
     if not model.graph.node or not model.opset_import:
         raise ModelError("is not an ONNX file", where=str(path), fix="give the path of an .onnx file")
     return model
-
-
-def _first_line(error: Exception) -> str:
-    """The line that says what is wrong: the first, or the last behind a traceback of TVM's."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[-1].strip() if lines[0].startswith("Traceback") else lines[0]
 
 
 def _is_quantized(model: onnx.ModelProto) -> bool:
@@ -174,16 +169,16 @@ def _import(
     model: onnx.ModelProto, shapes: dict[str, list[int]], path: Path
 ) -> tuple[tvm.IRModule, dict[str, Any]]:
     try:
-        with quick_import():
+        with quick_import(), named_failures():
             mod, params = relay.frontend.from_onnx(model, shape=shapes, freeze_params=True)
+    except ModelError:
+        raise
     except tvm.error.OpNotImplemented as error:
-        raise ModelError(_first_line(error), where=str(path), fix="TVM 0.19 can't import it") from error
+        unknown = first_line(error).rpartition(": ")[2].split(", ")
+        node = next((node for node in model.graph.node if node.op_type in unknown), model.graph.node[0])
+        raise cannot_import(f"it does not know {node.op_type}", node.name) from error
     except Exception as error:  # TVM's importer raises whatever its helpers raise
-        raise ModelError(
-            f"TVM 0.19 can't import it ({_first_line(error)})",
-            where=str(path),
-            fix="check it with onnx.checker.check_model",
-        ) from error
+        raise cannot_import(first_line(error), str(path)) from error
     return mod, dict(params)
 
 

@@ -121,16 +121,25 @@ def requantize(acc: relay.Expr, multipliers: Multipliers, bounds: Range) -> rela
     return clip_to_byte(total, multipliers.shift, bounds, dtype)
 
 
+def border_of(expr: relay.Expr) -> Padding | None:
+    """The widths of a constant border in height and width of a map, rank 4; None for any other expression."""
+    call = as_call(expr, "nn.pad")
+    if call is None or call.attrs.pad_mode != "constant" or not isinstance(call.args[1], relay.Constant):
+        return None
+    widths = [[int(p) for p in sides] for sides in call.attrs.pad_width]
+    if len(widths) != 4 or any(widths[0]) or any(widths[3]) or min(*widths[1], *widths[2]) < 0:
+        return None
+    (top, bottom), (left, right) = widths[1:3]
+    return top, left, bottom, right
+
+
 def pad(expr: relay.Expr, padding: Padding, value: int) -> relay.Expr:
     """An NHWC map with a border of `value`; a border around the same border is one."""
     top, left, bottom, right = padding
-    below = _operand_of(expr, "nn.pad")
-    if below is not None and int(expr.args[1].data.numpy()) == value:
-        inner = [[int(p) for p in sides] for sides in expr.attrs.pad_width]
-        if not any(inner[0]) and not any(inner[3]):
-            (above, beneath), (before, behind) = inner[1:3]
-            expr, top, bottom = below, top + above, bottom + beneath
-            left, right = left + before, right + behind
+    inner = border_of(expr)
+    if inner is not None and int(expr.args[1].data.numpy()) == value:
+        top, left, bottom, right = (a + b for a, b in zip(padding, inner, strict=True))
+        expr = expr.args[0]
     return relay.nn.pad(expr, [[0, 0], [top, bottom], [left, right], [0, 0]], pad_value=value)
 
 

@@ -9,7 +9,7 @@ from ...codegen.graph import LayerKind, Requant
 from ..expressions import shape_of
 from ..numerics import MAX_BYTE
 from .operator import Operands, OperatorPattern, check_map, check_window, window_of
-from .padding import maybe_padded, read_border
+from .padding import check_border, maybe_padded, read_border
 from .requantization import read_requant, requantized
 
 
@@ -95,7 +95,7 @@ def check_conv2d(cast: relay.Call) -> str | None:
 def check_borders(conv: relay.Call, operands: Operands) -> str | None:
     """A border of its own and the convolution's padding can't both be there with different values."""
     own = any(int(p) for p in conv.attrs.padding)
-    return "it is padded twice" if own and operands.pad_value else None
+    return "it is padded twice" if own and operands.pad_value else check_border(conv.args[0].args[0])
 
 
 def has_wide_weights(weights: relay.Expr) -> bool:

@@ -7,12 +7,13 @@ from tvm.relay.dataflow_pattern import DFPattern, is_constant, is_op, wildcard
 
 from ...codegen.graph import LayerKind, Window
 from ..expressions import as_call, shape_of
+from ..legalize.build import border_of
 from .operator import Border, Exactness, Operands, OperatorPattern, check_map
 
 
 def border_pattern() -> DFPattern:
     """Pattern of a constant border."""
-    return is_op("nn.pad")(wildcard(), is_constant())
+    return is_op("nn.pad")(wildcard(), is_constant()).has_attr({"pad_mode": "constant"})
 
 
 def maybe_padded() -> DFPattern:
@@ -22,10 +23,18 @@ def maybe_padded() -> DFPattern:
 
 def read_border(expr: relay.Expr) -> Border:
     """Takes a match of `maybe_padded` apart; only heights and widths are padded in canonical form."""
-    if as_call(expr, "nn.pad") is None:
+    padding = border_of(expr)
+    if padding is None:
         return Border(expr, (0, 0, 0, 0), None)
-    (top, bottom), (left, right) = ([int(p) for p in expr.attrs.pad_width[axis]] for axis in (1, 2))
-    return Border(expr.args[0], (top, left, bottom, right), int(expr.args[1].data.numpy()))
+    return Border(expr.args[0], padding, int(expr.args[1].data.numpy()))
+
+
+def check_border(expr: relay.Expr) -> str | None:
+    """A match of `maybe_padded` whose border, if it has one, is one in height and width."""
+    call = as_call(expr, "nn.pad")
+    if call is not None and call.attrs.pad_mode == "constant" and border_of(call) is None:
+        return "it pads other axes than height and width, or crops"
+    return None
 
 
 def read_pad(call: relay.Call) -> Operands:
@@ -37,6 +46,9 @@ def read_pad(call: relay.Call) -> Operands:
 def check_pad(call: relay.Call) -> str | None:
     """A map with a border that is nowhere larger than the map: its bytes are made of the map's."""
     border = read_border(call)
+    reason = check_border(call)
+    if reason is not None:
+        return reason
     if isinstance(border.data, relay.Constant):
         return "its input is a constant"
     reason = check_map(border.data) or check_map(call)

@@ -12,7 +12,7 @@ from ...codegen.graph import LayerKind, Requant, Window
 from ..expressions import shape_of
 from ..numerics import Ints, elements_inside
 from .operator import Border, Exactness, Operands, OperatorPattern, check_map, check_window, window_of
-from .padding import maybe_padded, read_border
+from .padding import check_border, maybe_padded, read_border
 from .requantization import read_requant, requantized
 
 
@@ -83,6 +83,9 @@ def _by_count(requant: Requant, counts: Ints, window: Window) -> Requant:
 def check_average_pool(cast: relay.Call) -> str | None:
     """A multiplier for all windows, or one for each number of elements."""
     total, requant = read_requant(cast)
+    reason = check_border(total.args[0].args[0])
+    if reason is not None:
+        return reason
     border = read_border(total.args[0].args[0])
     operands = read_average_pool(cast)
     if requant.multiplier.size > 1:

@@ -19,8 +19,10 @@ typedef struct {
   uint16_t stride_x, stride_y;
 } pulp_window_t;
 
-/* Convolution, weights Co-Ky-Kx-Ci; also pointwise. The XpulpV2 kernels read up to 3 bytes behind the
- * weights, without using them. */
+/* Convolution, weights Co-Ky-Kx-Ci; also pointwise; pulp_conv is PULP-NN's without a buffer for im2col. The
+ * XpulpV2 kernels read up to 3 bytes behind the weights, without using them. */
+void pulp_conv(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k, const int32_t *lambda,
+               uint16_t shift, const pulp_window_t *window);
 void pulp_conv_wide(const uint8_t *in, uint8_t *out, const int8_t *weight, const int64_t *k,
                     const int64_t *lambda, uint16_t shift, const pulp_window_t *window);
 void pulp_conv_split(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
@@ -111,11 +113,12 @@ typedef struct {
   int32_t multiplier, exponent, offset;
 } pulp_estimator_t;
 
-/* out = how many of the 255 ascending `bounds` are below the float32 whose bits are in `in`; 255 if it is not
- * a number. Bounds are integers that sort as the floats do (the bits, of a negative number all but the sign
- * inverted), one less than that of the least float that gives the byte; entry 255 is the largest integer. */
+/* out[i][plane] = how many of the 255 ascending `bounds` are below the float32 whose bits are in
+ * in[plane][i], for `planes` planes of `elements`; 255 if it is not a number. Bounds are integers that sort
+ * as the floats do (the bits, of a negative number all but the sign inverted), one less than that of the
+ * least float that gives the byte; entry 255 is the largest integer. */
 void pulp_quantize(const int32_t *in, uint8_t *out, const int32_t *bounds, const pulp_estimator_t *estimator,
-                   uint32_t elements);
+                   uint32_t planes, uint32_t elements);
 
 /* out = the bits of table[in], 256 float32, element by element. */
 void pulp_dequantize(const uint8_t *in, int32_t *out, const int32_t *table, uint32_t elements);

@@ -26,7 +26,11 @@ FLOATS = (LayerKind.DEQUANTIZE, LayerKind.SOFTMAX)
 ENDS = (LayerKind.QUANTIZE, *FLOATS, LayerKind.TRANSPOSE)
 SINGLE = tuple(kind for kind in LayerKind if kind not in (LayerKind.FUSED, LayerKind.IM2COL))
 BETWEEN = tuple(kind for kind in SINGLE if kind not in ENDS)
-ORDERS = ((True, False), (False, True))
+ORDERS = {
+    LayerKind.TRANSPOSE: ((True, False), (False, True)),
+    LayerKind.QUANTIZE: ((False, False), (True, True), (True, False)),
+}
+"""Whether input and output are planar."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Shape:
     one_pixel: bool = False  # second operand of a MUL
     skips_padding: bool = False  # AVGPOOL
     weight_offset: int = 0  # CONV_DIRECT
-    planar: tuple[bool, bool] = (False, False)  # input and output of a TRANSPOSE
+    planar: tuple[bool, bool] = (False, False)  # input and output of a TRANSPOSE or QUANTIZE
     sums: bool = False  # CONV_DIRECT and LINEAR without requantization
 
 
@@ -256,7 +260,7 @@ def shapes(draw: st.DrawFn, kinds: tuple[LayerKind, ...] = SINGLE) -> Shape:
         one_pixel=kind is LayerKind.MUL and draw(st.booleans()),
         skips_padding=kind is LayerKind.AVGPOOL and window != Window() and draw(st.booleans()),
         weight_offset=draw(st.sampled_from([0, -100, 7])) if kind is LayerKind.CONV_DIRECT else 0,
-        planar=draw(st.sampled_from(ORDERS)) if kind is LayerKind.TRANSPOSE else (False, False),
+        planar=draw(st.sampled_from(ORDERS.get(kind, ((False, False),)))),
     )
 
 

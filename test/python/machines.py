@@ -14,6 +14,9 @@ NE16 = Ne16(
     output_cycles=9,
     strided_task_cycles=150,
     tile_cycles=1300,
+    wait_cycles=1300,
+    conflict_share=0.0,
+    depthwise_conflict_share=0.0,
     layer_cycles=0,
     start_cycles=60,
 )

@@ -93,11 +93,12 @@ def outcome(folder: Path) -> Outcome:
 
 
 def check(name: str, ours: np.ndarray, theirs: np.ndarray) -> None:
-    """Integers may differ by one unit, as halves are rounded up here and to even there."""
+    """Integers may differ by one unit, as halves are rounded up here and to even there; real numbers as far as
+    some tests' four digits tell."""
     assert ours.shape == theirs.shape, f"{name}: {ours.shape} is not {theirs.shape}"
     assert ours.dtype == theirs.dtype, f"{name}: {ours.dtype} is not {theirs.dtype}"
     if ours.dtype.kind == "f":
-        assert np.allclose(ours, theirs, rtol=1e-4, atol=1e-5), f"{name}: {ours} is not {theirs}"
+        assert np.allclose(ours, theirs, rtol=1e-4, atol=5e-5), f"{name}: {ours} is not {theirs}"
     else:
         assert np.abs(ours.astype(np.int64) - theirs.astype(np.int64)).max(initial=0) <= 1, (
             f"{name}: {ours} {theirs}"

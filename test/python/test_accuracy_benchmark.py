@@ -9,7 +9,7 @@ import accuracy
 import numpy as np
 import onnx
 import pytest
-from accuracy import Network, golden_outcome_of, onnxruntime_outputs, outcome_of
+from accuracy import Network, Settings, golden_outcome_of, onnxruntime_outputs, outcome_of
 from accuracy_doc import golden_row, itself_row, render, row, share
 from accuracy_models import output_step, random_inputs, with_next_scales
 from accuracy_outcomes import Difference, GoldenOutcome, Outcome, compare, keep, kept, kept_golden
@@ -55,17 +55,19 @@ def test_what_is_kept_is_not_measured_again(tmp_path: Path) -> None:
     network = Network("net", tmp_path / "no.onnx")
     keep(tmp_path, OUTCOME)
     keep(tmp_path, GOLDEN)
-    assert outcome_of(network, 4, None, tmp_path, again=False) == OUTCOME
-    assert golden_outcome_of(network, tmp_path, again=False) == GOLDEN
-    for count, again in ((5, False), (4, True)):
+    same = Settings(4, None, tmp_path, again=False, source="abc")
+    assert outcome_of(network, same) == OUTCOME
+    assert golden_outcome_of(network, same) == GOLDEN
+    for other in (replace(same, count=5), replace(same, again=True), replace(same, multiplier_error=0.1)):
         with pytest.raises(FileNotFoundError):
-            outcome_of(network, count, None, tmp_path, again=again)
+            outcome_of(network, other)
 
 
 def test_a_network_is_measured_before_its_softmax(tmp_path: Path) -> None:
     onnx.save(quantized("kws"), tmp_path / "kws.onnx")
     network = Network("kws", tmp_path / "kws.onnx")
-    found = outcome_of(network, 2, None, tmp_path, again=False)
+    found = outcome_of(network, Settings(2, None, tmp_path, again=False, source="abc"))
+    assert found.source == "abc"
     assert (found.ours.inputs, found.ours.largest) == (2, 1)
     assert (found.stepped.inputs, found.stepped.largest) == (2, 0)
     model = network.load()

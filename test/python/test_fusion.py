@@ -255,7 +255,7 @@ def test_a_group_makes_room_where_there_is_no_l3() -> None:
 
 
 def test_what_lost_is_listed() -> None:
-    graph, target = wide_network(), with_l3(6_000, 15_500)
+    graph, target = wide_network(), with_l3(6_000, 14_500)
     plan = plan_region(graph, target)
     index, chosen = next((i, one) for i, one in enumerate(plan.layers) if one.stages)
     names = [stage.layer for stage in chosen.stages]

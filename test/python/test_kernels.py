@@ -382,6 +382,21 @@ def test_conv_sums(runtime: RuntimeLibrary, case: Direct, cores: int, seed: int)
 
 
 @PROPERTY
+@given(case=cases(), cores=CORES)
+def test_conv_without_buffer(runtime: RuntimeLibrary, case: Case, cores: int) -> None:
+    rng = np.random.default_rng(case.seed)
+    x, weight = (
+        random_u8(rng, case.in_y, case.in_x, case.ch_in),
+        random_i8(rng, case.ch_out, case.k_y, case.k_x, case.ch_in),
+    )
+    k, lam, shift = random_requant(rng, case.ch_out)
+    out = np.zeros((case.out_y, case.out_x, case.ch_out), np.uint8)
+    runtime.run(cores, "pulp_conv", x, out, weight, k, lam, U16(shift), ctypes.byref(case.window()))
+    acc = np.einsum("yxcij,oijc->yxo", case.windows(x), weight.astype(np.int64))
+    np.testing.assert_array_equal(out, requant_32(acc, k, lam, shift))
+
+
+@PROPERTY
 @given(case=cases(), parts=st.integers(1, 3), cores=CORES)
 def test_conv_add(runtime: RuntimeLibrary, case: Case, parts: int, cores: int) -> None:
     """The first part of the input channels overwrites what is there, the others add to it."""

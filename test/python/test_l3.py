@@ -61,7 +61,7 @@ def assert_exact(runtime: HostRuntime, graph: LayerGraph, plan: Plan, cores: int
 
 @needs_compiler
 @pytest.mark.parametrize(
-    ("l2_bytes", "fuses"), [(29_000, False), (23_500, False), (15_500, False), (15_500, True)]
+    ("l2_bytes", "fuses"), [(29_000, False), (23_500, False), (15_500, False), (14_500, True)]
 )
 def test_large_network(runtime: HostRuntime, l2_bytes: int, fuses: bool) -> None:
     """Parameters from L3; with activations that overwrite each other; with activations in L3, or in groups."""
@@ -69,7 +69,7 @@ def test_large_network(runtime: HostRuntime, l2_bytes: int, fuses: bool) -> None
     plan = plan_region(graph, target, Effort(fuses=fuses))
     check_plan(graph, target, plan)
     assert plan.l2_used <= l2_bytes
-    assert bool(plan.l3_buffers) == (l2_bytes == 15_500)
+    assert bool(plan.l3_buffers) == (l2_bytes <= 15_500)
     assert any(layer.stages for layer in plan.layers) == fuses
     assert plan.prediction.bound <= plan.prediction.cycles
     assert_exact(runtime, graph, plan)

@@ -75,14 +75,6 @@ def test_no_code_twice_for_two_builds(files):
     assert {name for name in files if again[name] != files[name]} == set()
 
 
-def test_relay_is_readable(files):
-    """The network and its regions, without the files of the package that the module carries."""
-    text = files["src/net.relay"].decode()
-    assert f"def @{REGION}(" in text
-    assert 'Compiler="pulp"' in text
-    assert not [name for name in ("pulp_files", "pulp_plan", "pulp_timeline", "pulp_legalized") if name in text]
-
-
 def test_metadata(files):
     metadata = json.loads(files["metadata.json"])
     pulp = metadata["pulp"]

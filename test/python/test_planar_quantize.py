@@ -1,4 +1,4 @@
-"""Planar floats that are quantized and transposed: as planes, so that both can run tile by tile as one."""
+"""Planar floats that are quantized and transposed: one layer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from layer_model import run_model
 from layers import Shape, single_layer
 from machines import machine, with_l3
 from tvm_pulp.codegen.checker import check_plan
@@ -29,43 +30,66 @@ def flat_quantize() -> LayerGraph:
     planes = Tensor("planes", HEIGHT, WIDTH, 3, 7, view=view, planar=True)
     pixels = Tensor("pixels", HEIGHT, WIDTH, 3, 7)
     layers = (
-        Layer("quantize", LayerKind.QUANTIZE, ("image",), "bytes", table=BOUNDS),
-        Layer("transpose", LayerKind.TRANSPOSE, ("planes",), "pixels"),
+        Layer("quantize", LayerKind.QUANTIZE, ("image",), "bytes", table=BOUNDS, sources=("user/quantize",)),
+        Layer("transpose", LayerKind.TRANSPOSE, ("planes",), "pixels", sources=("user/transpose",)),
     )
     tensors = {one.name: one for one in (image, bytes_, planes, pixels)}
     return LayerGraph("net", tensors, ("image",), ("pixels",), layers)
 
 
-def test_a_quantization_that_is_transposed_is_one_of_planes() -> None:
+def test_a_quantization_that_is_transposed_makes_pixels() -> None:
     graph = with_planar_quantize(flat_quantize())
-    quantize, transpose = graph.layers
-    assert (quantize.inputs, quantize.output, transpose.inputs) == (("image_planar",), "planes", ("planes",))
-    made, read = graph.tensors["planes"], graph.tensors["image_planar"]
-    assert (made.view, made.planar, made.source, made.zero_point) == (None, True, "user/image", 7)
+    (quantize,) = graph.layers
+    assert (quantize.inputs, quantize.output) == (("image_planar",), "pixels")
+    assert quantize.sources == ("user/quantize", "user/transpose")
+    assert set(graph.tensors) == {"image", "image_planar", "pixels"}
+    read = graph.tensors["image_planar"]
     assert read.view == View("image", 0, 4 * WIDTH, 4)
     assert (read.planar, read.dtype, read.height, read.channels) == (True, Dtype.FLOAT32, HEIGHT, 3)
-    assert "bytes" not in graph.tensors
+
+
+def test_it_computes_the_same() -> None:
+    image = np.random.default_rng(3).uniform(-9, 300, (3, HEIGHT, WIDTH)).astype(np.float32)
+    flat, planar = (run_model(graph, {"image": image}) for graph in (flat_quantize(), one_layer()))
+    np.testing.assert_array_equal(planar["pixels"], flat["pixels"])
+
+
+def one_layer() -> LayerGraph:
+    return with_planar_quantize(flat_quantize())
 
 
 def test_it_stays_where_its_result_is_needed_as_it_is() -> None:
     graph = flat_quantize()
     assert with_planar_quantize(replace(graph, outputs=("bytes", "pixels"))).layers == graph.layers
     table = np.arange(256, dtype=np.uint8)
-    other = Layer("table", LayerKind.TABLE, ("bytes",), "more", table=table)
-    tensors = {**graph.tensors, "more": replace(graph.tensors["bytes"], name="more")}
-    read = replace(graph, tensors=tensors, outputs=("pixels", "more"), layers=(*graph.layers, other))
-    assert with_planar_quantize(read).layers == read.layers
+    for name in ("bytes", "planes"):
+        other = Layer("table", LayerKind.TABLE, (name,), "more", table=table)
+        tensors = {**graph.tensors, "more": replace(graph.tensors[name], name="more", view=None)}
+        read = replace(graph, tensors=tensors, outputs=("pixels", "more"), layers=(*graph.layers, other))
+        assert with_planar_quantize(read).layers == read.layers
 
 
-def test_quantized_planes_never_lie_in_l2() -> None:
+def test_planes_never_lie_in_l2() -> None:
     """They are 2880 bytes: with the bounds of the quantization they would have no room there."""
-    graph, target = with_planar_quantize(flat_quantize()), with_l3(6_000, 3_000)
+    graph, target = one_layer(), with_l3(6_000, 3_000)
     plan = plan_region(graph, target)
     check_plan(graph, target, plan)
-    assert [[stage.layer for stage in layer.stages] for layer in plan.layers] == [["quantize", "transpose"]]
+    assert [layer.kernel for layer in plan.layers] == ["pulp_quantize"]
     assert plan.l2_arena == 0
     with pytest.raises(PlanError):
         plan_region(flat_quantize(), target)
+
+
+def test_pixels_never_become_planes() -> None:
+    graph = one_layer()
+    plan = plan_region(graph, machine(64_000))
+    tensors = {
+        "image_planar": replace(graph.tensors["image_planar"], planar=False),
+        "pixels": replace(graph.tensors["pixels"], planar=True),
+    }
+    wrong = replace(graph, tensors={**graph.tensors, **tensors})
+    with pytest.raises(PlanError, match="pixels don't become planes"):
+        check_plan(wrong, machine(64_000), plan)
 
 
 def chain(*kinds: LayerKind) -> LayerGraph:
@@ -88,7 +112,7 @@ def chain(*kinds: LayerKind) -> LayerGraph:
         ((LayerKind.POINTWISE, LayerKind.TRANSPOSE), "t1 isn't in HWC order"),
     ],
 )
-def test_no_other_planes_are_made_in_a_group(kinds: tuple[LayerKind, ...], message: str) -> None:
+def test_no_planes_are_made_in_a_group(kinds: tuple[LayerKind, ...], message: str) -> None:
     graph = chain(*kinds)
     assert not may_fuse(graph, graph.layers)
     fused = fused_graph(graph, [range(2)])

@@ -96,12 +96,13 @@ def runtime(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def run_kernel(
-    runtime: RuntimeLibrary, floats: Floats, bounds: Floats, estimator: Estimator
+    runtime: RuntimeLibrary, floats: Floats, bounds: Floats, estimator: Estimator, planes: int = 1
 ) -> npt.NDArray[np.uint8]:
-    out = np.zeros(floats.size, np.uint8)
+    out, elements = np.zeros(floats.size, np.uint8), ctypes.c_uint32(floats.size // planes)
     table = sortable_bounds(bounds).astype(np.int32)
     fields = _Estimator(estimator.multiplier, estimator.exponent, estimator.offset)
-    runtime.run(3, "pulp_quantize", floats.view(np.int32), out, table, ctypes.byref(fields), floats.size)
+    arguments = (ctypes.byref(fields), ctypes.c_uint32(planes), elements)
+    runtime.run(3, "pulp_quantize", floats.view(np.int32), out, table, *arguments)
     return out
 
 
@@ -121,6 +122,16 @@ def test_the_kernel_is_the_legalized_module(
     [[expected]] = run_reference(LowerQuantize()(mod), [{"x": floats.reshape(1, -1)}])
     actual = run_kernel(runtime, floats, bounds, SEARCH if search else estimator_of(bounds))
     np.testing.assert_array_equal(actual, expected[0])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 5), st.integers(1, 70), st.integers(0, 999))
+def test_planes_become_pixels(runtime: RuntimeLibrary, planes: int, elements: int, seed: int) -> None:
+    bounds = quantizer(0.5, 100)
+    floats = np.random.default_rng(seed).uniform(-80, 100, (planes, elements)).astype(np.float32)
+    pixels = run_kernel(runtime, np.ascontiguousarray(floats.T).ravel(), bounds, estimator_of(bounds))
+    actual = run_kernel(runtime, floats.ravel(), bounds, estimator_of(bounds), planes)
+    np.testing.assert_array_equal(actual, pixels)
 
 
 @settings(max_examples=30, deadline=None)

@@ -141,7 +141,7 @@ def cycles_with(both: Team, target: Machine, graph: LayerGraph, rows: int) -> in
         plan = schedule_on(graph, layer, target, Box(0, count, 0, out.width, 0, out.channels), ORDER)
         tiles = tiles_of(replace(plan, steps=plan.steps[:1]))
         parts.append(member.cycles(target, layer, "", tiles))
-    return int(both.together(parts)[0])
+    return int(both.together(layer, parts)[0])
 
 
 ORDER = LoopOrder.CHANNELS_OUTER

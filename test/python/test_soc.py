@@ -152,7 +152,7 @@ def test_bad_options(options: PulpOptions, message: str) -> None:
             "`name` ('GAP 8') is no name; give lower-case letters, digits and _",
         ),
         (
-            "call_cycles = 1000\n",
+            "call_cycles = 500\n",
             "",
             "[[engines]]",
             "`engines[0].call_cycles` is missing; add it: cycles that a kernel call costs beside its work",
@@ -306,7 +306,8 @@ def test_engines_that_cannot_be_had(soc: str, engines: str, message: str) -> Non
             "speed = 60",
             "speed",
             "unknown key `speed` in table [engines[1]]; its keys: type, pass_3x3_cycles, pass_1x1_cycles, "
-            "pass_depthwise_cycles, output_cycles, strided_task_cycles, tile_cycles, layer_cycles, "
+            "pass_depthwise_cycles, output_cycles, strided_task_cycles, tile_cycles, wait_cycles, "
+            "conflict_share, depthwise_conflict_share, layer_cycles, "
             "start_cycles",
         ),
         (

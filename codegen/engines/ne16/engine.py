@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 from tvm_pulp.codegen.cost.arrays import IntArray, Tiles
-from tvm_pulp.codegen.cost.cluster import requantize_cycles
+from tvm_pulp.codegen.cost.cluster import first_requantize_cycles, requantize_cycles
 from tvm_pulp.codegen.emit_steps import StepTable
 from tvm_pulp.codegen.engines.engine import Engine, Job, TileSteps
 from tvm_pulp.codegen.engines.ne16 import cost, emit, limits
@@ -20,6 +20,7 @@ from tvm_pulp.codegen.params import BlockLayout, pack_entries
 from tvm_pulp.codegen.plan import Box, LayerPlan, TileStep
 
 Cycles = Annotated[int, Field(ge=0, le=1_000_000)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,15 @@ class Ne16(Engine):
     tile_cycles: Annotated[
         Cycles,
         Field(description="cycles in which core 0 programs a tile: task, loads and store, and their latency"),
+    ]
+    wait_cycles: Annotated[
+        Cycles, Field(description="those of these in which no transfer is under way, for core 0 waits for both")
+    ]
+    conflict_share: Annotated[
+        Share, Field(description="of the time in which the cores compute, too: the share that both lose in L1")
+    ]
+    depthwise_conflict_share: Annotated[
+        Share, Field(description="the same of depthwise layers, which read few weights")
     ]
     layer_cycles: Annotated[Cycles, Field(description="cycles of a layer beside those of its tiles")]
     start_cycles: Annotated[Cycles, Field(description="cycles of each tile beside its work")]
@@ -107,11 +117,14 @@ class Ne16(Engine):
     def occupies_core_0(self, layer: Layer) -> bool:
         return limits.is_strided(layer)  # a task for each 2x2 outputs, of which the queue holds two
 
-    def fixed_cycles(self) -> int:
-        return self.layer_cycles
+    def fixed_cycles(self, machine: Machine, layer: Layer, kernel: str) -> int:
+        return self.layer_cycles + limits.leaves_sums(layer) * first_requantize_cycles()
 
     def turn_cycles(self) -> int:
-        return self.tile_cycles
+        return self.wait_cycles
+
+    def lost_share(self, layer: Layer) -> float:
+        return self.depthwise_conflict_share if limits.is_depthwise(layer) else self.conflict_share
 
     def begin_region(self) -> list[str]:
         return list(emit.BEGIN)

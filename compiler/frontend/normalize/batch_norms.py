@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 from onnx import helper
+from tvm_pulp.passes.legalize.spans import SEPARATOR
 
 from .graph import Array, Graph, attributes_of, input_of
 
@@ -36,7 +37,10 @@ def _fold(graph: Graph, layer: onnx.NodeProto, norm: onnx.NodeProto) -> None:
         return
     name = graph.add_constant(f"{layer.name}_bias", ((bias - mean) * factor + beta).astype(np.float32))
     folded = helper.make_node(
-        layer.op_type, [layer.input[0], weights.output[0], name], list(norm.output), name=layer.name
+        layer.op_type,
+        [layer.input[0], weights.output[0], name],
+        list(norm.output),
+        name=f"{layer.name}{SEPARATOR}{norm.name}",
     )
     folded.attribute.extend(layer.attribute)
     graph.replace(layer, [weights])

@@ -36,6 +36,11 @@ class Graph:
         """Names of the network's outputs."""
         return frozenset(value.name for value in self._model.graph.output)
 
+    @property
+    def input_types(self) -> dict[str, int]:
+        """The types of the network's inputs, as ONNX numbers them."""
+        return {value.name: value.type.tensor_type.elem_type for value in self._model.graph.input}
+
     # ---- Reading ---------------------------------------------------------------------------------------
 
     def constant(self, name: str) -> Array | None:

@@ -52,7 +52,8 @@ def _drop_axis(node: onnx.NodeProto, scale: Array) -> None:
 def _check_type(graph: Graph, node: onnx.NodeProto, zero_point: Array | None) -> None:
     stored = zero_point.dtype if zero_point is not None else _stored_type(graph, node)
     if str(stored) not in ("int8", "uint8", "int16", "uint16", "int32"):
-        name = stored.names[0] if stored.names else str(stored)
+        given = graph.input_types.get(node.input[0]) if zero_point is None else None
+        name = TensorProto.DataType.Name(given).lower() if given else (stored.names or (str(stored),))[0]
         raise ModelError(f"quantization to {name} can't be compiled", where=node.name, fix="quantize to 8 bits")
 
 
@@ -77,6 +78,9 @@ def _stored_type(graph: Graph, node: onnx.NodeProto) -> np.dtype[np.generic]:
     source = graph.constant(node.input[0])
     if source is not None:
         return source.dtype
+    if node.input[0] in graph.input_types:
+        given: np.dtype[np.generic] = helper.tensor_dtype_to_np_dtype(graph.input_types[node.input[0]])
+        return given
     producer = graph.producer(node.input[0])
     while producer is not None and producer.op_type != "QuantizeLinear":
         producer = graph.producer(producer.input[0])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import onnx
 
+from .axes import axes_as_attributes, axes_counted_from_the_front, pads_of_every_axis
 from .batch_norms import fold_batch_norms
 from .clips import constant_limits
 from .constants import inline_constants
@@ -14,10 +15,14 @@ from .graph import Graph
 from .integer_tails import expand_integer_operators
 from .paddings import explicit_paddings
 from .parameters import complete_parameters
+from .pools import pools_without_ceil_mode, pools_without_indices
 from .qoperators import expand_qoperators
+from .resizes import standard_resizes
+from .shapes import TensorShapes
 from .weights import quantize_constants
 
 Normalization = Callable[[Graph], None]
+SizedNormalization = Callable[[Graph, TensorShapes], None]
 
 NORMALIZATIONS: tuple[Normalization, ...] = (
     inline_constants,
@@ -27,8 +32,18 @@ NORMALIZATIONS: tuple[Normalization, ...] = (
     quantize_constants,
     inline_constants,  # what `quantize_constants` made
     constant_limits,
+    axes_as_attributes,
+    pools_without_indices,
     fold_gemm_factors,
     fold_batch_norms,
+)
+
+SIZED_NORMALIZATIONS: tuple[SizedNormalization, ...] = (
+    explicit_paddings,
+    pools_without_ceil_mode,
+    axes_counted_from_the_front,
+    pads_of_every_axis,
+    standard_resizes,
 )
 
 
@@ -43,5 +58,8 @@ def normalize(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> on
     for normalization in NORMALIZATIONS:
         normalization(graph)
     graph.write()
-    explicit_paddings(copy, shapes)
+    inferred = TensorShapes(copy, shapes)
+    for sized in SIZED_NORMALIZATIONS:
+        sized(graph, inferred)
+    graph.write()
     return copy

@@ -96,11 +96,11 @@ static uint32_t multiply_blocks(const pulp_filters_t *f, const pulp_segments_t *
 }
 
 /* The same; the last 1 to 3 channels make a block with those before them, whose outputs come out the same
- * once more. */
+ * once more, unless they are added to what is there. */
 static uint32_t multiply_in_blocks(const pulp_filters_t *f, const pulp_segments_t *s, const uint8_t *x,
                                    const int8_t *w, uint8_t *out, uint32_t pixels) {
   const uint32_t channel = multiply_blocks(f, s, x, w, out, pixels), end = f->channels.end;
-  if (channel == end || channel + BLOCK_CHANNELS <= end || end < BLOCK_CHANNELS) {
+  if (channel == end || channel + BLOCK_CHANNELS <= end || end < BLOCK_CHANNELS || f->form == PULP_SUMS) {
     return channel;
   }
   pulp_filters_t last = *f;

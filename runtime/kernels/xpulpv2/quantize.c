@@ -1,41 +1,84 @@
-/* pulp_quantize, pulp_dequantize: four elements at a time, words of the output divided over the cores; core 0
- * also does the last elements. */
+/* pulp_quantize, pulp_dequantize: elements divided over the cores. */
 #include "../portable/float_bits.h"
 #include "../portable/share.h"
 #include "pulp_kernels.h"
 #include "xpulp.h"
 
-/* pulp_float_byte of what is a number, with an estimator. */
-XPULP_INLINE uint32_t byte_of(int32_t bits, const int32_t *bounds, const pulp_estimator_t *estimator) {
-  const int32_t sign = bits >> 31;
-  const int32_t mantissa = (int32_t)(xp_bits_8_to_22(bits) | 0x8000u);
-  const int32_t product = (mantissa * estimator->multiplier) ^ sign;
-  const uint32_t shift = xp_clip_u5(estimator->exponent - (int32_t)xp_bits_23_to_30(bits));
-  const uint32_t byte = xp_clip_u16((product >> shift) + estimator->offset) >> 8;
-  const int32_t key = bits ^ (int32_t)((uint32_t)sign >> 1);
-  return byte + (key > bounds[byte]);
+typedef struct {
+  const int32_t *bounds;
+  pulp_estimator_t estimator;
+} quantizer_t;
+
+/* The bytes of `count` elements, `pitch` apart. */
+static void quantize_any(const quantizer_t *quantizer, const int32_t *in, uint32_t count, uint8_t *out,
+                         uint32_t pitch) {
+  for (uint32_t i = 0; i < count; i++, out += pitch) {
+    *out = pulp_float_byte(in[i], quantizer->bounds, &quantizer->estimator);
+  }
 }
 
-void pulp_quantize(const int32_t *in, uint8_t *out, const int32_t *bounds, const pulp_estimator_t *estimator,
-                   uint32_t elements) {
-  const pulp_estimator_t mine = *estimator;
-  const pulp_share_t words = pulp_my_share(elements / 4);
-  const uint32_t end = 4 * words.end;
-  for (uint32_t i = 4 * words.begin; i < end; i += 4) {
-    const int32_t a = in[i], b = in[i + 1], c = in[i + 2], d = in[i + 3];
-    const uint32_t largest = xp_maxu(xp_maxu(pulp_float_size(a), pulp_float_size(b)),
-                                     xp_maxu(pulp_float_size(c), pulp_float_size(d)));
-    if (largest > PULP_INFINITE || mine.multiplier == 0) {
-      for (uint32_t j = i; j < i + 4; j++) {
-        out[j] = pulp_float_byte(in[j], bounds, &mine);
-      }
-    } else {
-      xp_store(out + i, xp_pack4(byte_of(a, bounds, &mine), byte_of(b, bounds, &mine),
-                                 byte_of(c, bounds, &mine), byte_of(d, bounds, &mine)));
-    }
+#if XPULP_ASM
+
+/* Of two elements in turn: the estimate in `m`, `key` from the float's bits. */
+#define SHIFT(e) "sub " e ", %[exponent], " e "\n" XP_CLIP_U5(e)
+#define ESTIMATE(m, e) "sra " m ", " m ", " e "\n" XP_ADD_N(m, "%[offset]", "%[eight]") XP_CLIP_U8(m)
+
+/* quantize_any of pairs of elements with an estimator, if all are finite. Returns false if some aren't. */
+static uint32_t quantize_pairs(const quantizer_t *quantizer, const int32_t *in, uint32_t pairs, uint8_t *out,
+                               uint32_t pitch) {
+  const pulp_estimator_t e = quantizer->estimator;
+  uint32_t exponents = 0; /* the largest */
+  __asm__ volatile(
+      XP_BEGIN XP_LOOP(0, "%[pairs]", 40)
+      /* bits, exponent, mantissa, sign */
+      XP_LWI("t0", "%[in]", "4") XP_LWI("t1", "%[in]", "4")
+      XP_BITS_23_TO_30("t2", "t0") XP_BITS_23_TO_30("t3", "t1")
+      XP_BITS_8_TO_22("t4", "t0") XP_BITS_8_TO_22("t5", "t1")
+      XP_MAXU_32("%[exponents]", "%[exponents]", "t2") XP_MAXU_32("%[exponents]", "%[exponents]", "t3")
+      "or t4, t4, %[leading]\nor t5, t5, %[leading]\n"
+      "mul t4, t4, %[multiplier]\nmul t5, t5, %[multiplier]\n"
+      SHIFT("t2") SHIFT("t3")
+      "srai t6, t0, 31\nsrai a7, t1, 31\n"
+      "xor t4, t4, t6\nxor t5, t5, a7\n"
+      ESTIMATE("t4", "t2") ESTIMATE("t5", "t3")
+      "srli t6, t6, 1\nsrli a7, a7, 1\n"
+      "slli t2, t4, 2\nslli t3, t5, 2\n"
+      XP_LWR("t2", "%[bounds]", "t2") XP_LWR("t3", "%[bounds]", "t3")
+      "xor t0, t0, t6\nxor t1, t1, a7\n"
+      "slt t2, t2, t0\nslt t3, t3, t1\n"
+      "add t4, t4, t2\nadd t5, t5, t3\n"
+      XP_SB("t4", "%[out]", "%[pitch]") XP_SB("t5", "%[out]", "%[pitch]") XP_END
+      : [in] "+r"(in), [out] "+r"(out), [exponents] "+r"(exponents)
+      : [pairs] "r"(pairs), [pitch] "r"(pitch), [bounds] "r"(quantizer->bounds),
+        [multiplier] "r"(e.multiplier), [exponent] "r"(e.exponent), [offset] "r"(e.offset), [eight] "r"(8),
+        [leading] "r"(0x8000)
+      : "t0", "t1", "t2", "t3", "t4", "t5", "t6", "a7", "memory");
+  return exponents < 255;
+}
+
+static void quantize(const quantizer_t *quantizer, const int32_t *in, uint32_t count, uint8_t *out,
+                     uint32_t pitch) {
+  uint32_t done = 0;
+  if (count >= 2 && quantizer->estimator.multiplier != 0 &&
+      quantize_pairs(quantizer, in, count / 2, out, pitch)) {
+    done = count & ~1u;
   }
-  for (uint32_t i = elements & ~3u; i < elements && pulp_core_id() == 0; i++) {
-    out[i] = pulp_float_byte(in[i], bounds, &mine);
+  quantize_any(quantizer, in + done, count - done, out + done * pitch, pitch);
+}
+
+#else
+
+#define quantize quantize_any
+
+#endif
+
+void pulp_quantize(const int32_t *in, uint8_t *out, const int32_t *bounds, const pulp_estimator_t *estimator,
+                   uint32_t planes, uint32_t elements) {
+  const quantizer_t quantizer = {bounds, *estimator};
+  const pulp_share_t share = pulp_my_share(elements);
+  for (uint32_t plane = 0; plane < planes; plane++) {
+    quantize(&quantizer, in + plane * elements + share.begin, share.end - share.begin,
+             out + share.begin * planes + plane, planes);
   }
   pulp_barrier();
 }

@@ -28,6 +28,10 @@
 #define XP_ADD_N(rd, a, shift) ".insn r 0x5b, 2, 0x20, " rd ", " a ", " shift "\n"
 #define XP_CLIP_U8(rd) ".insn r 0x33, 2, 0x0a, " rd ", " rd ", x9\n"
 #define XP_CLIP_U8_TO(rd, a) ".insn r 0x33, 2, 0x0a, " rd ", " a ", x9\n"
+#define XP_CLIP_U5(rd) ".insn r 0x33, 2, 0x0a, " rd ", " rd ", x6\n"
+#define XP_BITS_8_TO_22(rd, a) ".insn r 0x33, 1, 0x6e, " rd ", " a ", x8\n"
+#define XP_BITS_23_TO_30(rd, a) ".insn r 0x33, 1, 0x67, " rd ", " a ", x23\n"
+#define XP_MAXU_32(rd, a, b) ".insn r 0x33, 7, 0x02, " rd ", " a ", " b "\n"
 #define XP_PACKLO_B(rd, b1, b0) ".insn r 0x57, 1, 0x70, " rd ", " b1 ", " b0 "\n"
 #define XP_PACKHI_B(rd, b3, b2) ".insn r 0x57, 1, 0x6c, " rd ", " b3 ", " b2 "\n"
 #define XP_SDOT(rd, u, s) ".insn r 0x57, 1, 0x54, " rd ", " u ", " s "\n"
@@ -75,7 +79,6 @@ XP_RRRR(xp_mac, int32_t, int32_t, int32_t, "0x33, 0, 0x21")
 XP_RRR(xp_pack_h, uint32_t, uint32_t, uint32_t, "0x57, 0, 0x68")
 XP_RRR(xp_maxu_b, uint32_t, uint32_t, uint32_t, "0x57, 1, 0x1c")
 XP_RRR(xp_minu_b, uint32_t, uint32_t, uint32_t, "0x57, 1, 0x14")
-XP_RRR(xp_maxu, uint32_t, uint32_t, uint32_t, "0x33, 7, 0x02")
 
 #define XP_RR(name, type, a_type, code, immediate)                       \
   XPULP_INLINE type name(a_type a) {                                     \
@@ -84,11 +87,7 @@ XP_RRR(xp_maxu, uint32_t, uint32_t, uint32_t, "0x33, 7, 0x02")
     return rd;                                                           \
   }
 
-XP_RR(xp_clip_u5, uint32_t, int32_t, "0x33, 2, 0x0a", "x6")
 XP_RR(xp_clip_u8, uint32_t, int32_t, "0x33, 2, 0x0a", "x9")
-XP_RR(xp_clip_u16, uint32_t, int32_t, "0x33, 2, 0x0a", "x17")
-XP_RR(xp_bits_8_to_22, uint32_t, int32_t, "0x33, 1, 0x6e", "x8")
-XP_RR(xp_bits_23_to_30, uint32_t, int32_t, "0x33, 1, 0x67", "x23")
 
 XPULP_INLINE uint32_t xp_load(const void *p) { return *(const xp_word_t *)p; }
 XPULP_INLINE uint32_t xp_load_h(const void *p) { return *(const xp_half_t *)p; }
@@ -156,16 +155,8 @@ XPULP_INLINE uint32_t xp_maxu_b(uint32_t a, uint32_t b) {
 }
 XPULP_INLINE uint32_t xp_minu_b(uint32_t a, uint32_t b) { return ~xp_maxu_b(~a, ~b); }
 
-XPULP_INLINE uint32_t xp_maxu(uint32_t a, uint32_t b) { return a > b ? a : b; }
-
 /* min(max(a, 0), the largest number of so many bits). */
-XPULP_INLINE uint32_t xp_clip_u5(int32_t a) { return (uint32_t)(a < 0 ? 0 : a > 31 ? 31 : a); }
 XPULP_INLINE uint32_t xp_clip_u8(int32_t a) { return (uint32_t)(a < 0 ? 0 : a > 255 ? 255 : a); }
-XPULP_INLINE uint32_t xp_clip_u16(int32_t a) { return (uint32_t)(a < 0 ? 0 : a > 65535 ? 65535 : a); }
-
-/* Bits 8 to 22 of a word, and bits 23 to 30. */
-XPULP_INLINE uint32_t xp_bits_8_to_22(int32_t a) { return (uint32_t)a >> 8 & 0x7fff; }
-XPULP_INLINE uint32_t xp_bits_23_to_30(int32_t a) { return (uint32_t)a >> 23 & 0xff; }
 
 XPULP_INLINE uint32_t xp_load(const void *p) {
   uint32_t value;
