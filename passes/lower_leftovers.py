@@ -52,7 +52,7 @@ def _islands(func: relay.Function) -> list[list[relay.Call]]:
 
 
 def _float_operators(result: relay.Expr) -> list[relay.Call]:
-    pending, seen = [result], []
+    pending, seen = [result], dict[relay.Call, None]()
     while pending:
         call = pending.pop()
         if isinstance(call, relay.TupleGetItem):
@@ -60,9 +60,9 @@ def _float_operators(result: relay.Expr) -> list[relay.Call]:
         elif isinstance(call, relay.Tuple):
             pending.extend(call.fields)
         elif isinstance(call, relay.Call) and call not in seen and not call.op.name.startswith("qnn."):
-            seen.append(call)
+            seen[call] = None
             pending.extend(call.args)
-    return seen
+    return list(seen)
 
 
 def _is_exact(call: relay.Call) -> bool:
