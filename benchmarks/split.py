@@ -1,5 +1,5 @@
 """Predicts, and runs on `host`, networks on DIANA and Darkside: each layer whole on the engine that is fastest,
-and with rows divided between two engines where that is faster.
+and with rows divided between two engines, or two layers at the same time, where that is faster.
 
 Each plan executes bit by bit as the legalized module, or the script fails. Networks for DIANA have scales that
 are powers of two (`power_of_two.py`), once with 8 bits, once with ternary weights and activations of 6 bits;
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -57,7 +57,8 @@ TITLES = {"resnet20": "ResNet-20", "v1_25": "MobileNetV1 0.25-128", "v1_100": "M
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer of which two engines compute rows: cycles on the best engine alone, and divided."""
+    """A layer of which two engines compute rows, or two that run at the same time: cycles on the best engines
+    alone, and so."""
 
     name: str
     whole: int
@@ -91,7 +92,9 @@ def outcome(soc: str, network: str, form: str) -> Outcome:
         )
     named = {one.name: one for one in whole}  # others are fused in one of the plans only
     pairs = [(named[other.name], other) for other in split if other.name in named]
-    able = [(one, other) for one, other in pairs if {*one.engines, *other.engines} != {"cluster"}]
+    able = [
+        (one, other) for one, other in pairs if other.beside or {*one.engines, *other.engines} != {"cluster"}
+    ]
     return Outcome(
         soc,
         network,
@@ -101,9 +104,15 @@ def outcome(soc: str, network: str, form: str) -> Outcome:
         able_whole=sum(one.cycles for one, _ in able),
         able_split=sum(other.cycles for _, other in able),
         layers=tuple(
-            Layer(other.name, one.cycles, other.cycles, other.where) for one, other in pairs if other.rows
+            _shared(named, other) for _, other in pairs if other.rows or (other.beside and other.cycles)
         ),
     )
+
+
+def _shared(named: Mapping[str, LayerReport], layer: LayerReport) -> Layer:
+    """A layer that is divided, or the first of two at the same time; `named` are the other plan's layers."""
+    whole = [named[name].cycles for name in (layer.name, layer.beside) if name in named]
+    return Layer(layer.name, sum(whole), layer.cycles, layer.where)
 
 
 def soc_file(soc: str, folder: Path) -> Path:

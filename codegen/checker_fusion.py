@@ -78,12 +78,14 @@ def _group(graph: LayerGraph, plan: LayerPlan, parts: Sequence[Layer]) -> Layer:
 
 
 def _check_engines(plan: LayerPlan, where: str) -> None:
-    """One layer is the engine's, if it isn't the cluster, and its parameters are loaded once."""
+    """One layer is the engine's, if it isn't the cluster. Behind other layers its parameters are loaded once:
+    it still reads them when those of the next step would come."""
     if plan.engine == CLUSTER_NAME:
         wanted = [CLUSTER_NAME] * len(plan.stages)
     else:
         wanted = [*[CLUSTER_NAME] * (len(plan.stages) - 1), plan.engine]
-        if len(plan.steps) < 2 or any(one.load_params for one in plan.steps[1:]):
+        first = plan.stages[0].engine != CLUSTER_NAME
+        if len(plan.steps) < 2 or (not first and any(one.load_params for one in plan.steps[1:])):
             raise _fail(f"engine {plan.engine} takes several steps of a group, with the same parameters", where)
     if sorted(stage.engine for stage in plan.stages) != sorted(wanted):
         raise _fail(f"{plan.engine} doesn't compute one layer of the group, and the cores the others", where)

@@ -122,7 +122,8 @@ def _check_params_ahead(plan: Plan, index: int, where: str) -> None:
         raise _fail("has no parameters to load ahead", where)
     last = Mark(index - 1, len(plan.layers[index - 1].steps) - 1)
     for one in plan.transfers:
-        serves = one.l3_offset <= first.params_offset < one.l3_offset + one.size
+        holds = one.l3_offset <= first.params_offset < one.l3_offset + one.size
+        serves = holds and one.first <= 0 <= one.last
         if (one.kind, one.layer) == (L3Kind.PARAMS, index) and serves and one.wait > last:
             raise _fail("its parameters are loaded ahead before they have come from L3", where)
 

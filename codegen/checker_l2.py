@@ -154,7 +154,8 @@ def _is_mark(plan: Plan, mark: Mark) -> bool:
 
 
 def _check_params(plan: Plan) -> None:
-    """Every block of a layer with parameters in L3 is in L2 when a step fetches it."""
+    """Every block of a layer with parameters in L3 is in L2 when a step fetches it; it may come more than once,
+    for some steps each time."""
     for index, layer in enumerate(plan.layers):
         transfers = [one for one in plan.transfers if (one.kind, one.layer) == (L3Kind.PARAMS, index)]
         for number, step in enumerate(layer.steps):
@@ -162,13 +163,13 @@ def _check_params(plan: Plan) -> None:
                 continue
             where = f"layer {layer.layer}, step {number}"
             here = [one for one in transfers if _holds(one, step.params_offset, step.params_size)]
-            if len(here) != 1:
+            serving = [one for one in here if one.first <= number <= one.last]
+            if len(serving) != 1:
                 raise _fail(
-                    f"{len(here)} transfers bring the parameters at {step.params_offset} from L3", where
+                    f"{len(serving)} transfers bring the parameters at {step.params_offset} from L3 for it",
+                    where,
                 )
-            if not here[0].first <= number <= here[0].last:
-                raise _fail("isn't among the steps that its parameters' transfer serves", where)
-            if here[0].wait > Mark(index, number - 1):
+            if serving[0].wait > Mark(index, number - 1):
                 raise _fail("its parameters are fetched before their transfer from L3 is awaited", where)
     for index, one in enumerate(plan.transfers):
         if not 0 <= one.layer < len(plan.layers):

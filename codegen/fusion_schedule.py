@@ -30,7 +30,8 @@ def schedule_group(
     graph: LayerGraph, layer: Layer, tile: Box, cores: int, order: LoopOrder, *, engine: Engine = CLUSTER
 ) -> LayerPlan:
     """The plan of a fused layer cut into `tile`s of its output, its cycles left 0. All channels are one range
-    where some layer but the first mixes them, or an `engine` beside the cores computes one of the layers."""
+    where some layer but the first mixes them, or an `engine` beside the cores computes one that isn't the
+    first."""
     group = Group(graph, layer, engine)
     if not group.tiles_channels:
         tile = replace(tile, c=graph.tensors[layer.output].channels)

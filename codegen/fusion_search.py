@@ -33,7 +33,9 @@ MOST_HEIGHTS, MOST_HEIGHTS_BESIDE = 5, 12
 """So many tile heights, the largest that fit, are tried for each width and number of channels; and where an
 engine works beside the cores, which begins late with large tiles."""
 
-FINALISTS, MOST_ESTIMATES = 4, 30
+FINALISTS, FINALISTS_BESIDE, MOST_ESTIMATES = 8, 20, 30
+"""So many of the most promising tiles are costed step by step, more where an engine works beside the cores:
+what its first and last tiles cost isn't in the estimates."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,12 @@ def search_group(
     if not runs_fused(group, machine.cores) or (group.overlaps and one_row):
         return NothingFits(0)
     sizes = _Sizes.of(group, machine, most_rows)
-    fits = sizes.l1_bytes <= machine.l1_bytes
+    fits = sizes.that_fit(group, machine)
     if not fits.any():
         return NothingFits(int(sizes.l1_bytes.min()))
     estimates = _estimates(_Target(group, machine), sizes, fits, most_rows is not None)
-    finalists = affordable(estimates[: 2 * FINALISTS], effort or Effort())
+    most = FINALISTS_BESIDE if group.overlaps else FINALISTS
+    finalists = affordable(estimates[:most], effort or Effort())
     found = [_candidate(group, machine, one) for one in finalists]
     inside = [one for one in found if one.l1_bytes <= machine.l1_bytes and _is_possible(group, one.plan)]
     if not inside:
@@ -90,7 +93,7 @@ def group_candidates(
     have so many steps together."""
     group = Group(graph, layer, engine)
     sizes = _Sizes.of(group, machine, None)
-    fits = sizes.l1_bytes <= machine.l1_bytes
+    fits = sizes.that_fit(group, machine)
     plans = []
     estimates = _estimates(_Target(group, machine), sizes, fits, False) if fits.any() else []
     for estimate in estimates:
@@ -171,12 +174,21 @@ class _Sizes:
         out = group.graph.tensors[group.layer.output]
         steps = group.engine.tile_steps(group.own_part)
         sizes = [size for size in cuts(out.height, steps.rows) if most_rows is None or size <= most_rows]
-        if group.overlaps:  # a small last tile is soon done; of a single tile there is nothing to do meanwhile
-            sizes = sorted({*sizes, *range(steps.rows, most_rows or out.height, steps.rows)} - {out.height})
+        if group.overlaps:  # a small last tile is soon done
+            sizes = sorted({*sizes, *range(steps.rows, most_rows or out.height, steps.rows)})
         heights = tuple(_cut_of(size, group.row_cut(size)) for size in sizes)
         widths = tuple(_cut_of(size, group.column_cut(size)) for size in cuts(out.width, steps.columns))
         channels = cuts(out.channels, steps.channels) if group.tiles_channels else [out.channels]
+        if steps.only_whole_channels:
+            channels = [c for c in channels if c % steps.channels == 0 or c == out.channels]
         return cls(heights, widths, tuple(channels), _l1_bytes(group, machine, heights, widths, channels))
+
+    def that_fit(self, group: Group, machine: Machine) -> BoolArray:
+        """Which combinations fit L1. Beside an engine they are several tiles."""
+        places = np.multiply.outer([one.count for one in self.heights], [one.count for one in self.widths])
+        ranges = np.array([-(-self.channels[-1] // c) for c in self.channels])
+        several = np.multiply.outer(places, ranges) > 1
+        return np.asarray((self.l1_bytes <= machine.l1_bytes) & (several if group.overlaps else True), np.bool_)
 
 
 def _l1_bytes(
@@ -291,7 +303,9 @@ def _estimates(target: _Target, sizes: _Sizes, fits: BoolArray, by_rows: bool) -
         ends = np.bincount(kinds.size, kinds.count * (x + params + x2 + y + after), len(tried)) / steps
         cycles = np.bincount(kinds.size, each, len(tried)) + ends
         busy = np.bincount(kinds.size, kinds.count * passing, len(tried))
-        for index in np.lexsort((busy, cycles))[:MOST_ESTIMATES]:
+        differs = (ranges > 1) | (order is LoopOrder.SPACE_OUTER)  # all channels at once have but one order
+        most = min(MOST_ESTIMATES, int(differs.sum()))
+        for index in np.lexsort((busy, cycles, ~differs))[:most]:
             tile, number = _tile(sizes, tried[index]), int(steps[index])
             found.append(_Estimate(tile, order, float(cycles[index]), float(busy[index]), number))
     return sorted(found, key=lambda one: (one.cycles, one.dma_cycles))

@@ -10,11 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
-from ortools.sat.python import cp_model
 from tvm_pulp.codegen.align import ALIGNMENT, align
 from tvm_pulp.codegen.l2_space import Rect, arena_bytes
-
-SEED = 1
+from tvm_pulp.codegen.solver import new_model, solved
 
 Distances = Mapping[tuple[str, str], int]
 """(lower name, upper name) -> the least difference of their offsets, where it isn't the lower one's size."""
@@ -47,7 +45,7 @@ def place_within(
 
 def least_arena(rects: Sequence[Rect], distances: Distances) -> int:
     """Bytes in use at the fullest moment; no arena is smaller."""
-    return max((_live_bytes(rects, distances, rect.start) for rect in rects), default=0)
+    return max((_live_bytes(rects, distances, mark) for mark in {rect.start for rect in rects}), default=0)
 
 
 def fullest_moments(rects: Sequence[Rect], distances: Distances, limit: int) -> list[int]:
@@ -99,7 +97,7 @@ def _solve(
     """Of every two rectangles that meet one lies above the other, below the lowest top that is found. `limits`:
     a top that is low enough, the highest that will do, and seconds of the solver's count."""
     enough, top, seconds = limits
-    model = cp_model.CpModel()
+    model = new_model()
     offsets = [model.new_int_var(0, (top - align(r.size)) // ALIGNMENT, r.name) for r in rects]
     height = model.new_int_var(enough // ALIGNMENT, top // ALIGNMENT, "arena")
     for (one, at), (other, other_at) in combinations(zip(rects, offsets, strict=True), 2):
@@ -113,11 +111,8 @@ def _solve(
         model.add(offset + align(rect.size) // ALIGNMENT <= height)
         model.add_hint(offset, first_fit.offset // ALIGNMENT)
     model.minimize(height)
-    solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 1
-    solver.parameters.random_seed = SEED
-    solver.parameters.max_deterministic_time = seconds
-    if solver.solve(model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+    solver = solved(model, seconds)
+    if solver is None:
         return None
     return [
         replace(rect, offset=ALIGNMENT * solver.value(offset))

@@ -37,7 +37,16 @@ from tvm_pulp.codegen.machine import L3Model, Machine
 from tvm_pulp.codegen.marks import MarkTimes, mark_times
 from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L2Buffer, L3Buffer, L3Transfer, LayerPlan, Prediction
-from tvm_pulp.codegen.spill import Life, Spill, SpillTask, Ways, choose_spill, may_overwrite, tensor_lives
+from tvm_pulp.codegen.spill import (
+    Life,
+    Spill,
+    SpillTask,
+    Ways,
+    again_chunk,
+    choose_spill,
+    may_overwrite,
+    tensor_lives,
+)
 from tvm_pulp.errors import PlanError
 
 CHUNK_BYTES = (65_536, 32_768, 16_384, 8_192)
@@ -46,9 +55,6 @@ LEAST_CHUNKS = 4
 """So many of the larger chunks fit L2."""
 SPILL_LIMITS = (1.0, 0.94, 0.86, 0.75, 0.6)
 """Shares of L2 that what is there at once may take: room for more transfers ahead, and against fragments."""
-
-MOST_FOR_TRANSFERS = 4_096
-"""Bytes of L2 that a choice of activations in L3 leaves for the table of transfers, at most."""
 
 BANDS = (4, 2, 1)
 """Rows of tiles in a band of an activation that lies in L3."""
@@ -88,11 +94,6 @@ class L2Task:
     def limit(self) -> int:
         """Bytes of L2 for activations and parameters."""
         return self.machine.l2_bytes - self.tables
-
-    @property
-    def l3_limit(self) -> int:
-        """The same less some room for the table of transfers."""
-        return self.limit - min(self.limit // 64, MOST_FOR_TRANSFERS)
 
     @property
     def lives(self) -> list[Life]:
@@ -278,14 +279,14 @@ def _spilled(task: L2Task) -> _Streams:
     for share in SPILL_LIMITS:
         if found and not task.thorough:
             break
-        limit = int(share * task.l3_limit)
+        limit = int(share * task.limit)
         spill = choose_spill(SpillTask(task.graph, ways, task.lives, l3, limit), task.effort.spill_seconds)
         if spill is None:
             break
         if spill in tried:
             continue
         tried.add(spill)
-        plans = tuple(way.all[number] for way, number in zip(ways, spill.ways, strict=True))
+        plans = tuple(way.all[number].plan for way, number in zip(ways, spill.ways, strict=True))
         for groups in BANDS if task.thorough else BANDS[-1:]:
             streams = _stream(_Layout.of(task, plans, spill, groups), task.machine)
             if streams is not None:
@@ -336,8 +337,10 @@ def _with_places(layout: _Layout, machine: Machine, resident: frozenset[int], mo
     chunks = list(layout.moves)
     for index, plan in enumerate(layout.plans):
         if index not in resident:
-            size = LEAST_CHUNK_BYTES if index in layout.tight else most
-            chunks += params_chunks(plan, index, layout.marks, size)
+            again = index in layout.spill.again
+            least = again_chunk(machine.l2_bytes) if again else LEAST_CHUNK_BYTES
+            size = least if index in layout.tight else most
+            chunks += params_chunks(plan, index, layout.marks, size, again=again)
     limit = layout.task.limit - transfers_table_bytes(len(chunks))
     limit -= sum(align(pack_size(layout.plans[index])) for index in resident)
     chunks = in_order(chunks, layout.tight)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from tvm_pulp.codegen.align import align
 
@@ -37,11 +38,10 @@ def arena_bytes(rects: Iterable[Rect]) -> int:
 def find_room(rects: Iterable[Rect], start: int, end: int, size: int, limit: int) -> int | None:
     """The lowest offset of `size` bytes below `limit` that are free from mark `start` to `end`; None if there
     are none."""
-    offset = 0
-    for rect in sorted(
-        (rect for rect in rects if rect.start < end and start < rect.end), key=lambda rect: rect.offset
-    ):
-        if offset + align(size) <= rect.offset:
+    offset, needed = 0, align(size)
+    beside = [rect for rect in rects if rect.start < end and start < rect.end]
+    for rect in sorted(beside, key=attrgetter("offset")):
+        if offset + needed <= rect.offset:
             break
         offset = max(offset, rect.top)
-    return offset if offset + align(size) <= limit else None
+    return offset if offset + needed <= limit else None

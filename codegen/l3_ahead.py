@@ -81,12 +81,17 @@ def _forbidden(task: L2Task, plan: L2Plan, timing: _Timing) -> list[tuple[int, O
 
 def _first_params(transfers: Sequence[L3Transfer], layers: Sequence[LayerPlan], index: int) -> int | None:
     """The transfer that brings the parameters of a layer's first step."""
-    wanted = layers[index].steps[0].params_offset
     for number, one in enumerate(transfers):
-        holds = one.l3_offset <= wanted < one.l3_offset + one.size
-        if (one.kind, one.layer) == (L3Kind.PARAMS, index) and holds:
+        if one.layer == index and _serves_first(one, layers):
             return number
     return None
+
+
+def _serves_first(one: L3Transfer, layers: Sequence[LayerPlan]) -> bool:
+    """True if a transfer brings the parameters of its layer's first step for it."""
+    wanted = layers[one.layer].steps[0].params_offset
+    holds = one.l3_offset <= wanted < one.l3_offset + one.size
+    return one.kind is L3Kind.PARAMS and one.first == 0 and holds
 
 
 def _last_mark(layers: Sequence[LayerPlan], index: int) -> Mark:
@@ -96,9 +101,6 @@ def _last_mark(layers: Sequence[LayerPlan], index: int) -> Mark:
 
 def _awaited(one: L3Transfer, layers: Sequence[LayerPlan]) -> L3Transfer:
     """The transfer, awaited when its parameters are loaded ahead."""
-    layer = layers[one.layer]
-    wanted = layer.steps[0].params_offset
-    holds = one.l3_offset <= wanted < one.l3_offset + one.size
-    if one.kind is not L3Kind.PARAMS or not layer.params_ahead or not holds:
+    if not (layers[one.layer].params_ahead and _serves_first(one, layers)):
         return one
     return replace(one, wait=min(one.wait, _last_mark(layers, one.layer)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from tvm_pulp.codegen.graph import Tensor
 from tvm_pulp.codegen.marks import MarkTimes
@@ -37,11 +37,14 @@ class Chunk:
     earliest: int = 0
 
 
-def params_chunks(plan: LayerPlan, index: int, marks: MarkTimes, most_bytes: int) -> list[Chunk]:
+def params_chunks(
+    plan: LayerPlan, index: int, marks: MarkTimes, most_bytes: int, *, again: bool = False
+) -> list[Chunk]:
     """The parameters of the `index`-th layer in chunks of at most `most_bytes`, or of one block if that is
-    larger; in the order of their need."""
+    larger; in the order of their need. Each comes once, or `again` for each pass through the parameters."""
+    passes = params_passes(plan) if again else [range(len(plan.steps))]
     chunks: list[Chunk] = []
-    for part in _merged(_blocks(plan), most_bytes):
+    for part in (part for steps in passes for part in _merged(_blocks(plan, steps), most_bytes)):
         chunks.append(
             Chunk(
                 kind=L3Kind.PARAMS,
@@ -68,9 +71,23 @@ class _Block:
     size: int
 
 
-def _blocks(plan: LayerPlan) -> list[_Block]:
-    blocks: dict[int, _Block] = {}
+def params_passes(plan: LayerPlan) -> list[range]:
+    """A layer's steps in runs, as long as may be, that load no parameters twice."""
+    starts, loaded = [0], set[int]()
     for index, step in enumerate(plan.steps):
+        if step.load_params and step.params_offset in loaded:
+            starts.append(index)
+            loaded.clear()
+        if step.load_params:
+            loaded.add(step.params_offset)
+    return [range(*ends) for ends in pairwise([*starts, len(plan.steps)])]
+
+
+def _blocks(plan: LayerPlan, steps: range) -> list[_Block]:
+    """What these steps load, by offset."""
+    blocks: dict[int, _Block] = {}
+    for index in steps:
+        step = plan.steps[index]
         if step.load_params:
             first = blocks[step.params_offset].first if step.params_offset in blocks else index
             blocks[step.params_offset] = _Block(first, index, step.params_offset, step.params_size)
@@ -81,7 +98,8 @@ def _merged(blocks: Sequence[_Block], most_bytes: int) -> Iterator[_Block]:
     """Runs of blocks of at most `most_bytes`."""
     run: _Block | None = None
     for block in blocks:
-        if run is not None and run.size + block.size <= most_bytes:
+        follows = run is not None and block.offset == run.offset + run.size
+        if run is not None and follows and run.size + block.size <= most_bytes:
             first, last = min(run.first, block.first), max(run.last, block.last)
             run = _Block(first, last, run.offset, run.size + block.size)
             continue

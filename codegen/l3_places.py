@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tvm_pulp.codegen.graph import LayerGraph
-from tvm_pulp.codegen.plan import Box, L3Kind, L3Transfer, Plan
+from tvm_pulp.codegen.plan import Box, L3Kind, L3Transfer, Plan, TileStep
 from tvm_pulp.errors import PlanError
 
 
@@ -50,16 +50,19 @@ def _params(plan: Plan, layer: int) -> tuple[int, ...] | None:
     if not transfers:
         return None
     return tuple(
-        _place(transfers, step.params_offset, step.params_size, plan.layers[layer].layer)
-        for step in plan.layers[layer].steps
+        _place(transfers, number, step, plan.layers[layer].layer)
+        for number, step in enumerate(plan.layers[layer].steps)
     )
 
 
-def _place(transfers: tuple[L3Transfer, ...], offset: int, size: int, layer: str) -> int:
-    for one in transfers:
-        if one.l3_offset <= offset and offset + size <= one.l3_offset + one.size:
-            return one.l2_offset + offset - one.l3_offset
-    raise PlanError(f"no transfer from L3 brings the parameters at {offset}", where=f"layer {layer}")
+def _place(transfers: tuple[L3Transfer, ...], number: int, step: TileStep, layer: str) -> int:
+    """Where a step finds its parameters, or, if it loads none, where they were found."""
+    offset, end = step.params_offset, step.params_offset + step.params_size
+    here = [one for one in transfers if one.l3_offset <= offset and end <= one.l3_offset + one.size]
+    if not here:
+        raise PlanError(f"no transfer from L3 brings the parameters at {offset}", where=f"layer {layer}")
+    one = max(here, key=lambda one: (one.first <= number, one.first))
+    return one.l2_offset + offset - one.l3_offset
 
 
 def _rows(graph: LayerGraph, plan: Plan, layer: int, name: str, kind: L3Kind) -> tuple[int, ...] | None:

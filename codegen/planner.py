@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import product
 from math import isqrt
 
 from tvm_pulp.codegen.align import align
@@ -40,7 +41,7 @@ from tvm_pulp.codegen.pairs import Pair, PlansBeside, choose_pairs
 from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L1Tensor, LayerPlan, Plan
 from tvm_pulp.codegen.share_schedule import schedule_on
-from tvm_pulp.codegen.spill import Ways, tensor_lives
+from tvm_pulp.codegen.spill import Ways, layer_ways, tensor_lives
 from tvm_pulp.codegen.tile_search import Candidate, NothingFits, Search, search_tiles
 from tvm_pulp.errors import PlanError
 
@@ -50,6 +51,12 @@ little."""
 
 LESS_L1 = (0.6, 0.35)
 """Shares of L1 to try where L2 is too small for the tiles that all of it allows."""
+
+ROW_PARTS = (1, 4, 8)
+"""Into how many rows of tiles a layer that works row by row is to be cut at least, beside one for each row."""
+
+ROW_SHARES = (1, 0.6)
+"""Shares of L1 that it may use: smaller tiles mean smaller bands and blocks."""
 
 FEASIBILITY_SECONDS = 5
 """The effort for each size of L2 that is tried."""
@@ -310,13 +317,17 @@ def _plan(task: L2Task, in_l1: tuple[L1Tensor, ...]) -> Plan:
 
 def _ways(graph: LayerGraph, layer: Layer, machine: Machine, searches: _Searches) -> Ways:
     """The best plan of a layer, the best that loads no parameters twice, and the best that work row by row,
-    without and with limits to the rows of a tile."""
+    without and with limits to the rows of a tile, in all of L1 and in less."""
     best = _plan_layer(graph, layer, machine, searches)
     once = _params_once(graph, layer, best, machine, searches)
     height = graph.tensors[layer.output].height
-    limits = dict.fromkeys((height, -(-height // 8), 1))
-    by_rows = tuple(_plan_layer(graph, layer, machine, searches, limit) for limit in limits)
-    return Ways((best,) if once is best else (best, once), by_rows)
+    counts = dict.fromkeys(min(parts, height) for parts in (*ROW_PARTS, height))
+    by_rows = []
+    for share, parts in product(ROW_SHARES, counts):
+        with suppress(PlanError):
+            less = searches.in_less(share)
+            by_rows.append(_plan_layer(graph, layer, less.machine, less, -(-height // parts)))
+    return layer_ways((best, once), by_rows, machine.l2_bytes)
 
 
 def _plan_layer(
@@ -404,8 +415,23 @@ class _Searches:
     def __init__(self, machine: Machine, effort: Effort) -> None:
         self._machine = machine
         self._effort = effort
+        self._less: dict[float, _Searches] = {}
         self._done: dict[tuple[_Signature, tuple[int | None, bool]], Search | NothingFits] = {}
         self._within: dict[tuple[_Signature, int, tuple[bool, ...]], Search | NothingFits] = {}
+
+    @property
+    def machine(self) -> Machine:
+        """What is searched for."""
+        return self._machine
+
+    def in_less(self, share: float) -> _Searches:
+        """The searches for the same machine with a share of its L1."""
+        if share == 1:
+            return self
+        if share not in self._less:
+            machine = replace(self._machine, l1_bytes=int(share * self._machine.l1_bytes))
+            self._less[share] = _Searches(machine, self._effort)
+        return self._less[share]
 
     def within(self, graph: LayerGraph) -> Callable[[int, int, frozenset[str]], LayerPlan | None]:
         """The search for a layer's plan in part of L1 beside some of its operands, on the cores, or on a team;

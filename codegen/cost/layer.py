@@ -86,7 +86,8 @@ class StepCosts:
         """The same where the cores compute a part of each step, and finish that of the step before, while the
         engine is at the step before; behind the last one the engine is waited for."""
         intervals = self.compute.copy()
-        intervals[1:] = np.maximum(intervals[1:] + self.finish[:-1], job[:-1])
+        on_cores = intervals[1:] + self.finish[:-1]
+        intervals[1:] = np.maximum(on_cores + self._load_after_finish[1:], job[:-1])
         intervals = np.maximum(intervals, self.beside + self.turn)
         intervals[-1] += job[-1]
         return intervals

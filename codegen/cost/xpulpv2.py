@@ -183,13 +183,17 @@ class _Product:
 
 
 def depthwise_cycles(t: DepthwiseCycles, other: StripCycles, calls: Calls) -> FloatArray:
-    """3x3 with strides up to 2 by pairs of channels, any other by strips of rows."""
+    """3x3 with strides up to 2 by pairs of channels where the map has 3 rows and columns, any other by strips
+    of rows."""
     window = calls.window
-    three = window.kernel_h == 3 and window.kernel_w == 3
-    if three and max(window.stride_h, window.stride_w) <= 2:
-        return _by_pairs(t, calls)
     blocks = _blocks_of_a_strip(window)
-    return _by_strips(other, calls, blocks) if blocks > 0 else _by_outputs(other, calls)
+    any_window = _by_strips(other, calls, blocks) if blocks > 0 else _by_outputs(other, calls)
+    if (window.kernel_h, window.kernel_w) != (3, 3) or max(window.stride_h, window.stride_w) > 2:
+        return any_window
+    tiles = calls.tiles
+    padded = tiles.x_beside > 0
+    fits = (tiles.x_w + tiles.x_beside >= window.kernel_w) & ((tiles.x_h >= window.kernel_h) | padded)
+    return np.where(fits, _by_pairs(t, calls), any_window)
 
 
 def _by_pairs(t: DepthwiseCycles, calls: Calls) -> FloatArray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
@@ -18,6 +17,7 @@ from tvm import relay
 from ..errors import ModelError
 from ..golden import GOLDEN_ATTR, golden_to_text
 from ..operators import OPERATORS_ATTR
+from .c_names import output_identifiers, rename_inputs
 from .dory.golden import read_golden
 from .dory.reader import read_integer_network
 from .dory.recognise import is_integer_network
@@ -55,6 +55,7 @@ def load_onnx(
     is_dory = dialect is Dialect.DORY or (dialect is Dialect.AUTO and _is_dory(model))
     if dialect is Dialect.AUTO and not is_dory:
         _check_quantized(model, path)
+    _check_types(model.graph, path)
     _name_nodes(model.graph)
     fixed = _static_shapes(model.graph, path, dict(shapes or {}))
     with _located(path):
@@ -65,7 +66,7 @@ def load_onnx(
         )
     if not shapes:
         _check_output_shapes(mod, model.graph, path)
-    mod["main"] = mod["main"].with_attr(OUTPUT_NAMES_ATTR, _output_names(model.graph))
+    mod["main"] = mod["main"].with_attr(OUTPUT_NAMES_ATTR, output_identifiers(model.graph))
     return mod.with_attr(OPERATORS_ATTR, json.dumps(_operators(model.graph))), params
 
 
@@ -101,6 +102,17 @@ def _check_quantized(model: onnx.ModelProto, path: Path) -> None:
         )
 
 
+def _check_types(graph: onnx.GraphProto, path: Path) -> None:
+    for value in (*graph.input, *graph.output):
+        name = onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
+        if name in ("float16", "bfloat16", "double"):
+            raise ModelError(
+                f"`{value.name}` is of type {name}, which can't be compiled",
+                where=str(path),
+                fix="export the network in float32",
+            )
+
+
 def _name_nodes(graph: onnx.GraphProto) -> None:
     """A name for every node, so that messages can speak of it: `Conv_3` is node 3."""
     taken = {node.name for node in graph.node}
@@ -129,10 +141,23 @@ def _quoted(names: Any) -> str:
 
 
 def _shape(value: onnx.ValueInfoProto, path: Path, given: Sequence[int] | None) -> list[int]:
+    dims = value.type.tensor_type.shape.dim
     if given is not None:
+        if dims and len(dims) != len(given):
+            raise ModelError(
+                f"input `{value.name}` has {len(dims)} dimensions, {len(given)} are given",
+                where=str(path),
+                fix="give a size for each",
+            )
         return [int(size) for size in given]
-    sizes = [dim.dim_value or dim.dim_param or "?" for dim in value.type.tensor_type.shape.dim]
-    if any(not isinstance(size, int) or size < 1 for size in sizes):
+    sizes = [max(0, dim.dim_value) or dim.dim_param or "?" for dim in dims]
+    if not value.type.tensor_type.HasField("shape"):
+        raise ModelError(
+            f"input `{value.name}` has no shape",
+            where=str(path),
+            fix=f'give it with `tvmc compile --input-shapes "{value.name}:[1,<sizes>]"`',
+        )
+    if any(not isinstance(size, int) for size in sizes):
         raise ModelError(
             f"input `{value.name}` has the dynamic shape [{', '.join(map(str, sizes))}]",
             where=str(path),
@@ -168,9 +193,11 @@ def _integer_network(model: onnx.ModelProto, shapes: dict[str, list[int]], path:
 def _import(
     model: onnx.ModelProto, shapes: dict[str, list[int]], path: Path
 ) -> tuple[tvm.IRModule, dict[str, Any]]:
+    names = rename_inputs(model.graph)
+    renamed = {names[name]: sizes for name, sizes in shapes.items()}
     try:
         with quick_import(), named_failures():
-            mod, params = relay.frontend.from_onnx(model, shape=shapes, freeze_params=True)
+            mod, params = relay.frontend.from_onnx(model, shape=renamed, freeze_params=True)
     except ModelError:
         raise
     except tvm.error.OpNotImplemented as error:
@@ -188,6 +215,12 @@ def _check_output_shapes(mod: tvm.IRModule, graph: onnx.GraphProto, path: Path) 
     types = result.fields if isinstance(result, tvm.ir.TupleType) else [result]
     for value, found in zip(graph.output, types, strict=True):
         declared = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        if not all(isinstance(size, tvm.tir.IntImm) for size in found.shape):
+            raise ModelError(
+                f"the shape of output `{value.name}` is known at run time only",
+                where=str(path),
+                fix="leave out operators like NonZero, whose results have as many elements as their data want",
+            )
         sizes = [int(size) for size in found.shape]
         if all(declared) and declared and sizes != declared:
             raise ModelError(
@@ -195,18 +228,6 @@ def _check_output_shapes(mod: tvm.IRModule, graph: onnx.GraphProto, path: Path) 
                 where=str(path),
                 fix="a pool with ceil_mode may be the cause",
             )
-
-
-def _output_names(graph: onnx.GraphProto) -> list[str]:
-    """The outputs' names as C identifiers, each once; what TVM's importer does with the inputs' names."""
-    names: list[str] = []
-    for output in graph.output:
-        name = re.sub(r"\W", "_", output.name, flags=re.ASCII)
-        name = f"output_{name}" if not name or name[0].isdigit() else name
-        while name in names:
-            name += "_"
-        names.append(name)
-    return names
 
 
 def _operators(graph: onnx.GraphProto) -> list[list[str]]:

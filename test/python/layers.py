@@ -374,3 +374,11 @@ def wide_network() -> LayerGraph:
     net.add(LayerKind.AVGPOOL, window=Window(8, 8))
     net.add(LayerKind.LINEAR, 10)
     return net.graph()
+
+
+def heavy_network() -> LayerGraph:
+    """Pointwise layers whose parameters take as much as their maps of 8x8x128."""
+    net = NetworkBuilder(8, 8, 64)
+    for channels in (128, 128, 128, 64):
+        net.add(LayerKind.POINTWISE, channels)
+    return net.graph()

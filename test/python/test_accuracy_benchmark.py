@@ -101,7 +101,7 @@ def test_rows() -> None:
 def test_page() -> None:
     text = render([OUTCOME], [GOLDEN])
     assert "| net | 4 | 1 | 0.250 | 75.00 % | 3 | 2 of 2 | met |" in text
-    assert "compiled at `abc`:" in text
+    assert "Compiled at `abc`." in text
     assert "All goals are met." in text
     assert "Missed by net" in render([replace(OUTCOME, ours=replace(NEAR, mean=0.6))])
 

@@ -14,7 +14,7 @@ from harness import Dma, HostRuntime, build_runtime, c_compiler, compile_graph, 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from layer_model import run_model
-from layers import resnet8, wide_network
+from layers import heavy_network, resnet8, wide_network
 from machines import machine, with_l3
 from tvm_pulp.codegen.checker import check_plan
 from tvm_pulp.codegen.cost.layer import step_costs
@@ -174,6 +174,60 @@ DEFECTS: list[tuple[L3Kind, Change, str]] = [
 def test_broken_transfer(right: Plan, kind: L3Kind, change: Change, message: str) -> None:
     with pytest.raises(PlanError, match=message):
         check_plan(GRAPH, TARGET, changed(right, first(right, kind), change))
+
+
+HEAVY, NARROW = heavy_network(), with_l3(6_000, 14_000)
+
+
+@pytest.fixture(scope="module")
+def again() -> Plan:
+    return plan_region(HEAVY, NARROW, Effort(fuses=False))
+
+
+def passes(plan: Plan, layer: int) -> list[int]:
+    """The transfers that bring a layer's first parameters, which the plan has more than once."""
+    found = [
+        index
+        for index, one in enumerate(plan.transfers)
+        if (one.kind, one.layer, one.l3_offset) == (L3Kind.PARAMS, layer, 0)
+    ]
+    assert len(found) > 1
+    return found
+
+
+@needs_compiler
+@pytest.mark.parametrize(("l1_bytes", "l2_bytes"), [(6_000, 14_000), (9_000, 12_000)])
+def test_parameters_come_again_for_each_band_of_rows(
+    runtime: HostRuntime, l1_bytes: int, l2_bytes: int
+) -> None:
+    """Parameters that fit L2 neither at once nor beside the rows."""
+    plan = plan_region(HEAVY, with_l3(l1_bytes, l2_bytes), Effort(fuses=False))
+    check_plan(HEAVY, with_l3(l1_bytes, l2_bytes), plan)
+    assert passes(plan, 1)
+    brought = sum(one.size for one in plan.transfers if (one.kind, one.layer) == (L3Kind.PARAMS, 1))
+    assert brought > pack_size(plan.layers[1])
+    assert_exact(runtime, HEAVY, plan)
+
+
+def test_parameters_that_never_come_again(again: Plan) -> None:
+    last = passes(again, 1)[-1]
+    missing = tuple(one for index, one in enumerate(again.transfers) if index != last)
+    with pytest.raises(PlanError, match="0 transfers bring the parameters at 0 from L3 for it"):
+        check_plan(HEAVY, NARROW, replace(again, transfers=missing))
+
+
+def test_parameters_that_come_twice_for_a_step(again: Plan) -> None:
+    first_pass, second_pass = passes(again, 1)[:2]
+    wider = changed(again, first_pass, lambda t: replace(t, last=again.transfers[second_pass].last))
+    with pytest.raises(PlanError, match="2 transfers bring the parameters at 0 from L3 for it"):
+        check_plan(HEAVY, NARROW, wider)
+
+
+def test_parameters_that_come_again_too_late(again: Plan) -> None:
+    number = passes(again, 1)[1]
+    late = Mark(1, again.transfers[number].first)
+    with pytest.raises(PlanError, match=r"fetched before their transfer|awaited before L3 transfer"):
+        check_plan(HEAVY, NARROW, changed(again, number, lambda t: replace(t, wait=late)))
 
 
 def test_transfers_that_share_bytes(right: Plan) -> None:

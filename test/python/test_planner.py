@@ -138,6 +138,15 @@ def test_input_channels_in_parts_where_no_tile_fits() -> None:
     assert layer_traffic(graph, graph.layers[0], layer).bytes_out == 28 * 28 * 16
 
 
+def test_no_buffer_where_it_takes_most_of_l1() -> None:
+    """PULP-NN's asks for 9,216 bytes of 16,000; with all of L1 it is called."""
+    graph = single_layer(Shape(LayerKind.CONV2D, 16, 16, 64, 16, Window(3, 3, 1, 1, 1, 1, 1, 1)))
+    layer = plan_region(graph, machine(16_000)).layers[0]
+    assert (layer.kernel, layer.c_in) == ("pulp_conv", 0)
+    assert not [one for one in layer.buffers if one.operand is Operand.SCRATCH]
+    assert plan_region(graph, machine(64_000)).layers[0].kernel.startswith("pulp_nn_conv_")
+
+
 def test_input_channels_in_parts_where_tiles_are_small() -> None:
     """All channels fit, but so few outputs that parts of the channels are faster."""
     graph = single_layer(Shape(LayerKind.LINEAR, 1, 1, 4000, 64))

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import pytest
+from onnx_layers import Kind, QdqLayer, QdqModel
 from tvm_pulp.api import compile_model
 from tvm_pulp.cli import run as tvm_pulp
 from tvm_pulp.cycles import measured_cycles
@@ -303,6 +305,26 @@ def test_command_prints_cycles(
     assert ["total", *row, f"{total.predicted:,}"] in [line.split()[:6] for line in out.splitlines()]
     assert f"cycles of the regions: {cycles.cluster:,}; of the network: {cycles.inference:,}" in out
     assert "check: 0 of 80 output bytes differ from the legalized network" in out
+
+
+def test_input_channels_in_parts(gvsoc: str, tmp_path: Path) -> None:
+    """In 3,000 bytes of L1 two convolutions, from and to 30 channels, and a fully connected layer add sums."""
+    del gvsoc
+    pads = (1, 1, 1, 1)
+    layers = (
+        QdqLayer(Kind.CONV, 30, pads=pads),
+        QdqLayer(Kind.CONV, 32, pads=pads),
+        QdqLayer(Kind.FLATTEN),
+        QdqLayer(Kind.GEMM, 10),
+    )
+    model = tmp_path / "parts.onnx"
+    onnx.save(QdqModel(layers, (64, 5, 7)).build(), model)
+    package = compile_model(model, tmp_path / "parts.tar", options=PulpOptions(soc="pulp_open", l1=3_000)).path
+    kernels = [layer.kernel for layer in read_report(Package.open(package)).regions[0].layers]
+    assert kernels[2:5] == ["pulp_conv_add", "pulp_conv_add", "pulp_linear_add"]
+    inputs = {"input": np.random.default_rng(7).uniform(-1, 1.5, (1, 64, 5, 7)).astype(np.float32)}
+    result = run_package(package, inputs, Platform.PULP_OPEN, check=True, workdir=tmp_path)
+    assert (result.compared_bytes, result.mismatched_bytes) == (10 * 4, 0)
 
 
 def test_network_in_l3(gvsoc: str, images: dict[str, npt.NDArray[np.float32]], tmp_path: Path) -> None:

@@ -25,6 +25,13 @@ def inline_constants(graph: Graph) -> None:
         graph.remove(node)
 
 
+def drop_empty_operands(graph: Graph) -> None:
+    """Operands that are left out at the end of a node's list go, as TVM's importer would read them."""
+    for node in graph.nodes:
+        while node.input and not node.input[-1]:
+            del node.input[-1]
+
+
 def _value(node: onnx.NodeProto) -> Array | None:
     """The value of a Constant node that holds a tensor, a number or a list of numbers."""
     for name, value in attributes_of(node).items():

@@ -27,6 +27,7 @@ def complete_parameters(graph: Graph) -> None:
                 "its scale or zero point is computed at run time", where=node.name, fix="quantize statically"
             )
         _check_type(graph, node, given)
+        _check_scale(graph, node, scale)
         zero_point = given if given is not None else np.zeros(scale.shape, _stored_type(graph, node))
         inputs = [node.input[0]]
         for suffix, value in (("scale", _scale(scale)), ("zero_point", zero_point)):
@@ -55,6 +56,21 @@ def _check_type(graph: Graph, node: onnx.NodeProto, zero_point: Array | None) ->
         given = graph.input_types.get(node.input[0]) if zero_point is None else None
         name = TensorProto.DataType.Name(given).lower() if given else (stored.names or (str(stored),))[0]
         raise ModelError(f"quantization to {name} can't be compiled", where=node.name, fix="quantize to 8 bits")
+
+
+def _check_scale(graph: Graph, node: onnx.NodeProto, scale: Array) -> None:
+    """ModelError for a scale that no number can be divided by; a constant may have one of 0."""
+    numbers = scale.astype(np.float32)
+    usable = np.isfinite(numbers)
+    if graph.constant(node.input[0]) is None:
+        with np.errstate(all="ignore"):
+            usable &= (numbers > 0) & np.isfinite(np.float32(1) / numbers)
+    if not usable.all():
+        raise ModelError(
+            f"its scale is {numbers[~usable].flat[0]}",
+            where=node.name,
+            fix="calibrate again, with samples for which the tensor isn't all 0",
+        )
 
 
 _PER_TENSOR = "quantize activations per tensor and weights per output channel"

@@ -9,7 +9,8 @@ import onnx
 from .axes import axes_as_attributes, axes_counted_from_the_front, pads_of_every_axis
 from .batch_norms import fold_batch_norms
 from .clips import constant_limits
-from .constants import inline_constants
+from .constants import drop_empty_operands, inline_constants
+from .control_flow import check_control_flow
 from .gemms import fold_gemm_factors
 from .graph import Graph
 from .integer_tails import expand_integer_operators
@@ -25,6 +26,7 @@ Normalization = Callable[[Graph], None]
 SizedNormalization = Callable[[Graph, TensorShapes], None]
 
 NORMALIZATIONS: tuple[Normalization, ...] = (
+    drop_empty_operands,
     inline_constants,
     expand_qoperators,
     expand_integer_operators,
@@ -32,6 +34,7 @@ NORMALIZATIONS: tuple[Normalization, ...] = (
     quantize_constants,
     inline_constants,  # what `quantize_constants` made
     constant_limits,
+    check_control_flow,
     axes_as_attributes,
     pools_without_indices,
     fold_gemm_factors,
