@@ -11,15 +11,15 @@ from tvm_pulp.codegen.cost.layer import layer_cycles
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.engines.registry import engine_named
-from tvm_pulp.codegen.fusion_alternatives import GroupAlternative
-from tvm_pulp.codegen.fusion_search import group_candidates
+from tvm_pulp.codegen.fusion.alternatives import GroupAlternative
+from tvm_pulp.codegen.fusion.search import group_candidates
 from tvm_pulp.codegen.graph import Layer, LayerGraph
-from tvm_pulp.codegen.input_parts import part_sizes
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder, Operand
-from tvm_pulp.codegen.share_schedule import schedule_on
-from tvm_pulp.codegen.tile_search import late_choices
-from tvm_pulp.codegen.tile_tables import tile_tables
+from tvm_pulp.codegen.tiles.input_parts import part_sizes
+from tvm_pulp.codegen.tiles.search import late_choices
+from tvm_pulp.codegen.tiles.share_schedule import schedule_on
+from tvm_pulp.codegen.tiles.sizes import tile_tables
 from tvm_pulp.codegen.traffic import layer_traffic
 
 MOST_STEPS = 20_000  # of all tiles that are tried together: half a second

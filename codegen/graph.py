@@ -18,7 +18,7 @@ float32 `y` = how many entries of the ascending table are <= x, and 255 from NaN
 float32. SOFTMAX computes for each pixel, with t[c] = table[largest x of the pixel - x[c]], float32
 `y = t[c] / (float32)sum(integer nearest to t)`, the sum an exact one. IM2COL computes
 for each output pixel, with x its window, `y[(i * kernel_w + j) * channels + c] = x[i][j][c]`.
-FUSED is its `parts`, one after the other (`codegen/fusion.py`).
+FUSED is its `parts`, one after the other (`codegen/fusion/groups.py`).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from .graph import Layer, LayerKind, Requant, Window
+from tvm_pulp.codegen.graph import Layer, LayerKind, Requant, Window
 
 MOST_GROUPS = 16
 FEWEST_CHANNELS = 4

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Requant
 from tvm_pulp.codegen.plan import Box
-from tvm_pulp.codegen.tiling import Span, columns, rows, spans
+from tvm_pulp.codegen.tiles.geometry import Span, columns, rows, spans
 
 _PADDING_KINDS = (LayerKind.AVGPOOL, LayerKind.CONV_DIRECT, LayerKind.DEPTHWISE)
 """Kinds whose kernels of ours pad with 0 rightly whatever the window."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from math import isqrt
@@ -12,10 +12,7 @@ from math import isqrt
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.cost.layer import region_costs
 from tvm_pulp.codegen.effort import Effort
-from tvm_pulp.codegen.engines.engine import Engine
-from tvm_pulp.codegen.engines.registry import able_engines
-from tvm_pulp.codegen.fusion import as_planned, fused_graph
-from tvm_pulp.codegen.fusion_choice import (
+from tvm_pulp.codegen.fusion.choice import (
     Groups,
     cheapest_groups,
     fastest_plan,
@@ -23,26 +20,20 @@ from tvm_pulp.codegen.fusion_choice import (
     move_cycles,
     possible_groups,
 )
-from tvm_pulp.codegen.fusion_engines import engines_beside
-from tvm_pulp.codegen.fusion_schedule import schedule_group
-from tvm_pulp.codegen.fusion_search import search_group
-from tvm_pulp.codegen.fusion_tiling import Group
-from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
-from tvm_pulp.codegen.im2col import may_be_product
-from tvm_pulp.codegen.input_parts import part_size
-from tvm_pulp.codegen.l1_tensors import L1Layout, keep_in_l1
-from tvm_pulp.codegen.l2_errors import L2ShortageError
-from tvm_pulp.codegen.l2_plan import L2Task, plan_l2
-from tvm_pulp.codegen.l2_tables import step_tables_bytes, tables_bytes, transfers_table_bytes
-from tvm_pulp.codegen.l3_ahead import with_loads_ahead
+from tvm_pulp.codegen.fusion.groups import as_planned, fused_graph
+from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.machine import L3Model, Machine
+from tvm_pulp.codegen.memory.l1_tensors import L1Layout, keep_in_l1
+from tvm_pulp.codegen.memory.l2_errors import L2ShortageError
+from tvm_pulp.codegen.memory.l2_plan import L2Task, plan_l2
+from tvm_pulp.codegen.memory.l2_tables import step_tables_bytes, tables_bytes, transfers_table_bytes
+from tvm_pulp.codegen.memory.l3_ahead import with_loads_ahead
+from tvm_pulp.codegen.memory.spill import Ways, layer_ways, tensor_lives
 from tvm_pulp.codegen.order import list_order, predecessors
-from tvm_pulp.codegen.pairs import Pair, PlansBeside, choose_pairs
+from tvm_pulp.codegen.pairs import Pair, choose_pairs
 from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L1Tensor, LayerPlan, Plan
-from tvm_pulp.codegen.share_schedule import schedule_on
-from tvm_pulp.codegen.spill import Ways, layer_ways, tensor_lives
-from tvm_pulp.codegen.tile_search import Candidate, NothingFits, Search, search_tiles
+from tvm_pulp.codegen.searches import Searches, layer_words, scheduled
 from tvm_pulp.errors import PlanError
 
 SIZE_STEP, SIZE_RATIO = 256, 1.1
@@ -72,7 +63,7 @@ def plan_region(graph: LayerGraph, machine: Machine, effort: Effort | None = Non
     """The plan of a region. Raises PlanError if a layer has no tile that fits L1, or the region's activations
     and parameters don't fit L2; the error says how much would do."""
     effort = effort or Effort()
-    searches = _Searches(machine, effort)
+    searches = Searches(machine, effort)
     try:
         plan = _plan_region(graph, machine, effort, searches)
         return _with_pairs(graph, plan, machine, effort, searches)
@@ -81,13 +72,13 @@ def plan_region(graph: LayerGraph, machine: Machine, effort: Effort | None = Non
             with suppress(PlanError):
                 less = replace(machine, l1_bytes=int(share * machine.l1_bytes))
                 simple = replace(effort, fuses=False)
-                plan = _plan_region(graph, less, simple, _Searches(less, simple))
+                plan = _plan_region(graph, less, simple, Searches(less, simple))
                 return replace(plan, l1_bytes=machine.l1_bytes)
         plain = _plain_task(graph, machine, effort, searches)
         raise shortage.with_enough(_enough_l2(plain) + machine.l2_outside) from shortage
 
 
-def _plain_task(graph: LayerGraph, machine: Machine, effort: Effort, searches: _Searches) -> L2Task:
+def _plain_task(graph: LayerGraph, machine: Machine, effort: Effort, searches: Searches) -> L2Task:
     """The region with every layer as is best for it alone."""
     for layer in graph.layers:
         _check_window(layer)
@@ -102,7 +93,7 @@ def _plain_task(graph: LayerGraph, machine: Machine, effort: Effort, searches: _
     )
 
 
-def _plan_region(graph: LayerGraph, machine: Machine, effort: Effort, searches: _Searches) -> Plan:
+def _plan_region(graph: LayerGraph, machine: Machine, effort: Effort, searches: Searches) -> Plan:
     task = _plain_task(graph, machine, effort, searches)
     if not effort.fuses:
         return _plan_layers(task, searches)
@@ -116,7 +107,7 @@ def _plan_region(graph: LayerGraph, machine: Machine, effort: Effort, searches: 
     return _plan_groups(task, plain, searches) or plain
 
 
-def _plan_groups(task: L2Task, plain: Plan | None, searches: _Searches) -> Plan | None:
+def _plan_groups(task: L2Task, plain: Plan | None, searches: Searches) -> Plan | None:
     """The fastest plan with fused groups of layers, or `plain` if none is faster; None if there is none."""
     graph, machine, effort = task.graph, task.machine, task.effort
     everything = frozenset(life.tensor for life in task.lives)
@@ -145,7 +136,7 @@ def _plan_groups(task: L2Task, plain: Plan | None, searches: _Searches) -> Plan 
     return fastest_plan(plain, choose, plan)
 
 
-def _with_pairs(graph: LayerGraph, plan: Plan, machine: Machine, effort: Effort, searches: _Searches) -> Plan:
+def _with_pairs(graph: LayerGraph, plan: Plan, machine: Machine, effort: Effort, searches: Searches) -> Plan:
     """The plan with layers that run at the same time, or as it is if that isn't faster. Where L3 is needed
     there are none: what comes from there comes for one step after the other."""
     if not (effort.pairs and machine.engines) or plan.transfers:
@@ -160,7 +151,7 @@ def _with_pairs(graph: LayerGraph, plan: Plan, machine: Machine, effort: Effort,
 
 
 def _plan_pairs(
-    graph: LayerGraph, pairs: Sequence[Pair], machine: Machine, effort: Effort, searches: _Searches
+    graph: LayerGraph, pairs: Sequence[Pair], machine: Machine, effort: Effort, searches: Searches
 ) -> Plan | None:
     """The plan with these pairs and everything in L2, if there is one."""
     units = list_order(predecessors(graph), [one.layers for one in pairs])
@@ -174,7 +165,7 @@ def _plan_pairs(
     return None
 
 
-def _plan_layers(plain: L2Task, searches: _Searches) -> Plan:
+def _plan_layers(plain: L2Task, searches: Searches) -> Plan:
     """The plan of a region whose groups are given."""
     graph, machine = plain.graph, plain.machine
     search = searches.within(graph)
@@ -196,7 +187,7 @@ def _plan_layers(plain: L2Task, searches: _Searches) -> Plan:
     return min(options, key=lambda plan: plan.prediction.cycles)
 
 
-def _with_params_once(task: L2Task, searches: _Searches) -> L2Task:
+def _with_params_once(task: L2Task, searches: Searches) -> L2Task:
     """The same with layers that load no parameters twice: while others run, all of theirs have to be in L2."""
     best = tuple(
         _params_once(task.graph, layer, plan, task.machine, searches)
@@ -206,7 +197,7 @@ def _with_params_once(task: L2Task, searches: _Searches) -> L2Task:
 
 
 def _params_once(
-    graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machine, searches: _Searches
+    graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machine, searches: Searches
 ) -> LayerPlan:
     """The plan if it loads no parameters twice, or the best one that doesn't."""
     if layer.parts or not _loads_params_again(plan):
@@ -315,7 +306,7 @@ def _plan(task: L2Task, in_l1: tuple[L1Tensor, ...]) -> Plan:
     return replace(plan, l2_tables=tables, l2_used=l2.used + tables)
 
 
-def _ways(graph: LayerGraph, layer: Layer, machine: Machine, searches: _Searches) -> Ways:
+def _ways(graph: LayerGraph, layer: Layer, machine: Machine, searches: Searches) -> Ways:
     """The best plan of a layer, the best that loads no parameters twice, and the best that work row by row,
     without and with limits to the rows of a tile, in all of L1 and in less."""
     best = _plan_layer(graph, layer, machine, searches)
@@ -334,42 +325,13 @@ def _plan_layer(
     graph: LayerGraph,
     layer: Layer,
     machine: Machine,
-    searches: _Searches,
+    searches: Searches,
     most_rows: int | None = None,
     *,
     params_once: bool = False,
 ) -> LayerPlan:
     engine, search = searches.of(graph, layer, most_rows, params_once=params_once)
-    return _scheduled(graph, layer, machine, engine, search.best)
-
-
-def _scheduled(
-    graph: LayerGraph,
-    layer: Layer,
-    machine: Machine,
-    engine: Engine,
-    found: Candidate,
-    *,
-    in_l1: frozenset[str] = frozenset(),
-) -> LayerPlan:
-    """The plan of a layer, or a group, like the one found for a layer of the same shape."""
-    best, tile, order = found.plan, found.plan.tile, found.plan.order
-    plan = (
-        schedule_group(graph, layer, tile, machine.cores, order, engine=engine)
-        if layer.parts
-        else schedule_on(
-            graph,
-            layer,
-            machine,
-            tile,
-            order,
-            engine=engine,
-            in_l1=in_l1,
-            late=best.late,
-            c_in=part_size(graph, layer, best),
-        )
-    )
-    return replace(plan, cycles=found.cycles)
+    return scheduled(graph, layer, machine, engine, search.best)
 
 
 def _check_window(layer: Layer) -> None:
@@ -381,203 +343,8 @@ def _check_window(layer: Layer) -> None:
         max(window.pad_top, window.pad_bottom) >= window.extent_h
         or max(window.pad_left, window.pad_right) >= window.extent_w
     ):
-        raise PlanError("the padding isn't smaller than the kernel", where=_layer_words(layer))
-
-
-def _layer_words(layer: Layer) -> str:
-    return f"layer {layer.name} ({', '.join(layer.sources)})" if layer.sources else f"layer {layer.name}"
+        raise PlanError("the padding isn't smaller than the kernel", where=layer_words(layer))
 
 
 def _l1_top(plan: LayerPlan) -> int:
     return max((buffer.offset + align(buffer.size) for buffer in plan.buffers), default=0)
-
-
-@dataclass(frozen=True)
-class _Signature:
-    """All that a tile depends on: layers with equal signatures get equal tiles."""
-
-    engine: str
-    kind: LayerKind
-    window: Window
-    inputs: tuple[tuple[object, ...], ...]
-    output: tuple[object, ...]
-    weights: tuple[int, ...]
-    padded_value: bool
-    wide: bool
-    kernel: str  # that would compute it as one tile
-    block: int  # bytes of one channel's parameters
-    parts: tuple[_Signature, ...]
-
-
-class _Searches:
-    """Searches for one machine; layers of equal shape are searched once."""
-
-    def __init__(self, machine: Machine, effort: Effort) -> None:
-        self._machine = machine
-        self._effort = effort
-        self._less: dict[float, _Searches] = {}
-        self._done: dict[tuple[_Signature, tuple[int | None, bool]], Search | NothingFits] = {}
-        self._within: dict[tuple[_Signature, int, tuple[bool, ...]], Search | NothingFits] = {}
-
-    @property
-    def machine(self) -> Machine:
-        """What is searched for."""
-        return self._machine
-
-    def in_less(self, share: float) -> _Searches:
-        """The searches for the same machine with a share of its L1."""
-        if share == 1:
-            return self
-        if share not in self._less:
-            machine = replace(self._machine, l1_bytes=int(share * self._machine.l1_bytes))
-            self._less[share] = _Searches(machine, self._effort)
-        return self._less[share]
-
-    def within(self, graph: LayerGraph) -> Callable[[int, int, frozenset[str]], LayerPlan | None]:
-        """The search for a layer's plan in part of L1 beside some of its operands, on the cores, or on a team;
-        see `l1_tensors.Search`."""
-
-        def search(index: int, l1_bytes: int, in_l1: frozenset[str]) -> LayerPlan | None:
-            layer = graph.layers[index]
-            if layer.parts and in_l1:
-                return None
-            units = [one for one in self._engines(graph, layer) if one.on_cores]
-            searches = [(one, self._inside(graph, layer, l1_bytes, in_l1, one)) for one in units]
-            fitting = [(one, found.best) for one, found in searches if isinstance(found, Search)]
-            if not fitting:
-                return None
-            engine, best = min(fitting, key=lambda found: found[1].cycles)
-            return _scheduled(graph, layer, self._machine, engine, best, in_l1=in_l1)
-
-        return search
-
-    def _inside(
-        self, graph: LayerGraph, layer: Layer, l1_bytes: int, in_l1: frozenset[str], engine: Engine
-    ) -> Search | NothingFits:
-        whole = tuple(name in in_l1 for name in (*layer.inputs, layer.output))
-        key = (_signature(graph, layer, engine, self._machine.cores), l1_bytes, whole)
-        if key not in self._within:
-            machine = replace(self._machine, l1_bytes=l1_bytes)
-            self._within[key] = self._search(graph, layer, machine, engine, in_l1=in_l1)
-        return self._within[key]
-
-    def pairing(self, graph: LayerGraph) -> PlansBeside:
-        """The plans of a layer beside another one; see `pairs.PlansBeside`."""
-
-        @cache
-        def ways(index: int, l1_bytes: int, engine: Engine) -> list[LayerPlan]:
-            layer = graph.layers[index]
-            found = self._inside(graph, layer, l1_bytes, frozenset(), engine)
-            candidates = dict.fromkeys((found.best, *found.front)) if isinstance(found, Search) else {}
-            return [_scheduled(graph, layer, self._machine, engine, one) for one in candidates]
-
-        return ways
-
-    def of(
-        self, graph: LayerGraph, layer: Layer, most_rows: int | None, *, params_once: bool = False
-    ) -> tuple[Engine, Search]:
-        """The fastest engine for a layer, and the ways to run it there. Raises PlanError if none fits L1."""
-        engines = self._engines(graph, layer)
-        searches = [(one, self._on(graph, layer, (most_rows, params_once), one)) for one in engines]
-        fitting = [(one, found) for one, found in searches if isinstance(found, Search)]
-        if not fitting:
-            least = min(found.l1_bytes for _, found in searches if isinstance(found, NothingFits))
-            raise _l1_error(layer, least, self._machine)
-        return min(fitting, key=lambda found: found[1].best.cycles)
-
-    def _engines(self, graph: LayerGraph, layer: Layer) -> list[Engine]:
-        return able_engines(graph, layer, self._machine, teams=self._effort.shares)
-
-    def _on(
-        self, graph: LayerGraph, layer: Layer, limits: tuple[int | None, bool], engine: Engine
-    ) -> Search | NothingFits:
-        """`limits`: the rows of a tile, and that no parameters are loaded twice."""
-        key, (most_rows, params_once) = (_signature(graph, layer, engine, self._machine.cores), limits), limits
-        if key not in self._done:
-            self._done[key] = self._search(
-                graph, layer, self._machine, engine, most_rows=most_rows, params_once=params_once
-            )
-        return self._done[key]
-
-    def _search(
-        self,
-        graph: LayerGraph,
-        layer: Layer,
-        machine: Machine,
-        engine: Engine,
-        *,
-        most_rows: int | None = None,
-        params_once: bool = False,
-        in_l1: frozenset[str] = frozenset(),
-    ) -> Search | NothingFits:
-        """The search for a layer or, of which the last two don't matter, a group."""
-        if layer.parts:
-            return search_group(graph, layer, machine, most_rows=most_rows, effort=self._effort, engine=engine)
-        return search_tiles(
-            graph,
-            layer,
-            machine,
-            most_rows=most_rows,
-            params_once=params_once,
-            engine=engine,
-            effort=self._effort,
-            in_l1=in_l1,
-        )
-
-    def products(self, graph: LayerGraph, single: Sequence[int]) -> frozenset[str]:
-        """The convolutions that take less than they do in one, their cycles in `single`, as a product of
-        matrices (`codegen/im2col.py`) that an engine computes beside the cores."""
-        found = set[str]()
-        for index, layer in enumerate(graph.layers):
-            group, name = range(index, index + 1), {layer.name}
-            if may_be_product(layer) and self.overlaps(graph, group, name):
-                cycles = self.group_cycles(graph, group, name)
-                found |= name if cycles is not None and cycles < single[index] else set()
-        return frozenset(found)
-
-    def overlaps(self, graph: LayerGraph, group: range, products: Collection[str]) -> bool:
-        """True if an engine may compute a layer of a group beside the cores."""
-        grouped = fused_graph(graph, [group], products)
-        return bool(engines_beside(grouped, grouped.layers[group.start].parts, self._machine.engines))
-
-    def group_cycles(self, graph: LayerGraph, group: range, products: Collection[str]) -> int | None:
-        """Cycles of layers as a group; None if no tile fits L1."""
-        grouped = fused_graph(graph, [group], products)
-        layer = grouped.layers[group.start]
-        searches = [self._on(grouped, layer, (None, False), one) for one in self._engines(grouped, layer)]
-        return min((one.best.cycles for one in searches if isinstance(one, Search)), default=None)
-
-
-def _signature(graph: LayerGraph, layer: Layer, engine: Engine, cores: int) -> _Signature:
-    return _Signature(
-        engine=engine.name,
-        kind=layer.kind,
-        window=layer.window,
-        inputs=tuple(_layout(graph.tensors[name]) for name in layer.inputs),
-        output=_layout(graph.tensors[layer.output]),
-        weights=() if layer.weights is None else layer.weights.shape,
-        padded_value=graph.tensors[layer.inputs[0]].zero_point != 0,
-        wide=layer.requant is not None and layer.requant.wide,
-        kernel="" if layer.parts else engine.choose_kernel(graph, layer, None, cores).name,
-        block=0 if layer.parts else engine.block_bytes(layer, 1),
-        parts=() if not layer.parts else _part_signatures(graph, layer, engine, cores),
-    )
-
-
-def _part_signatures(graph: LayerGraph, layer: Layer, engine: Engine, cores: int) -> tuple[_Signature, ...]:
-    engines = Group(graph, layer, engine).engines
-    return tuple(_signature(graph, part, own, cores) for part, own in zip(layer.parts, engines, strict=True))
-
-
-def _layout(tensor: Tensor) -> tuple[object, ...]:
-    shape = (tensor.height, tensor.width, tensor.channels)
-    return (*shape, tensor.row_bytes, tensor.pixel_bytes, tensor.dtype, tensor.planar)
-
-
-def _l1_error(layer: Layer, needed: int, machine: Machine) -> PlanError:
-    return PlanError(
-        f"no tile fits the {machine.l1_bytes} bytes of L1 memory, the smallest needs {needed} bytes"
-        f" on {machine.cores} cores",
-        where=_layer_words(layer),
-        fix=f"choose a SoC or -l1= with at least {needed} bytes",
-    )

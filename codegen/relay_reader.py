@@ -10,16 +10,16 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 from tvm import relay
+from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind, Requant, Tensor, View
+from tvm_pulp.codegen.groups import group_layers, splits_into_groups
+from tvm_pulp.codegen.planar_quantize import with_planar_quantize
+from tvm_pulp.codegen.relay_views import inside, is_contiguous, reshaped, whole
 
 from ..passes.expressions import dtype_of, operator_name, post_order, shape_of
 from ..passes.legalize.spans import SEPARATOR
 from ..passes.numerics import accumulator_of, low_bits_of
 from ..passes.patterns.operator import Border, Moves, Operands, Place, Transposition
 from ..passes.patterns.table import find_operator
-from .graph import Dtype, Layer, LayerGraph, LayerKind, Requant, Tensor, View
-from .groups import group_layers, splits_into_groups
-from .planar_quantize import with_planar_quantize
-from .relay_views import inside, is_contiguous, reshaped, whole
 
 INT8 = np.iinfo(np.int8)
 _ELEMENTWISE = (LayerKind.QUANTIZE, LayerKind.DEQUANTIZE, LayerKind.TABLE)

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tvm_pulp.codegen.graph import Tensor, View
+
 from ..passes.patterns.operator import Place
-from .graph import Tensor, View
 
 
 def inside(tensor: Tensor, place: Place) -> View:

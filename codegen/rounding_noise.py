@@ -15,8 +15,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-
-from .graph import Layer, LayerGraph, LayerKind
+from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind
 
 MOST = 0.5  # of the numbers differ, however many layers there are
 TYPICAL_UNITS = 64  # that a result is away from its zero point

@@ -15,11 +15,11 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from tvm_pulp.codegen.cost.layer import StepCosts, region_costs
-from tvm_pulp.codegen.fusion import as_planned
+from tvm_pulp.codegen.fusion.groups import as_planned
 from tvm_pulp.codegen.graph import LayerGraph
-from tvm_pulp.codegen.l3_schedule import Moment, replay
 from tvm_pulp.codegen.machine import Machine
-from tvm_pulp.codegen.marks import MarkTimes, mark_times
+from tvm_pulp.codegen.memory.l3_schedule import Moment, replay
+from tvm_pulp.codegen.memory.marks import MarkTimes, mark_times
 from tvm_pulp.codegen.plan import L3Kind, Operand, Plan
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .fusion import as_planned
-from .graph import Layer, LayerGraph
-from .input_parts import finishing
-from .plan import LayerPlan, Plan
+from tvm_pulp.codegen.fusion.groups import as_planned
+from tvm_pulp.codegen.graph import Layer, LayerGraph
+from tvm_pulp.codegen.plan import LayerPlan, Plan
+from tvm_pulp.codegen.tiles.input_parts import finishing
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import tvm
 from tvm_pulp.codegen.alternatives import Alternatives, layer_alternatives
-from tvm_pulp.codegen.fusion import as_planned
-from tvm_pulp.codegen.fusion_alternatives import group_alternatives
+from tvm_pulp.codegen.fusion.alternatives import group_alternatives
+from tvm_pulp.codegen.fusion.groups import as_planned
+from tvm_pulp.codegen.fusion.im2col import with_planned_products
 from tvm_pulp.codegen.graph import LayerGraph
-from tvm_pulp.codegen.im2col import with_planned_products
 from tvm_pulp.codegen.plan_json import plan_from_json
 
 from .errors import InputError

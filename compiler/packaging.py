@@ -24,7 +24,7 @@ from typing import Any
 import tvm
 import tvm_pulp.runtime
 from tvm import relay
-from tvm_pulp.codegen.emit_io import emit_io
+from tvm_pulp.codegen.emit.io import emit_io
 from tvm_pulp.codegen.timeline_json import timeline_from_json
 from tvm_pulp.passes.attributes import attribute
 from tvm_pulp.passes.refusals import refusals_of

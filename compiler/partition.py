@@ -11,11 +11,11 @@ from typing import Any
 import tvm
 from tvm import relay
 from tvm_pulp.codegen.effort import DEFAULT_SECONDS, Effort
-from tvm_pulp.codegen.emit import emit_region
-from tvm_pulp.codegen.fusion import as_planned
+from tvm_pulp.codegen.emit.region import emit_region
+from tvm_pulp.codegen.fusion.groups import as_planned
 from tvm_pulp.codegen.graph import LayerGraph
-from tvm_pulp.codegen.l2_errors import beside
 from tvm_pulp.codegen.machine import Machine
+from tvm_pulp.codegen.memory.l2_errors import beside
 from tvm_pulp.codegen.plan import Plan
 from tvm_pulp.codegen.plan_json import plan_to_json
 from tvm_pulp.codegen.relay_reader import read_region

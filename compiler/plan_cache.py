@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import tvm_pulp.codegen
-from tvm_pulp.codegen.checker import check_plan
+from tvm_pulp.codegen.check.plan import check_plan
 from tvm_pulp.codegen.effort import Effort
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.machine import Machine

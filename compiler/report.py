@@ -9,11 +9,11 @@ from json import dumps
 
 from pydantic import TypeAdapter, ValidationError
 from tvm_pulp.codegen.cost.cluster import BLOCK_CHANNELS, WORD
-from tvm_pulp.codegen.fusion import as_planned
+from tvm_pulp.codegen.fusion.groups import as_planned
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor, macs
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import L1Buffer, L1Tensor, L2Buffer, LayerPlan, Plan
-from tvm_pulp.codegen.shares import rows_words, share_rows
+from tvm_pulp.codegen.tiles.shares import rows_words, share_rows
 from tvm_pulp.codegen.timeline import Lane, Timeline
 from tvm_pulp.codegen.traffic import layer_traffic
 

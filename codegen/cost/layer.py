@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from tvm_pulp.codegen.ahead import first_step_alone
 from tvm_pulp.codegen.cost.arrays import IntArray, Tiles, tiles_of
 from tvm_pulp.codegen.cost.cluster import adding_cycles, begin_sums_cycles, requantize_cycles
 from tvm_pulp.codegen.cost.dma import (
@@ -21,13 +20,14 @@ from tvm_pulp.codegen.cost.dma import (
 from tvm_pulp.codegen.cost.pair import Pace, PacedSteps, paces
 from tvm_pulp.codegen.engines.registry import engine_named
 from tvm_pulp.codegen.engines.team import Team
-from tvm_pulp.codegen.fusion import stage_plans
-from tvm_pulp.codegen.fusion_engines import engines_of_stages
+from tvm_pulp.codegen.fusion.engines import engines_of_stages
+from tvm_pulp.codegen.fusion.groups import stage_plans
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
-from tvm_pulp.codegen.input_parts import finishing, part_of
 from tvm_pulp.codegen.machine import Machine
+from tvm_pulp.codegen.memory.ahead import first_step_alone
 from tvm_pulp.codegen.plan import LayerPlan, Operand, turns
-from tvm_pulp.codegen.shares import share_plans
+from tvm_pulp.codegen.tiles.input_parts import finishing, part_of
+from tvm_pulp.codegen.tiles.shares import share_plans
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tvm_pulp.codegen import params
+from tvm_pulp.codegen.check.kernel_limits import violations
 from tvm_pulp.codegen.cost.arrays import IntArray, Tiles
 from tvm_pulp.codegen.cost.cluster import first_call_cycles, kernel_cycles
 from tvm_pulp.codegen.engines.engine import Engine, TileSteps
 from tvm_pulp.codegen.graph import Layer, LayerGraph
-from tvm_pulp.codegen.kernel_limits import violations
 from tvm_pulp.codegen.kernels import KernelChoice, choose_kernel, input_slack_bytes, scratch_bytes
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.params import BlockLayout

@@ -17,7 +17,7 @@ from tvm_pulp.codegen.plan import LayerPlan, TileStep
 
 if TYPE_CHECKING:
     from tvm_pulp.codegen.cost.arrays import IntArray, Tiles
-    from tvm_pulp.codegen.emit_steps import StepTable
+    from tvm_pulp.codegen.emit.steps import StepTable
     from tvm_pulp.codegen.graph import Layer, LayerGraph
     from tvm_pulp.codegen.machine import Machine
     from tvm_pulp.codegen.plan import Box

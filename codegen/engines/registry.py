@@ -10,7 +10,7 @@ from pkgutil import iter_modules
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.engines.team import Team
-from tvm_pulp.codegen.fusion_engines import engines_beside
+from tvm_pulp.codegen.fusion.engines import engines_beside
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import ENGINE_SEPARATOR

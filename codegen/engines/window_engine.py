@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 from tvm_pulp.codegen.cost.arrays import IntArray, Tiles
-from tvm_pulp.codegen.emit_steps import StepTable
-from tvm_pulp.codegen.emit_text import address
+from tvm_pulp.codegen.emit.steps import StepTable
+from tvm_pulp.codegen.emit.text import address
 from tvm_pulp.codegen.engines.engine import Engine, Job
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Window
 from tvm_pulp.codegen.kernels import KernelChoice

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ...codegen.check.kernel_limits import kernels_of
 from ...codegen.graph import LayerKind
-from ...codegen.kernel_limits import kernels_of
 from .operator import Exactness, OperatorPattern
 from .table import FREE_OPERATORS, OPERATORS
 

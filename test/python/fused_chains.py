@@ -7,9 +7,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 from layers import ENDS, Shape, dilated, single_layer, windows
-from tvm_pulp.codegen.fusion import FUSIBLE, OF_TWO_MAPS, fused_graph
-from tvm_pulp.codegen.fusion_schedule import runs_fused
-from tvm_pulp.codegen.fusion_tiling import Group
+from tvm_pulp.codegen.fusion.geometry import Group
+from tvm_pulp.codegen.fusion.groups import FUSIBLE, OF_TWO_MAPS, fused_graph
+from tvm_pulp.codegen.fusion.schedule import runs_fused
 from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind, Tensor, View, Window
 
 _FORMS: tuple[dict[str, Any], ...] = ({}, {}, {"wide": True}, {"split": True})

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tvm_pulp.codegen.emit import emit_region
+from tvm_pulp.codegen.emit.region import emit_region
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.graph import Dtype, LayerGraph
 from tvm_pulp.codegen.plan import Plan

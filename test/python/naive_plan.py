@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
-from tvm_pulp.codegen.fusion_schedule import schedule_group
+from tvm_pulp.codegen.fusion.schedule import schedule_group
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
-from tvm_pulp.codegen.input_parts import has_parts
 from tvm_pulp.codegen.kernels import KernelChoice, choose_kernel, input_slack_bytes, scratch_bytes
-from tvm_pulp.codegen.l2_tables import tables_bytes
+from tvm_pulp.codegen.memory.l2_tables import tables_bytes
 from tvm_pulp.codegen.params import block_bytes, has_params
 from tvm_pulp.codegen.plan import (
     Box,
@@ -23,8 +22,9 @@ from tvm_pulp.codegen.plan import (
     Plan,
     TileStep,
 )
-from tvm_pulp.codegen.schedule import schedule_layer
-from tvm_pulp.codegen.tiling import Tile, channel_ranges, enumerate_tiles
+from tvm_pulp.codegen.tiles.geometry import Tile, channel_ranges, enumerate_tiles
+from tvm_pulp.codegen.tiles.input_parts import has_parts
+from tvm_pulp.codegen.tiles.schedule import schedule_layer
 
 
 @dataclass(frozen=True)

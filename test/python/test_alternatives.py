@@ -9,8 +9,8 @@ from layers import residual_network
 from machines import machine
 from test_report import printed, rows
 from tvm_pulp.codegen.alternatives import Alternative, Alternatives, layer_alternatives
-from tvm_pulp.codegen.checker import check_plan
-from tvm_pulp.codegen.l2_tables import tables_bytes
+from tvm_pulp.codegen.check.plan import check_plan
+from tvm_pulp.codegen.memory.l2_tables import tables_bytes
 from tvm_pulp.codegen.planner import plan_region
 from tvm_pulp.codegen.timeline import simulate
 from tvm_pulp.report import region_report

@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 from layers import Shape, residual_network, single_layer, window3
 from machines import machine
-from tvm_pulp.codegen.checker import check_plan
+from tvm_pulp.codegen.check.plan import check_plan
 from tvm_pulp.codegen.graph import LayerGraph, LayerKind, Window
-from tvm_pulp.codegen.l2_tables import tables_bytes
+from tvm_pulp.codegen.memory.l2_tables import tables_bytes
 from tvm_pulp.codegen.plan import Box, L1Buffer, L2Buffer, LayerPlan, Operand, Padding, Plan, TileStep
 from tvm_pulp.codegen.planner import plan_region
-from tvm_pulp.codegen.schedule import schedule_layer
+from tvm_pulp.codegen.tiles.schedule import schedule_layer
 from tvm_pulp.errors import PlanError
 
 TARGET = machine(64_000)

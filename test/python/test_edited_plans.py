@@ -15,7 +15,7 @@ from harness import Dma, build_runtime, c_compiler, compile_graph, random_inputs
 from layer_model import run_model
 from layers import residual_network
 from machines import machine
-from tvm_pulp.codegen.checker import check_plan
+from tvm_pulp.codegen.check.plan import check_plan
 from tvm_pulp.codegen.plan import Plan
 from tvm_pulp.codegen.plan_json import plan_from_json, plan_to_json
 from tvm_pulp.codegen.planner import plan_region

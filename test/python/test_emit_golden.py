@@ -12,8 +12,8 @@ import pytest
 from harness import INCLUDES, STRICT, c_compiler
 from layers import Shape, single_layer
 from naive_plan import Wish, naive_plan
-from tvm_pulp.codegen.emit import emit_region
-from tvm_pulp.codegen.emit_io import emit_io
+from tvm_pulp.codegen.emit.io import emit_io
+from tvm_pulp.codegen.emit.region import emit_region
 from tvm_pulp.codegen.graph import LayerGraph, LayerKind, Window
 from tvm_pulp.codegen.plan import Plan
 from tvm_pulp.errors import PlanError

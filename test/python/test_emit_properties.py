@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 from layer_model import run_model
 from layers import layer_graphs
 from naive_plan import Wish, naive_plan
-from tvm_pulp.codegen.checker import check_plan
+from tvm_pulp.codegen.check.plan import check_plan
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.machine import ClusterModel, DmaModel, Machine
 from tvm_pulp.codegen.plan import LoopOrder, Operand, Plan

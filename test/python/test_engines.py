@@ -9,7 +9,7 @@ import pytest
 from harness import build_runtime, c_compiler, compile_graph, random_inputs, run_program
 from layer_model import run_model
 from layers import residual_network
-from tvm_pulp.codegen.checker import check_plan
+from tvm_pulp.codegen.check.plan import check_plan
 from tvm_pulp.codegen.planner import plan_region
 from tvm_pulp.options import PulpOptions
 from tvm_pulp.soc import load_machine
@@ -44,7 +44,7 @@ def test_its_calls_compute_the_layer(tmp_path: Path, l1_bytes: int) -> None:
 
 
 def test_the_call_is_in_the_code() -> None:
-    from tvm_pulp.codegen.emit import emit_region
+    from tvm_pulp.codegen.emit.region import emit_region
 
     graph = residual_network()
     text = emit_region(graph, plan_region(graph, MACHINE), MACHINE.engines)["net.c"]

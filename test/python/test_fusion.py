@@ -13,25 +13,25 @@ from layer_model import run_model
 from layers import NetworkBuilder, wide_network, window3
 from machines import machine, with_l3
 from tvm_pulp.codegen.alternatives import layer_alternatives
-from tvm_pulp.codegen.checker import check_plan
+from tvm_pulp.codegen.check.plan import check_plan
 from tvm_pulp.codegen.cost.layer import layer_cycles, step_costs
 from tvm_pulp.codegen.effort import Effort
-from tvm_pulp.codegen.emit import emit_region
-from tvm_pulp.codegen.fusion import as_planned, fused_graph, may_fuse, stage_plans
-from tvm_pulp.codegen.fusion_alternatives import group_alternatives
-from tvm_pulp.codegen.fusion_choice import cheapest_groups, move_cycles, possible_groups
-from tvm_pulp.codegen.fusion_schedule import runs_fused, schedule_group
-from tvm_pulp.codegen.fusion_search import search_group
-from tvm_pulp.codegen.fusion_tiling import Group
+from tvm_pulp.codegen.emit.region import emit_region
+from tvm_pulp.codegen.fusion.alternatives import group_alternatives
+from tvm_pulp.codegen.fusion.choice import cheapest_groups, move_cycles, possible_groups
+from tvm_pulp.codegen.fusion.geometry import Group
+from tvm_pulp.codegen.fusion.groups import as_planned, fused_graph, may_fuse, stage_plans
+from tvm_pulp.codegen.fusion.schedule import runs_fused, schedule_group
+from tvm_pulp.codegen.fusion.search import search_group
 from tvm_pulp.codegen.graph import LayerGraph, LayerKind, Window, macs
-from tvm_pulp.codegen.l2_tables import tables_bytes
 from tvm_pulp.codegen.machine import L3Model
+from tvm_pulp.codegen.memory.l2_tables import tables_bytes
+from tvm_pulp.codegen.memory.spill import may_overwrite
 from tvm_pulp.codegen.params import block_bytes, pack_size
 from tvm_pulp.codegen.plan import Box, L1Buffer, LayerPlan, LoopOrder, Operand, Plan, Stage, StageStep
 from tvm_pulp.codegen.plan_json import plan_from_json, plan_to_json
 from tvm_pulp.codegen.planner import plan_region
-from tvm_pulp.codegen.spill import may_overwrite
-from tvm_pulp.codegen.tile_search import NothingFits, Search
+from tvm_pulp.codegen.tiles.search import NothingFits, Search
 from tvm_pulp.codegen.timeline import simulate
 from tvm_pulp.codegen.traffic import region_traffic
 from tvm_pulp.errors import PlanError

@@ -24,8 +24,8 @@ from test_emit_properties import (
     thread_runtime,
     wishes,
 )
-from tvm_pulp.codegen.checker import check_plan
-from tvm_pulp.codegen.fusion import OF_TWO_MAPS, fused_graph, may_fuse
+from tvm_pulp.codegen.check.plan import check_plan
+from tvm_pulp.codegen.fusion.groups import OF_TWO_MAPS, fused_graph, may_fuse
 from tvm_pulp.codegen.graph import LayerGraph
 
 __all__ = ["address_runtime", "pytestmark", "runtime", "thread_runtime"]

@@ -13,12 +13,12 @@ from layer_model import run_model
 from layers import NetworkBuilder, Shape, layer_graphs, single_layer, window3
 from machines import machine, with_ne16
 from test_ne16_engine import assert_exact
-from tvm_pulp.codegen.checker import check_plan
+from tvm_pulp.codegen.check.plan import check_plan
 from tvm_pulp.codegen.effort import Effort
-from tvm_pulp.codegen.fusion import as_planned, fused_graph
-from tvm_pulp.codegen.fusion_choice import possible_groups
+from tvm_pulp.codegen.fusion.choice import possible_groups
+from tvm_pulp.codegen.fusion.groups import as_planned, fused_graph
+from tvm_pulp.codegen.fusion.im2col import may_be_product, with_im2col
 from tvm_pulp.codegen.graph import LayerGraph, LayerKind, Window, macs
-from tvm_pulp.codegen.im2col import may_be_product, with_im2col
 from tvm_pulp.codegen.plan import Plan
 from tvm_pulp.codegen.plan_json import plan_from_json, plan_to_json
 from tvm_pulp.codegen.planner import plan_region

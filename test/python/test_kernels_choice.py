@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from layers import Shape, shapes, single_layer, window3
+from tvm_pulp.codegen.check.kernel_limits import violations
 from tvm_pulp.codegen.graph import LayerKind, Window
-from tvm_pulp.codegen.kernel_limits import violations
 from tvm_pulp.codegen.kernels import KernelChoice, choose_kernel, input_slack_bytes, scratch_bytes
 from tvm_pulp.codegen.plan import Box, LayerPlan
-from tvm_pulp.codegen.schedule import schedule_layer
+from tvm_pulp.codegen.tiles.schedule import schedule_layer
 
 K = LayerKind
 ROW = Window(1, 3, 1, 2, 0, 0, 1, 1)

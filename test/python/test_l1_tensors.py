@@ -16,9 +16,9 @@ from layer_model import run_model
 from layers import NetworkBuilder, resnet8, wide_network
 from machines import machine, with_l3
 from tvm_pulp.codegen.align import align
-from tvm_pulp.codegen.checker import check_plan
+from tvm_pulp.codegen.check.plan import check_plan
 from tvm_pulp.codegen.cost.layer import region_costs
-from tvm_pulp.codegen.fusion import as_planned
+from tvm_pulp.codegen.fusion.groups import as_planned
 from tvm_pulp.codegen.graph import LayerGraph, LayerKind
 from tvm_pulp.codegen.plan import L1Buffer, L1Tensor, LayerPlan, Mark, Operand, Plan
 from tvm_pulp.codegen.plan_json import plan_from_json, plan_to_json

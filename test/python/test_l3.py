@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from layer_model import run_model
 from layers import heavy_network, resnet8, wide_network
 from machines import machine, with_l3
-from tvm_pulp.codegen.checker import check_plan
+from tvm_pulp.codegen.check.plan import check_plan
 from tvm_pulp.codegen.cost.layer import step_costs
 from tvm_pulp.codegen.effort import Effort
-from tvm_pulp.codegen.fusion import as_planned
+from tvm_pulp.codegen.fusion.groups import as_planned
 from tvm_pulp.codegen.graph import LayerGraph
 from tvm_pulp.codegen.machine import L3Model
 from tvm_pulp.codegen.params import pack_size

@@ -7,11 +7,11 @@ from itertools import combinations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tvm_pulp.codegen.l2_allocator import place_within
-from tvm_pulp.codegen.l2_space import Rect, arena_bytes
-from tvm_pulp.codegen.l3_chunks import Chunk
-from tvm_pulp.codegen.l3_reserve import Reserved, reserve
-from tvm_pulp.codegen.l3_schedule import Placed, in_order, place_chunks
+from tvm_pulp.codegen.memory.l2_allocator import place_within
+from tvm_pulp.codegen.memory.l2_space import Rect, arena_bytes
+from tvm_pulp.codegen.memory.l3_chunks import Chunk
+from tvm_pulp.codegen.memory.l3_reserve import Reserved, reserve
+from tvm_pulp.codegen.memory.l3_schedule import Placed, in_order, place_chunks
 from tvm_pulp.codegen.plan import L3Kind
 
 SECONDS = 1.0

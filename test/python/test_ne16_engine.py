@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from layer_model import run_model
 from layers import NetworkBuilder, Shape, residual_network, resnet8, single_layer, window3
 from machines import NE16, machine, with_ne16
-from tvm_pulp.codegen.checker import check_plan
+from tvm_pulp.codegen.check.plan import check_plan
 from tvm_pulp.codegen.cost.arrays import Tiles
 from tvm_pulp.codegen.effort import Effort
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Window, macs

@@ -14,20 +14,20 @@ from layers import NetworkBuilder, window3
 from machines import NE16, machine, with_ne16
 from naive_plan import Wish, naive_plan
 from test_ne16_engine import assert_exact
-from tvm_pulp.codegen.checker import check_plan
+from tvm_pulp.codegen.check.plan import check_plan
 from tvm_pulp.codegen.cost.layer import StepCosts
 from tvm_pulp.codegen.effort import Effort
-from tvm_pulp.codegen.fusion import OF_TWO_MAPS, fused_graph
-from tvm_pulp.codegen.fusion_alternatives import group_alternatives
-from tvm_pulp.codegen.fusion_engines import engines_beside
-from tvm_pulp.codegen.fusion_schedule import runs_fused
-from tvm_pulp.codegen.fusion_search import search_group
-from tvm_pulp.codegen.fusion_tiling import Group
+from tvm_pulp.codegen.fusion.alternatives import group_alternatives
+from tvm_pulp.codegen.fusion.engines import engines_beside
+from tvm_pulp.codegen.fusion.geometry import Group
+from tvm_pulp.codegen.fusion.groups import OF_TWO_MAPS, fused_graph
+from tvm_pulp.codegen.fusion.schedule import runs_fused
+from tvm_pulp.codegen.fusion.search import search_group
 from tvm_pulp.codegen.graph import LayerGraph, LayerKind
 from tvm_pulp.codegen.plan import LoopOrder, Operand, Plan
 from tvm_pulp.codegen.plan_json import plan_from_json, plan_to_json
 from tvm_pulp.codegen.planner import plan_region
-from tvm_pulp.codegen.tile_search import NothingFits
+from tvm_pulp.codegen.tiles.search import NothingFits
 from tvm_pulp.codegen.timeline import simulate
 from tvm_pulp.errors import PlanError
 

@@ -17,21 +17,21 @@ from layers import NetworkBuilder, window3
 from machines import NE16, with_ne16
 from naive_plan import Wish, naive_plan
 from tvm_pulp.codegen.align import align
-from tvm_pulp.codegen.checker import check_plan
+from tvm_pulp.codegen.check.plan import check_plan
 from tvm_pulp.codegen.cost.pair import PacedSteps, list_schedule, paces
 from tvm_pulp.codegen.effort import Effort
-from tvm_pulp.codegen.emit import emit_region
+from tvm_pulp.codegen.emit.region import emit_region
 from tvm_pulp.codegen.engines.registry import engine_named
-from tvm_pulp.codegen.fusion import as_planned
+from tvm_pulp.codegen.fusion.groups import as_planned
 from tvm_pulp.codegen.graph import LayerGraph, LayerKind, View, Window
-from tvm_pulp.codegen.l2_tables import tables_bytes
 from tvm_pulp.codegen.machine import Machine
+from tvm_pulp.codegen.memory.l2_tables import tables_bytes
 from tvm_pulp.codegen.order import list_order, predecessors, reordered
 from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder, Plan
 from tvm_pulp.codegen.plan_json import plan_from_json, plan_to_json
 from tvm_pulp.codegen.planner import plan_region
-from tvm_pulp.codegen.share_schedule import schedule_on
+from tvm_pulp.codegen.tiles.share_schedule import schedule_on
 from tvm_pulp.codegen.timeline import Lane, Work, simulate
 from tvm_pulp.errors import PlanError
 from tvm_pulp.options import PulpOptions

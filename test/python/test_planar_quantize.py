@@ -9,9 +9,9 @@ import pytest
 from layer_model import run_model
 from layers import Shape, single_layer
 from machines import machine, with_l3
-from tvm_pulp.codegen.checker import check_plan
-from tvm_pulp.codegen.fusion import fused_graph, may_fuse
-from tvm_pulp.codegen.fusion_schedule import schedule_group
+from tvm_pulp.codegen.check.plan import check_plan
+from tvm_pulp.codegen.fusion.groups import fused_graph, may_fuse
+from tvm_pulp.codegen.fusion.schedule import schedule_group
 from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, LayerKind, Tensor, View
 from tvm_pulp.codegen.plan import Box, LoopOrder, Plan
 from tvm_pulp.codegen.planar_quantize import with_planar_quantize

@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from layers import NetworkBuilder, Shape, layer_graphs, residual_network, resnet8, single_layer, window3
 from machines import machine
-from tvm_pulp.codegen.checker import check_plan
+from tvm_pulp.codegen.check.plan import check_plan
 from tvm_pulp.codegen.cost.layer import layer_cycles
 from tvm_pulp.codegen.graph import LayerGraph, LayerKind, Window
-from tvm_pulp.codegen.l2_allocator import place
-from tvm_pulp.codegen.l2_space import Rect
+from tvm_pulp.codegen.memory.l2_allocator import place
+from tvm_pulp.codegen.memory.l2_space import Rect
 from tvm_pulp.codegen.plan import Box, LoopOrder, Operand
 from tvm_pulp.codegen.planner import plan_region
-from tvm_pulp.codegen.schedule import schedule_layer
-from tvm_pulp.codegen.tile_search import Search, search_tiles
+from tvm_pulp.codegen.tiles.schedule import schedule_layer
+from tvm_pulp.codegen.tiles.search import Search, search_tiles
 from tvm_pulp.codegen.traffic import layer_traffic, region_traffic
 from tvm_pulp.errors import PlanError
 

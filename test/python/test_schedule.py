@@ -5,7 +5,7 @@ from __future__ import annotations
 from layers import Shape, single_layer
 from tvm_pulp.codegen.graph import LayerKind, Window
 from tvm_pulp.codegen.plan import Box, LoopOrder, Operand
-from tvm_pulp.codegen.schedule import schedule_layer
+from tvm_pulp.codegen.tiles.schedule import schedule_layer
 
 ONE_COLUMN = Box(0, 1, 0, 1, 0, 1)
 

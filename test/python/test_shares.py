@@ -17,23 +17,23 @@ from layers import NetworkBuilder, Shape, single_layer, window3
 from machines import NE16, with_ne16
 from naive_plan import Wish, naive_plan
 from tvm_pulp.codegen.align import align
-from tvm_pulp.codegen.checker import check_plan
+from tvm_pulp.codegen.check.plan import check_plan
 from tvm_pulp.codegen.cost.arrays import tiles_of
 from tvm_pulp.codegen.cost.layer import step_costs
 from tvm_pulp.codegen.effort import Effort
-from tvm_pulp.codegen.emit import emit_region
+from tvm_pulp.codegen.emit.region import emit_region
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.registry import engine_named, teams_of
 from tvm_pulp.codegen.engines.team import Team
 from tvm_pulp.codegen.graph import LayerGraph, LayerKind, Window
-from tvm_pulp.codegen.l2_tables import tables_bytes
 from tvm_pulp.codegen.machine import Machine
+from tvm_pulp.codegen.memory.l2_tables import tables_bytes
 from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder, Operand, Plan, Share, ShareStep
 from tvm_pulp.codegen.plan_json import plan_from_json, plan_to_json
 from tvm_pulp.codegen.planner import plan_region
-from tvm_pulp.codegen.share_schedule import schedule_on
-from tvm_pulp.codegen.shares import rows_words, share_plans, share_rows
+from tvm_pulp.codegen.tiles.share_schedule import schedule_on
+from tvm_pulp.codegen.tiles.shares import rows_words, share_plans, share_rows
 from tvm_pulp.errors import PlanError
 from tvm_pulp.options import PulpOptions
 from tvm_pulp.soc import load_machine

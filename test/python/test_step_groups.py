@@ -12,12 +12,12 @@ from harness import HostRuntime, build_runtime, c_compiler, compile_graph, rando
 from layer_model import run_model
 from layers import wide_network
 from machines import machine, with_l3
-from tvm_pulp.codegen.checker import check_plan
-from tvm_pulp.codegen.emit import emit_region
-from tvm_pulp.codegen.emit_steps import step_table
-from tvm_pulp.codegen.l2_tables import tables_bytes
+from tvm_pulp.codegen.check.plan import check_plan
+from tvm_pulp.codegen.emit.region import emit_region
+from tvm_pulp.codegen.emit.step_groups import Cycle, group_steps, narrowest, shortest_cycle, table_bytes, unit
+from tvm_pulp.codegen.emit.steps import step_table
+from tvm_pulp.codegen.memory.l2_tables import tables_bytes
 from tvm_pulp.codegen.planner import plan_region
-from tvm_pulp.codegen.step_groups import Cycle, group_steps, narrowest, shortest_cycle, table_bytes, unit
 
 needs_compiler = pytest.mark.skipif(c_compiler() is None, reason="no C compiler on PATH")
 

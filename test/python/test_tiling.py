@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from layers import Shape, output_size, single_layer, window3
 from tvm_pulp.codegen.graph import LayerKind
 from tvm_pulp.codegen.plan import Box, LoopOrder, Padding
-from tvm_pulp.codegen.schedule import SlotUse, assign_slots
-from tvm_pulp.codegen.tiling import Axis, Span, enumerate_tiles, span, spans
+from tvm_pulp.codegen.tiles.geometry import Axis, Span, enumerate_tiles, span, spans
+from tvm_pulp.codegen.tiles.schedule import SlotUse, assign_slots
 
 
 @pytest.mark.parametrize(

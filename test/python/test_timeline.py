@@ -11,8 +11,8 @@ import pytest
 from layers import residual_network, wide_network
 from machines import machine, with_l3
 from tvm_pulp.codegen.graph import LayerGraph
-from tvm_pulp.codegen.l3_schedule import transfer_cycles
 from tvm_pulp.codegen.machine import ClusterModel, DmaModel, L3Model, Machine
+from tvm_pulp.codegen.memory.l3_schedule import transfer_cycles
 from tvm_pulp.codegen.plan import Operand, Plan
 from tvm_pulp.codegen.planner import plan_region
 from tvm_pulp.codegen.timeline import Event, Lane, LayerSpan, Timeline, Work, simulate

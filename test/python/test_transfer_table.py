@@ -11,9 +11,9 @@ import pytest
 from harness import build_runtime, c_compiler, compile_graph
 from layers import wide_network
 from machines import with_l3
+from tvm_pulp.codegen.memory.transfer_table import USUAL_ROW_BYTES, first_marks, l3_ranges, transfer_table
 from tvm_pulp.codegen.plan import L3Kind
 from tvm_pulp.codegen.planner import plan_region
-from tvm_pulp.codegen.transfer_table import USUAL_ROW_BYTES, first_marks, l3_ranges, transfer_table
 from tvm_pulp.errors import PlanError
 
 needs_compiler = pytest.mark.skipif(c_compiler() is None, reason="no C compiler on PATH")

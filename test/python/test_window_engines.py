@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from layer_model import run_model
 from layers import Shape, single_layer, window3
-from tvm_pulp.codegen.checker import check_plan
+from tvm_pulp.codegen.check.plan import check_plan
 from tvm_pulp.codegen.cost.arrays import Tiles
 from tvm_pulp.codegen.engines.diana_analog import DianaAnalog
 from tvm_pulp.codegen.engines.diana_digital import DianaDigital

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tvm_pulp.codegen.emit_steps import StepTable
-from tvm_pulp.codegen.emit_text import address, call, fill
+from tvm_pulp.codegen.emit.steps import StepTable
+from tvm_pulp.codegen.emit.text import address, call, fill
 from tvm_pulp.codegen.engines.engine import Job
 from tvm_pulp.codegen.engines.ne16.limits import (
     Mode,

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 from tvm_pulp.codegen.cost.arrays import IntArray, Tiles
 from tvm_pulp.codegen.cost.cluster import first_requantize_cycles, requantize_cycles
-from tvm_pulp.codegen.emit_steps import StepTable
+from tvm_pulp.codegen.emit.steps import StepTable
 from tvm_pulp.codegen.engines.engine import Engine, Job, TileSteps
 from tvm_pulp.codegen.engines.ne16 import cost, emit, limits
 from tvm_pulp.codegen.engines.ne16.weights import pack_weights, packed_bytes

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Window
 from tvm_pulp.codegen.params import needs_int64
 from tvm_pulp.codegen.plan import LayerPlan, TileStep
-from tvm_pulp.codegen.tiling import columns, rows, span
+from tvm_pulp.codegen.tiles.geometry import columns, rows, span
 from tvm_pulp.errors import PlanError
 
 INT32_MAX = 2**31 - 1

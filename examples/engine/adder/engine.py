@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 from tvm_pulp.codegen.cost.arrays import IntArray, Tiles
-from tvm_pulp.codegen.emit_steps import StepTable
+from tvm_pulp.codegen.emit.steps import StepTable
 from tvm_pulp.codegen.engines.engine import Engine, Job, TileSteps
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind
 from tvm_pulp.codegen.kernels import KernelChoice

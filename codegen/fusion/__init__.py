@@ -1,0 +1,1 @@
+"""Consecutive layers that run as one, tile by tile through all of them."""

@@ -1,0 +1,1 @@
+"""The loop nest of one layer: its tiles, and the steps that compute them."""
