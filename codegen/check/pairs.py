@@ -7,9 +7,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from tvm_pulp.codegen.graph import LayerGraph
+import numpy as np
+import numpy.typing as npt
+from numpy.lib.stride_tricks import as_strided
+from tvm_pulp.codegen.graph import LayerGraph, Tensor
 from tvm_pulp.codegen.plan import CLUSTER_NAME, LayerPlan, Operand, Plan
 from tvm_pulp.errors import PlanError
+
+IntArray = npt.NDArray[np.int64]
 
 MOST_STEPS = 255
 """Of the second of two layers, in a byte."""
@@ -28,15 +33,27 @@ def begin_and_end(plan: Plan, index: int) -> tuple[int, int]:
 def check_order(graph: LayerGraph, plan: Plan) -> None:
     """Raises PlanError unless all that a layer reads is written when it begins. `graph` is in the plan's
     order."""
-    written: dict[str, int] = {}
+    last_writer = {
+        tensor.name: np.full(tensor.span_bytes, -1) for tensor in graph.tensors.values() if tensor.view is None
+    }
     for index, layer in enumerate(graph.layers):
-        end, base = begin_and_end(plan, index)[1], graph.tensors[layer.output].base
-        written |= {base: max(written.get(base, end), end), layer.output: end}
+        written = _places(graph.tensors[layer.output], last_writer)
+        written[:] = np.maximum(written, begin_and_end(plan, index)[1])
     for index, layer in enumerate(graph.layers):
         for name in layer.inputs:
-            end = written.get(name, written.get(graph.tensors[name].base, -1))
-            if end >= begin_and_end(plan, index)[0]:
+            if _places(graph.tensors[name], last_writer).max() >= begin_and_end(plan, index)[0]:
                 raise _fail(f"reads {name} before all of it is written", f"layer {layer.name}")
+
+
+def _places(tensor: Tensor, of_bytes: dict[str, IntArray]) -> IntArray:
+    """The entries of a tensor's bytes, in arrays with an entry for each byte of what has memory: [rows, pixels,
+    bytes of a pixel]."""
+    array, map_of_bytes = of_bytes[tensor.base], tensor.as_bytes
+    offset = 0 if tensor.view is None else tensor.view.offset
+    strides = (map_of_bytes.row_bytes, map_of_bytes.pixel_bytes, 1)
+    shape = (map_of_bytes.height, map_of_bytes.width, map_of_bytes.channels)
+    each = array.itemsize
+    return as_strided(array[offset:], shape, tuple(each * stride for stride in strides))
 
 
 def check_pairs(plan: Plan) -> None:

@@ -62,12 +62,13 @@ class Group:
     @property
     def tiles_channels(self) -> bool:
         """True if tiles of some of the output channels need only these of what the first layer makes: no other
-        layer mixes channels, and the first one doesn't make whole windows. Where the cores begin a tile, an
+        layer mixes channels, and none makes whole windows. Where the cores begin a tile, an
         engine is still at the one before, with its parameters: they are loaded once, and tiles have all
         channels."""
         mixing = [part for part in self.parts[1:] if part.kind not in PER_CHANNEL_KINDS]
         loads_once = self.overlaps and self.engine_stage > 0
-        return not (loads_once or mixing or self.parts[0].kind is LayerKind.IM2COL)
+        windows = any(part.kind is LayerKind.IM2COL for part in self.parts)
+        return not (loads_once or mixing or windows)
 
     def row_cut(self, tile: int) -> list[Through]:
         """The rows cut into tiles of `tile` outputs."""

@@ -49,11 +49,12 @@ def lacks(*engines: str) -> str | None:
 needs_ne16 = pytest.mark.skipif(lacks("ne16") is not None, reason=lacks("ne16") or "GVSoC has NE16")
 
 
-@pytest.fixture(scope="module", params=[20_000, 44_032], ids=["small tiles", "large tiles"])
+@pytest.fixture(scope="module", params=[(20_000, "auto"), (44_032, "off")], ids=["small tiles", "large tiles"])
 def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Package:
     folder = tmp_path_factory.mktemp("ne16")
     onnx.save(MODEL.build(), folder / "net.onnx")
-    options = PulpOptions(soc="pulp_open_ne16", l1=request.param)
+    l1, fusion = request.param
+    options = PulpOptions(soc="pulp_open_ne16", l1=l1, fusion=fusion)
     return compile_model(folder / "net.onnx", folder / "net.tar", options=options)
 
 

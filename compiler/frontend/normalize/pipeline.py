@@ -64,5 +64,6 @@ def normalize(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> on
     inferred = TensorShapes(copy, shapes)
     for sized in SIZED_NORMALIZATIONS:
         sized(graph, inferred)
+    inline_constants(graph)  # Identities that these have left
     graph.write()
     return copy

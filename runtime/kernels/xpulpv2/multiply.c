@@ -95,12 +95,13 @@ static uint32_t multiply_blocks(const pulp_filters_t *f, const pulp_segments_t *
   return channel + BLOCK_CHANNELS * blocks;
 }
 
-/* The same; the last 1 to 3 channels make a block with those before them, whose outputs come out the same
- * once more, unless they are added to what is there. */
+/* The same; the last 1 to 3 channels make a block with those before them that are this core's, too, whose
+ * outputs come out the same once more, unless they are added to what is there. */
 static uint32_t multiply_in_blocks(const pulp_filters_t *f, const pulp_segments_t *s, const uint8_t *x,
                                    const int8_t *w, uint8_t *out, uint32_t pixels) {
   const uint32_t channel = multiply_blocks(f, s, x, w, out, pixels), end = f->channels.end;
-  if (channel == end || channel + BLOCK_CHANNELS <= end || end < BLOCK_CHANNELS || f->form == PULP_SUMS) {
+  const int no_blocks = channel + BLOCK_CHANNELS <= end || end < f->channels.begin + BLOCK_CHANNELS;
+  if (channel == end || no_blocks || f->form == PULP_SUMS) {
     return channel;
   }
   pulp_filters_t last = *f;
