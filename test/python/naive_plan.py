@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.fusion.schedule import schedule_group
-from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
+from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor
 from tvm_pulp.codegen.kernels import KernelChoice, choose_kernel, input_slack_bytes, scratch_bytes
 from tvm_pulp.codegen.memory.l2_tables import tables_bytes
 from tvm_pulp.codegen.params import block_bytes, has_params
@@ -60,6 +60,8 @@ def naive_plan(graph: LayerGraph, wishes: list[Wish], cores: int) -> Plan:
 def _layer_plan(graph: LayerGraph, layer: Layer, wish: Wish, cores: int) -> LayerPlan:
     out = graph.tensors[layer.output]
     tile = Box(0, min(wish.h, out.height), 0, min(wish.w, out.width), 0, min(wish.c, out.channels))
+    if layer.kind is LayerKind.IM2COL:  # makes whole pixels
+        tile = replace(tile, c=out.channels)
     if layer.parts:
         return schedule_group(graph, layer, tile, cores, wish.order, engine=wish.engine)
     if has_parts(layer) and 0 < wish.c_in < graph.tensors[layer.inputs[0]].channels:
