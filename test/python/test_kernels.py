@@ -391,7 +391,7 @@ def test_conv_without_buffer(runtime: RuntimeLibrary, case: Case, cores: int) ->
     )
     k, lam, shift = random_requant(rng, case.ch_out)
     out = np.zeros((case.out_y, case.out_x, case.ch_out), np.uint8)
-    runtime.run(cores, "pulp_conv", x, out, weight, k, lam, U16(shift), ctypes.byref(case.window()))
+    runtime.run(cores, "pulp_conv", x, out, with_slack(weight), k, lam, U16(shift), ctypes.byref(case.window()))
     acc = np.einsum("yxcij,oijc->yxo", case.windows(x), weight.astype(np.int64))
     np.testing.assert_array_equal(out, requant_32(acc, k, lam, shift))
 
