@@ -70,9 +70,8 @@ def plan_region(graph: LayerGraph, machine: Machine, effort: Effort | None = Non
     except L2ShortageError as shortage:
         for share in LESS_L1:  # smaller tiles mean smaller bands of what comes from L3
             with suppress(PlanError):
-                less = replace(machine, l1_bytes=int(share * machine.l1_bytes))
-                simple = replace(effort, fuses=False)
-                plan = _plan_region(graph, less, simple, Searches(less, simple))
+                less = searches.in_less(share)
+                plan = _plan_region(graph, less.machine, replace(effort, fuses=False), less)
                 return replace(plan, l1_bytes=machine.l1_bytes)
         plain = _plain_task(graph, machine, effort, searches)
         raise shortage.with_enough(_enough_l2(plain) + machine.l2_outside) from shortage

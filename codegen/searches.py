@@ -170,6 +170,8 @@ class Searches:
 
     def overlaps(self, graph: LayerGraph, group: range, products: Collection[str]) -> bool:
         """True if an engine may compute a layer of a group beside the cores."""
+        if not self._machine.engines:
+            return False
         grouped = fused_graph(graph, [group], products)
         return bool(engines_beside(grouped, grouped.layers[group.start].parts, self._machine.engines))
 

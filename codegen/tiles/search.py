@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import accumulate, chain, product, zip_longest
 from math import inf
 from typing import Protocol, TypeVar
@@ -165,15 +166,23 @@ class _Target:
             c_in=self.c_in,
         )
 
+    @cached_property
+    def _kernel(self) -> str:
+        """That of the layer as one tile."""
+        return self.engine.choose_kernel(self.graph, self.layer, None, self.machine.cores).name
+
+    @cached_property
+    def _part(self) -> Layer:
+        """The layer with the input channels of a part."""
+        return part_of(self.graph, self.layer, 0, self.c_in)
+
     def compute(self, tiles: Tiles, parts: int) -> FloatArray:
         """Cycles of the computation of each tile, or of one of its parts on average."""
         layer, machine = self.layer, self.machine
-        kernel = self.engine.choose_kernel(self.graph, layer, None, machine.cores).name
         if parts == 1:
-            return self.engine.cycles(machine, layer, kernel, tiles).astype(np.float64)
+            return self.engine.cycles(machine, layer, self._kernel, tiles).astype(np.float64)
         once = begin_sums_cycles(machine, tiles) + requantize_cycles(machine, layer, tiles)
-        part = part_of(self.graph, layer, 0, self.c_in)
-        each: FloatArray = adding_cycles(machine, part, kernel, tiles) + once / parts
+        each: FloatArray = adding_cycles(machine, self._part, self._kernel, tiles) + once / parts
         return each
 
 
