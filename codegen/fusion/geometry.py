@@ -50,6 +50,12 @@ class Group:
         return self.parts[self.engine_stage]
 
     @property
+    def widens_behind(self) -> bool:
+        """True if the engine's part of a tile has other rows than the tile: a window behind it reads them."""
+        behind = self.parts[self.engine_stage + 1 :]
+        return any((part.window.extent_h, part.window.stride_h) != (1, 1) for part in behind)
+
+    @property
     def has_second_input(self) -> bool:
         """True if the last layer reads a map from outside, too."""
         return len(self.layer.inputs) > 1

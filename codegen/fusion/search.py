@@ -175,7 +175,8 @@ class _Sizes:
         steps = group.engine.tile_steps(group.own_part)
         sizes = [size for size in cuts(out.height, steps.rows) if most_rows is None or size <= most_rows]
         if group.overlaps:  # a small last tile is soon done
-            sizes = sorted({*sizes, *range(steps.rows, most_rows or out.height, steps.rows)})
+            rows = 1 if group.widens_behind else steps.rows
+            sizes = sorted({*sizes, *range(rows, most_rows or out.height, rows)})
         heights = tuple(_cut_of(size, group.row_cut(size)) for size in sizes)
         widths = tuple(_cut_of(size, group.column_cut(size)) for size in cuts(out.width, steps.columns))
         channels = cuts(out.channels, steps.channels) if group.tiles_channels else [out.channels]

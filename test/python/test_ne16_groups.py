@@ -90,6 +90,33 @@ def test_windows_behind_ne16(runtime: HostRuntime, case: tuple[LayerGraph, Plan]
     assert_exact(runtime, *case)
 
 
+@needs_compiler
+@SOME
+@given(case=groups_on_ne16(light_ends((LayerKind.DEPTHWISE,), HEAVY)))
+def test_depthwise_behind_ne16(runtime: HostRuntime, case: tuple[LayerGraph, Plan]) -> None:
+    assert_exact(runtime, *case)
+
+
+def expanded() -> LayerGraph:
+    """A pointwise layer that makes many channels of few, and depthwise, as an inverted residual begins."""
+    net = NetworkBuilder(28, 28, 24)
+    net.add(LayerKind.POINTWISE, 144)
+    net.add(LayerKind.DEPTHWISE, window=window3())
+    return net.graph()
+
+
+def test_cores_are_at_depthwise_behind_ne16() -> None:
+    graph, target = expanded(), with_ne16(44_000)
+    plan = plan_region(graph, target, Effort(shares=False))  # else the engines divide the depthwise layer
+    check_plan(graph, target, plan)
+    (group,) = plan.layers
+    assert [stage.kernel for stage in group.stages] == ["ne16_1x1", "pulp_depthwise"]
+    assert [one.slot for one in group.buffers if one.operand is Operand.MID] == [0, 1]
+    assert group.tile.h == 4  # of which NE16 makes six rows, two whole subtiles
+    assert group.cycles < plan_region(graph, target, Effort(fuses=False, shares=False)).prediction.cycles
+    assert simulate(graph, plan, target).cycles == plan.prediction.cycles
+
+
 def test_the_planner_makes_such_groups() -> None:
     graph, target = separable(), with_ne16(44_000)
     plan = plan_region(graph, target, Effort(shares=False))  # else the engines divide the depthwise layer
@@ -213,11 +240,10 @@ def test_no_group_of_one_row() -> None:
 
 def test_no_groups_for_layers_that_mix_no_channels() -> None:
     net = NetworkBuilder(9, 9, 16)
-    net.add(LayerKind.POINTWISE, 16)
+    net.add(LayerKind.DEPTHWISE, window=window3())
     net.add(LayerKind.DEPTHWISE, window=window3())
     graph = net.graph()
     assert engines_beside(graph, graph.layers, (NE16,)) == ()
-    assert engines_beside(graph, graph.layers[:1], (NE16,)) == (NE16,)
 
 
 def test_cycles_of_a_group() -> None:
