@@ -18,7 +18,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.cost.arrays import BoolArray, FloatArray, IntArray, Tiles
-from tvm_pulp.codegen.cost.cluster import adding_cycles, begin_sums_cycles, requantize_cycles
+from tvm_pulp.codegen.cost.cluster import adding_cycles, begin_sums_cycles, end_sums_cycles
 from tvm_pulp.codegen.cost.dma import line_cycles
 from tvm_pulp.codegen.cost.layer import step_costs, x_costs, y_costs
 from tvm_pulp.codegen.effort import Effort
@@ -181,7 +181,7 @@ class _Target:
         layer, machine = self.layer, self.machine
         if parts == 1:
             return self.engine.cycles(machine, layer, self._kernel, tiles).astype(np.float64)
-        once = begin_sums_cycles(machine, tiles) + requantize_cycles(machine, layer, tiles)
+        once = begin_sums_cycles(machine, tiles) + end_sums_cycles(machine, layer, tiles)
         each: FloatArray = adding_cycles(machine, self._part, self._kernel, tiles) + once / parts
         return each
 
