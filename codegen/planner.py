@@ -34,6 +34,7 @@ from tvm_pulp.codegen.pairs import Pair, choose_pairs
 from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L1Tensor, LayerPlan, Plan
 from tvm_pulp.codegen.searches import Searches, layer_words, scheduled
+from tvm_pulp.codegen.tiles.estimates import ANY_TILE, Limits
 from tvm_pulp.errors import PlanError
 
 SIZE_STEP, SIZE_RATIO = 256, 1.1
@@ -201,7 +202,7 @@ def _params_once(
     """The plan if it loads no parameters twice, or the best one that doesn't."""
     if layer.parts or not _loads_params_again(plan):
         return plan
-    return _plan_layer(graph, layer, machine, searches, params_once=True)
+    return _plan_layer(graph, layer, machine, searches, Limits(params_once=True))
 
 
 def _loads_params_again(plan: LayerPlan) -> bool:
@@ -316,20 +317,15 @@ def _ways(graph: LayerGraph, layer: Layer, machine: Machine, searches: Searches)
     for share, parts in product(ROW_SHARES, counts):
         with suppress(PlanError):
             less = searches.in_less(share)
-            by_rows.append(_plan_layer(graph, layer, less.machine, less, -(-height // parts)))
+            rows = Limits(most_rows=-(-height // parts))
+            by_rows.append(_plan_layer(graph, layer, less.machine, less, rows))
     return layer_ways((best, once), by_rows, machine.l2_bytes)
 
 
 def _plan_layer(
-    graph: LayerGraph,
-    layer: Layer,
-    machine: Machine,
-    searches: Searches,
-    most_rows: int | None = None,
-    *,
-    params_once: bool = False,
+    graph: LayerGraph, layer: Layer, machine: Machine, searches: Searches, limits: Limits = ANY_TILE
 ) -> LayerPlan:
-    engine, search = searches.of(graph, layer, most_rows, params_once=params_once)
+    engine, search = searches.of(graph, layer, limits)
     return scheduled(graph, layer, machine, engine, search.best)
 
 

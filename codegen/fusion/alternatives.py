@@ -13,7 +13,7 @@ from tvm_pulp.codegen.fusion.search import search_group
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Plan
-from tvm_pulp.codegen.tiles.search import NothingFits, search_tiles
+from tvm_pulp.codegen.tiles.search import NothingFits, TileSearch
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def group_alternatives(
 
 def _alone(graph: LayerGraph, layer: Layer, machine: Machine, teams: bool) -> int:
     engines = able_engines(graph, layer, machine, teams=teams)
-    searches = [search_tiles(graph, layer, machine, engine=engine) for engine in engines]
+    searches = [TileSearch(graph, layer, machine, engine=engine).best() for engine in engines]
     return min((one.best.cycles for one in searches if not isinstance(one, NothingFits)), default=0)
 
 

@@ -58,7 +58,7 @@ def search_group(
     engine: Engine = CLUSTER,
 ) -> Search | NothingFits:
     """The best way to run a fused layer within the machine's L1, one of its layers on `engine`, or how much it
-    would take; arguments as those of `tiles.search.search_tiles`. NothingFits(0) where the kernels can't take
+    would take; arguments as those of `tiles.search.TileSearch`. NothingFits(0) where the kernels can't take
     each other's maps, or the engine and the cores couldn't work at different tiles."""
     group = Group(graph, layer, engine)
     one_row = graph.tensors[layer.output].height == 1
