@@ -14,7 +14,7 @@ from tvm_pulp.codegen.fusion.geometry import Group
 from tvm_pulp.codegen.fusion.groups import fused_graph
 from tvm_pulp.codegen.fusion.im2col import may_be_product
 from tvm_pulp.codegen.fusion.schedule import schedule_group
-from tvm_pulp.codegen.fusion.search import search_group
+from tvm_pulp.codegen.fusion.search import GroupSearch
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.pairs import PlansBeside
@@ -50,7 +50,7 @@ class Searches:
         self._machine = machine
         self._effort = effort
         self._less: dict[float, Searches] = {}
-        self._tiles: dict[_Signature, TileSearch] = {}
+        self._tiles: dict[_Signature, TileSearch | GroupSearch] = {}
         self._done: dict[tuple[_Signature, Limits], Search | NothingFits] = {}
         self._within: dict[tuple[_Signature, int, tuple[bool, ...]], Search | NothingFits] = {}
 
@@ -94,7 +94,7 @@ class Searches:
         if key not in self._within:
             machine, effort = replace(self._machine, l1_bytes=l1_bytes), self._effort
             self._within[key] = (
-                search_group(graph, layer, machine, engine=engine, effort=effort)
+                GroupSearch(graph, layer, machine, engine=engine, effort=effort).best()
                 if layer.parts
                 else TileSearch(graph, layer, machine, engine=engine, effort=effort, in_l1=in_l1).best()
             )
@@ -125,17 +125,14 @@ class Searches:
         return able_engines(graph, layer, self._machine, teams=self._effort.shares)
 
     def _on(self, graph: LayerGraph, layer: Layer, limits: Limits, engine: Engine) -> Search | NothingFits:
-        """The search for a layer or, of which only the limit to rows matters, a group."""
+        """The search for a layer or a group."""
         signature = _signature(graph, layer, engine, self._machine.cores)
-        key, machine, effort = (signature, limits), self._machine, self._effort
-        if key not in self._done and layer.parts:
-            rows = limits.most_rows
-            self._done[key] = search_group(graph, layer, machine, most_rows=rows, effort=effort, engine=engine)
-        elif key not in self._done:
-            if signature not in self._tiles:
-                self._tiles[signature] = TileSearch(graph, layer, machine, engine=engine, effort=effort)
-            self._done[key] = self._tiles[signature].best(limits)
-        return self._done[key]
+        if signature not in self._tiles:
+            search = GroupSearch if layer.parts else TileSearch
+            self._tiles[signature] = search(graph, layer, self._machine, engine=engine, effort=self._effort)
+        if (signature, limits) not in self._done:
+            self._done[signature, limits] = self._tiles[signature].best(limits)
+        return self._done[signature, limits]
 
     def products(self, graph: LayerGraph, single: Sequence[int]) -> frozenset[str]:
         """The convolutions that take less than they do in one, their cycles in `single`, as a product of
