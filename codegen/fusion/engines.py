@@ -8,18 +8,16 @@ from collections.abc import Iterable, Sequence
 
 from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.engine import Engine
-from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind
+from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.plan import CLUSTER_NAME, LayerPlan
 from tvm_pulp.codegen.tiles.geometry import PER_CHANNEL_KINDS
 
-LIGHT = (LayerKind.ADD, LayerKind.MUL, LayerKind.TABLE, LayerKind.AVGPOOL, LayerKind.MAXPOOL)
-"""Kinds of layers that cores compute behind an engine: they have little work and no weights."""
-
 
 def engine_stage(parts: Sequence[Layer]) -> int:
-    """The number of the layer that an engine may compute: the last one that isn't a light one."""
-    heavy = [index for index, part in enumerate(parts) if part.kind not in LIGHT]
-    return heavy[-1] if heavy else 0
+    """The number of the layer that an engine may compute: the last one that mixes channels. What doesn't has
+    little work for an engine, depthwise convolutions too."""
+    mixing = [index for index, part in enumerate(parts) if part.kind not in PER_CHANNEL_KINDS]
+    return mixing[-1] if mixing else 0
 
 
 def engines_beside(graph: LayerGraph, parts: Sequence[Layer], engines: Iterable[Engine]) -> tuple[Engine, ...]:

@@ -22,7 +22,7 @@ from tvm_pulp.codegen.fusion.engines import engines_beside
 from tvm_pulp.codegen.fusion.geometry import Group
 from tvm_pulp.codegen.fusion.groups import OF_TWO_MAPS, fused_graph
 from tvm_pulp.codegen.fusion.schedule import runs_fused
-from tvm_pulp.codegen.fusion.search import search_group
+from tvm_pulp.codegen.fusion.search import GroupSearch
 from tvm_pulp.codegen.graph import LayerGraph, LayerKind
 from tvm_pulp.codegen.plan import LoopOrder, Operand, Plan
 from tvm_pulp.codegen.plan_json import plan_from_json, plan_to_json
@@ -88,6 +88,33 @@ def test_sums_behind_ne16(runtime: HostRuntime, case: tuple[LayerGraph, Plan]) -
 @given(case=groups_on_ne16(light_ends(LIGHT_WINDOWS, HEAVY)))
 def test_windows_behind_ne16(runtime: HostRuntime, case: tuple[LayerGraph, Plan]) -> None:
     assert_exact(runtime, *case)
+
+
+@needs_compiler
+@SOME
+@given(case=groups_on_ne16(light_ends((LayerKind.DEPTHWISE,), HEAVY)))
+def test_depthwise_behind_ne16(runtime: HostRuntime, case: tuple[LayerGraph, Plan]) -> None:
+    assert_exact(runtime, *case)
+
+
+def expanded() -> LayerGraph:
+    """A pointwise layer that makes many channels of few, and depthwise, as an inverted residual begins."""
+    net = NetworkBuilder(28, 28, 24)
+    net.add(LayerKind.POINTWISE, 144)
+    net.add(LayerKind.DEPTHWISE, window=window3())
+    return net.graph()
+
+
+def test_cores_are_at_depthwise_behind_ne16() -> None:
+    graph, target = expanded(), with_ne16(44_000)
+    plan = plan_region(graph, target, Effort(shares=False))  # else the engines divide the depthwise layer
+    check_plan(graph, target, plan)
+    (group,) = plan.layers
+    assert [stage.kernel for stage in group.stages] == ["ne16_1x1", "pulp_depthwise"]
+    assert [one.slot for one in group.buffers if one.operand is Operand.MID] == [0, 1]
+    assert group.tile.h == 4  # of which NE16 makes six rows, two whole subtiles
+    assert group.cycles < plan_region(graph, target, Effort(fuses=False, shares=False)).prediction.cycles
+    assert simulate(graph, plan, target).cycles == plan.prediction.cycles
 
 
 def test_the_planner_makes_such_groups() -> None:
@@ -208,16 +235,15 @@ def test_no_group_of_one_row() -> None:
     net.add(LayerKind.POINTWISE, 16)
     net.add(LayerKind.POINTWISE, 16)
     fused = fused_graph(net.graph(), [range(2)])
-    assert search_group(fused, fused.layers[0], with_ne16(), engine=NE16) == NothingFits(0)
+    assert GroupSearch(fused, fused.layers[0], with_ne16(), engine=NE16).best() == NothingFits(0)
 
 
 def test_no_groups_for_layers_that_mix_no_channels() -> None:
     net = NetworkBuilder(9, 9, 16)
-    net.add(LayerKind.POINTWISE, 16)
+    net.add(LayerKind.DEPTHWISE, window=window3())
     net.add(LayerKind.DEPTHWISE, window=window3())
     graph = net.graph()
     assert engines_beside(graph, graph.layers, (NE16,)) == ()
-    assert engines_beside(graph, graph.layers[:1], (NE16,)) == (NE16,)
 
 
 def test_cycles_of_a_group() -> None:
