@@ -8,8 +8,9 @@ left in L2 as long as that costs no cycle: it saves traffic.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.cost.layer import StepCosts
@@ -72,6 +73,9 @@ SPILL_LIMITS = (1.0, 0.94, 0.86, 0.75, 0.6)
 BANDS = (4, 2, 1)
 """Rows of tiles in a band of an activation that lies in L3."""
 
+BEST_LAYOUTS = 2
+"""So many of the layouts that are best with large chunks of parameters are tried with smaller ones."""
+
 
 @dataclass(frozen=True)
 class L2Plan:
@@ -132,7 +136,7 @@ def plan_l2(task: L2Task) -> L2Plan:
         return _all_in_l2(tight, params)
     if task.machine.l3 is None:
         raise l2_error(task.graph, task.lives, params, plain.arena + task.tables, task.machine)
-    options = [found for layout in (plain, tight) if (found := _stream(layout, task.machine)) is not None]
+    options = (found for layout in (plain, tight) for found in _streams(layout, task.machine))
     found = min(options, key=_Streams.order, default=None)
     if found is None and not task.may_spill:
         raise L2ShortageError(task.graph, task.lives, task.machine, task.tables)
@@ -296,7 +300,7 @@ def _spilled(task: L2Task) -> _Streams:
     """The best way found with activations in L3."""
     l3 = _l3(task.machine)
     ways = _ways(task)
-    found: list[_Streams] = []
+    found: list[tuple[_Streams, Iterator[_Streams]]] = []  # with the largest chunks that have room, and others
     tried: set[Spill] = set()
     for share in SPILL_LIMITS:
         if found and not task.thorough:
@@ -312,12 +316,12 @@ def _spilled(task: L2Task) -> _Streams:
         tried.add(spill)
         plans = tuple(way.all[number].plan for way, number in zip(ways, spill.ways, strict=True))
         for groups in BANDS if task.thorough else BANDS[-1:]:
-            streams = _stream(_Layout.of(task, plans, spill, groups), task.machine)
-            if streams is not None:
-                found.append(streams)
+            others = _streams(_Layout.of(task, plans, spill, groups), task.machine)
+            found += [(first, others) for first in islice(others, 1)]
     if not found:
         raise L2ShortageError(task.graph, task.lives, task.machine, task.tables)
-    return min(found, key=_Streams.order)
+    best = sorted(found, key=lambda one: one[0].order())[:BEST_LAYOUTS]
+    return min((one for first, others in best for one in (first, *others)), key=_Streams.order)
 
 
 def _ways(task: L2Task) -> list[Ways]:
@@ -336,13 +340,14 @@ def _l3(machine: Machine) -> L3Model:
     return machine.l3
 
 
-def _stream(layout: _Layout, machine: Machine) -> _Streams | None:
-    """The best way found to bring parameters to L2 beside these activations; None if there is none."""
+def _streams(layout: _Layout, machine: Machine) -> Iterator[_Streams]:
+    """The ways found to bring parameters to L2 beside these activations, in chunks of each size."""
     most = layout.task.limit // LEAST_CHUNKS
     sizes = [size for size in CHUNK_BYTES if size <= most] if layout.task.thorough else []
-    sizes = sizes or [QUICK_CHUNK_BYTES]
-    options = [found for most in sizes if (found := _try(layout, machine, most)) is not None]
-    return min(options, key=_Streams.order, default=None)
+    for size in sizes or [QUICK_CHUNK_BYTES]:
+        found = _try(layout, machine, size)
+        if found is not None:
+            yield found
 
 
 def _keep_in_l2(best: _Streams, machine: Machine) -> _Streams:
