@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import Environment
-from tvm_pulp.codegen.emit.step_groups import Cycle, StepGroups, narrowest, table_bytes, unit
+from tvm_pulp.codegen.emit.step_groups import WORD, Cycle, StepGroups, has_words, narrowest, table_bytes, unit
 from tvm_pulp.codegen.emit.steps import COLUMNS, StepTable
 from tvm_pulp.codegen.emit.text import LINE, address, aligned
 from tvm_pulp.codegen.plan import L3Transfer
@@ -29,26 +29,35 @@ class TableText:
 
 @dataclass(frozen=True)
 class _Array:
-    """An array of structs and their type; wide members first, so that a row has no holes."""
+    """An array of structs and their type; wide members first, so that a row has no holes. Rows `in_words` are
+    copied word by word where they have more than one: they come from L2, where each load takes long."""
 
     struct: str
     name: str
     members: _Members
+    in_words: bool
 
     @classmethod
-    def of(cls, struct: str, name: str, members: _Members) -> _Array:
-        return cls(struct, name, dict(sorted(members.items(), key=lambda item: -_width(item[1][0]))))
+    def of(cls, struct: str, name: str, members: _Members, *, in_words: bool = False) -> _Array:
+        ordered = dict(sorted(members.items(), key=lambda item: -_width(item[1][0])))
+        widths = [_width(kind) for kind, _, _ in members.values()]
+        return cls(struct, name, ordered, in_words and has_words(widths))
+
+    @property
+    def widths(self) -> list[int]:
+        """Bytes of the members."""
+        return [_width(kind) for kind, _, _ in self.members.values()]
 
     @property
     def alignment(self) -> int:
-        """Bytes of the widest member."""
-        return max(_width(kind) for kind, _, _ in self.members.values())
+        """Bytes at whose multiples rows begin."""
+        return WORD if self.in_words else max(self.widths)
 
     @property
     def size_bytes(self) -> int:
         """Bytes of the array."""
         values = {name: column for name, (_, column, _) in self.members.items()}
-        return table_bytes([_width(kind) for kind, _, _ in self.members.values()], values)
+        return table_bytes(self.widths, values, in_words=self.in_words)
 
 
 def table_text(
@@ -74,7 +83,7 @@ def _steps_array(name: str, table: StepTable) -> _Array:
         column: (_type(table.values[column]), table.values[column], COLUMNS[column])
         for column in table.columns()
     }
-    return _Array.of(f"step_{name}_t", f"steps_{name}", members)
+    return _Array.of(f"step_{name}_t", f"steps_{name}", members, in_words=True)
 
 
 def _group_arrays(name: str, table: StepTable, groups: StepGroups) -> list[_Array]:
@@ -145,6 +154,7 @@ def _words(array: _Array) -> dict[str, Any]:
         "rows": "\n".join(_rows(array.members)),
         "n_rows": rows,
         "alignment": array.alignment,
+        "attribute": f" __attribute__((aligned({WORD})))" if array.in_words else "",
     }
 
 
