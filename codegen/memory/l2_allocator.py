@@ -52,7 +52,8 @@ def fullest_moments(rects: Sequence[Rect], distances: Distances, limit: int) -> 
     """The marks from which on more than `limit` bytes are in use, or if there are none the first at which the
     most are."""
     live = {mark: _live_bytes(rects, distances, mark) for mark in sorted({rect.start for rect in rects})}
-    return [mark for mark, size in live.items() if size > limit] or [max(live, key=lambda mark: live[mark])]
+    fullest = sorted(live, key=lambda mark: -live[mark])[:1]  # none if nothing is to be placed
+    return [mark for mark, size in live.items() if size > limit] or fullest
 
 
 def shared_bytes(low: int, high: int, distance: int) -> int:

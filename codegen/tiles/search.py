@@ -40,6 +40,10 @@ PARTS_RATIO = 1.1
 """Tiles that read their input channels in parts are tried where others take so much longer than the computation
 of the layer as one tile."""
 
+LATE_RATIO = 0.9
+"""Parameters are late on an engine beside the cores where that takes so much less than with two buffers:
+meanwhile it stands still."""
+
 STEPS_RATIO = 8
 """Of these tiles those that make so many more steps than the largest are left out: each is a call more."""
 
@@ -116,7 +120,7 @@ def chosen(candidates: Sequence[Candidate]) -> Search:
 
 def late_choices(engine: Engine) -> tuple[tuple[Operand, ...], ...]:
     """What may be loaded late on an engine."""
-    return LATE_CHOICES if engine.on_cores else LATE_CHOICES[:1]
+    return LATE_CHOICES if engine.on_cores else ((), (Operand.PARAMS,))
 
 
 def _best(candidates: Sequence[Candidate]) -> Candidate:
@@ -262,10 +266,13 @@ def _estimates(target: _Target, table: TileTables) -> list[_Estimate]:
             {name: column[columns] for name, column in table.channels.items()},
         )
         classes = _classes(target, table, pairs)
+        others: list[_Estimate] = []
         for order in _orders(target, pairs):
             loads = _loads(table, pairs, order, late)
             cycles, dma_cycles = _cycles(target, table, pairs, loads, classes)
-            found += _most_promising(table, pairs, (order, late), cycles, dma_cycles)
+            others += _most_promising(table, pairs, (order, late), cycles, dma_cycles)
+        if target.engine.on_cores or _fastest(others) < LATE_RATIO * _fastest(found):
+            found += others
     return [replace(one, c_in=target.c_in) for one in found] if target.c_in else found
 
 
@@ -392,10 +399,12 @@ def _cycles(
         each = {operand: loads.shares[operand] * cycles for operand, cycles in whole.items()}
         y = one.y / table.parts
         reloads = (one.finish > 0) & (pairs.channel["ranges"] > 1)  # only when the cores have finished
-        compute = np.maximum(one.compute, one.finish + reloads * sum(each.values()))
+        drains = Operand.PARAMS in loads.late
+        compute = np.maximum(one.compute, one.finish + (0 if drains else reloads * sum(each.values())))
         passing = y + sum(loads.passing(each))
         steady = np.maximum(compute, passing + target.engine.turn_cycles())
         between = sum(each[operand] for operand in loads.late)
+        between = between + drains * loads.shares[Operand.PARAMS] * one.finish
         for operand in {*loads.bursts} - {*loads.late}:
             between = between + loads.shares[operand] * np.maximum(0, whole[operand] - (steady - passing))
         total += one.count * (steady + between)
