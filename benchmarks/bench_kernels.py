@@ -21,7 +21,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 from tvm_pulp.codegen.cost.arrays import Tiles
-from tvm_pulp.codegen.cost.measured import DEPTHWISE, ELEMENTS, MATRIX, POOLS, STRIPS
+from tvm_pulp.codegen.cost.measured import DEPTHWISE, ELEMENTS, IM2COL, MATRIX, POOLS, STRIPS
 from tvm_pulp.codegen.cost.measured import LINEAR as LINEAR_CYCLES
 from tvm_pulp.codegen.cost.xpulpv2 import (
     Calls,
@@ -31,6 +31,7 @@ from tvm_pulp.codegen.cost.xpulpv2 import (
     linear_cycles,
     matrix_cycles,
     pool_cycles,
+    window_cycles,
 )
 from tvm_pulp.codegen.graph import Window
 from tvm_pulp.errors import ToolError
@@ -74,6 +75,7 @@ class Kernel(Enum):
     MUL = "mul"
     TABLE = "table"
     COPY = "copy"
+    IM2COL = "im2col"
     PAD = "pad"
 
 
@@ -199,6 +201,11 @@ CASES = [
     Case(Kernel.TABLE, 16, 16, 32, 32),
     Case(Kernel.COPY, 16, 16, 32, 32),
     Case(Kernel.PAD, 18, 18, 32, 32),
+    Case(Kernel.IM2COL, 29, 10, 1, 16, 4, 2, 1),
+    Case(Kernel.IM2COL, 25, 32, 3, 27, 3, 2, 0),
+    Case(Kernel.IM2COL, 16, 16, 3, 27, 3, 1, 1),
+    Case(Kernel.IM2COL, 16, 16, 8, 72, 3, 2, 1),
+    Case(Kernel.IM2COL, 11, 11, 3, 75, 5, 2, 2),
     Case(Kernel.CONV_SPLIT, 16, 16, 32, 64),
     Case(Kernel.CONV_SPLIT, 16, 16, 16, 32, 3, 1, 1),
     Case(Kernel.CONV_SPLIT, 34, 34, 3, 16, 3, 2, 0),
@@ -267,6 +274,8 @@ def predicted_cycles(case: Case) -> float | None:
         cycles = depthwise_cycles(DEPTHWISE, STRIPS, calls)
     elif is_linear:
         cycles = linear_cycles(LINEAR_CYCLES, calls, case.in_y * case.in_x * case.ch_in)
+    elif case.kernel is Kernel.IM2COL:
+        cycles = window_cycles(IM2COL, calls)
     elif f"pulp_{name}" in POOLS:
         cycles = pool_cycles(POOLS[f"pulp_{name}"], calls)
     else:

@@ -17,6 +17,7 @@ import click
 import networks
 import onnx
 from measure import INPUT_SEED, run_on_gvsoc
+from pages import page_template
 from rich.console import Console
 from tvm_pulp.api import compile_model
 from tvm_pulp.cycles import measured_cycles
@@ -30,16 +31,6 @@ DOCUMENT = Path("docs/model.md")
 NE16 = "pulp_open_ne16"
 LEAST_SHARE = 0.01
 """Of a network's cycles: smaller layers are left out of the page."""
-
-_HEADER = """\
-# The cost model against GVSoC
-
-Made by `make bench` (`benchmarks/layer_cycles.py`); don't edit. Cycles of the regions' layers on GVSoC without
-waits for L3, and what the planner had predicted; networks with seeded weights, one inference. Layers with less
-than 1 % of a network's cycles are left out below. What the model knows is in `codegen/cost/measured.py` and in
-the SoC files.
-
-"""
 
 
 @dataclass(frozen=True)
@@ -141,20 +132,25 @@ def _simulator_of(soc: str) -> Iterator[None]:
 
 def page(measurements: Sequence[Measurement]) -> str:
     """The text of docs/model.md."""
-    text = _HEADER + "| network | cycles | model | error | largest error of a layer |\n|---|--:|--:|--:|--:|\n"
-    for one in measurements:
-        largest = max((layer.error for layer in one.that_matter), key=abs)
-        text += f"| {one.case} | {_numbers(one.whole)} | {largest:+.1%} |\n"
-    for one in measurements:
-        text += f"\n## {one.case}\n\n| layer | kernel | engine | steps | cycles | model | error |\n"
-        text += "|---|---|---|--:|--:|--:|--:|\n"
-        for layer in one.that_matter:
-            text += f"| {layer.name} | `{layer.kernel}` | {layer.where} | {layer.steps} | {_numbers(layer)} |\n"
-    return text
+    cases = [{"title": one.case, "rows": [_row(layer) for layer in one.that_matter]} for one in measurements]
+    return page_template("model.md.j2").render(
+        least=f"{100 * LEAST_SHARE:g} %",
+        summary=[_summary(one) for one in measurements],
+        cases=cases,
+    )
 
 
-def _numbers(layer: Layer) -> str:
-    return f"{layer.cycles:,} | {layer.predicted:,} | {layer.error:+.1%}"
+def _summary(one: Measurement) -> list[str]:
+    largest = max((layer.error for layer in one.that_matter), key=abs)
+    return [one.case, *_numbers(one.whole), f"{largest:+.1%}"]
+
+
+def _row(layer: Layer) -> list[str]:
+    return [layer.name, f"`{layer.kernel}`", layer.where, str(layer.steps), *_numbers(layer)]
+
+
+def _numbers(layer: Layer) -> list[str]:
+    return [f"{layer.cycles:,}", f"{layer.predicted:,}", f"{layer.error:+.1%}"]
 
 
 @click.command()

@@ -16,8 +16,8 @@ from tvm_pulp.codegen.fusion.search import group_candidates
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder, Operand
+from tvm_pulp.codegen.tiles.estimates import late_choices
 from tvm_pulp.codegen.tiles.input_parts import part_sizes
-from tvm_pulp.codegen.tiles.search import late_choices
 from tvm_pulp.codegen.tiles.share_schedule import schedule_on
 from tvm_pulp.codegen.tiles.sizes import tile_tables
 from tvm_pulp.codegen.traffic import layer_traffic

@@ -34,6 +34,7 @@ from tvm_pulp.codegen.pairs import Pair, choose_pairs
 from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L1Tensor, LayerPlan, Plan
 from tvm_pulp.codegen.searches import Searches, layer_words, scheduled
+from tvm_pulp.codegen.tiles.estimates import ANY_TILE, Limits
 from tvm_pulp.errors import PlanError
 
 SIZE_STEP, SIZE_RATIO = 256, 1.1
@@ -50,7 +51,10 @@ ROW_SHARES = (1, 0.6)
 """Shares of L1 that it may use: smaller tiles mean smaller bands and blocks."""
 
 FEASIBILITY_SECONDS = 5
-"""The effort for each size of L2 that is tried."""
+"""The effort for each size of L2 that is tried, and to see whether there is a plan."""
+
+THOROUGH_GAIN = 0.03
+"""What a plan gains at most, about, by much effort."""
 
 MOST_SINGLE_PAIRS = 3
 """Pairs of layers that run at the same time, each of which is tried as the only one where there are several."""
@@ -97,13 +101,26 @@ def _plan_region(graph: LayerGraph, machine: Machine, effort: Effort, searches: 
     if not effort.fuses:
         return _plan_layers(task, searches)
     try:
-        plain = _plan_layers(task, searches)
+        quick = _plan_layers(_quickly(task), searches)
     except PlanError:
         plan = _plan_groups(task, None, searches)
         if plan is None:
             raise
         return plan
-    return _plan_groups(task, plain, searches) or plain
+    plan = _plan_groups(task, quick, searches) or quick
+    if not quick.transfers or _takes(plan) < (1 - THOROUGH_GAIN) * _takes(quick):
+        return plan
+    return min(_plan_layers(task, searches), plan, key=_takes)
+
+
+def _takes(plan: Plan) -> int:
+    return plan.prediction.cycles
+
+
+def _quickly(task: L2Task) -> L2Task:
+    """The same with little effort for a good plan."""
+    seconds = min(task.effort.seconds, FEASIBILITY_SECONDS)
+    return replace(task, thorough=False, effort=replace(task.effort, seconds=seconds))
 
 
 def _plan_groups(task: L2Task, plain: Plan | None, searches: Searches) -> Plan | None:
@@ -146,7 +163,7 @@ def _with_pairs(graph: LayerGraph, plan: Plan, machine: Machine, effort: Effort,
     choices = [pairs, *([one] for one in pairs[:MOST_SINGLE_PAIRS] if len(pairs) > 1)] if pairs else []
     found = [_plan_pairs(graph, one, replace(machine, l3=None), effort, searches) for one in choices]
     plans = [plan, *(one for one in found if one is not None)]
-    return min(plans, key=lambda one: one.prediction.cycles)
+    return min(plans, key=_takes)
 
 
 def _plan_pairs(
@@ -183,7 +200,7 @@ def _plan_layers(plain: L2Task, searches: Searches) -> Plan:
             shortage = shortage or error
     if shortage is not None and not options:
         raise shortage
-    return min(options, key=lambda plan: plan.prediction.cycles)
+    return min(options, key=_takes)
 
 
 def _with_params_once(task: L2Task, searches: Searches) -> L2Task:
@@ -201,7 +218,7 @@ def _params_once(
     """The plan if it loads no parameters twice, or the best one that doesn't."""
     if layer.parts or not _loads_params_again(plan):
         return plan
-    return _plan_layer(graph, layer, machine, searches, params_once=True)
+    return _plan_layer(graph, layer, machine, searches, Limits(params_once=True))
 
 
 def _loads_params_again(plan: LayerPlan) -> bool:
@@ -232,7 +249,7 @@ def _fitting_plan(task: L2Task, in_l1: tuple[L1Tensor, ...] = ()) -> Plan:
     if not task.thorough or task.machine.l3 is None:
         return _with_tables(task, in_l1)
     # Whether there is one, and how large the tables become, is seen with little effort.
-    quick = _with_tables(replace(task, thorough=False, effort=Effort(FEASIBILITY_SECONDS)), in_l1)
+    quick = _with_tables(_quickly(task), in_l1)
     try:
         return _with_tables(replace(task, tables=_step_tables(quick)), in_l1)
     except L2ShortageError:
@@ -272,7 +289,7 @@ def _enough_l2(task: L2Task) -> int:
 def _any_plan(task: L2Task) -> Plan | None:
     """A plan that fits, with little effort for a good one; None if none is found."""
     try:
-        return _fitting_plan(replace(task, thorough=False, effort=Effort(FEASIBILITY_SECONDS)))
+        return _fitting_plan(_quickly(task))
     except PlanError:
         return None
 
@@ -316,20 +333,15 @@ def _ways(graph: LayerGraph, layer: Layer, machine: Machine, searches: Searches)
     for share, parts in product(ROW_SHARES, counts):
         with suppress(PlanError):
             less = searches.in_less(share)
-            by_rows.append(_plan_layer(graph, layer, less.machine, less, -(-height // parts)))
+            rows = Limits(most_rows=-(-height // parts))
+            by_rows.append(_plan_layer(graph, layer, less.machine, less, rows))
     return layer_ways((best, once), by_rows, machine.l2_bytes)
 
 
 def _plan_layer(
-    graph: LayerGraph,
-    layer: Layer,
-    machine: Machine,
-    searches: Searches,
-    most_rows: int | None = None,
-    *,
-    params_once: bool = False,
+    graph: LayerGraph, layer: Layer, machine: Machine, searches: Searches, limits: Limits = ANY_TILE
 ) -> LayerPlan:
-    engine, search = searches.of(graph, layer, most_rows, params_once=params_once)
+    engine, search = searches.of(graph, layer, limits)
     return scheduled(graph, layer, machine, engine, search.best)
 
 

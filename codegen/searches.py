@@ -14,13 +14,14 @@ from tvm_pulp.codegen.fusion.geometry import Group
 from tvm_pulp.codegen.fusion.groups import fused_graph
 from tvm_pulp.codegen.fusion.im2col import may_be_product
 from tvm_pulp.codegen.fusion.schedule import schedule_group
-from tvm_pulp.codegen.fusion.search import search_group
+from tvm_pulp.codegen.fusion.search import GroupSearch
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.pairs import PlansBeside
 from tvm_pulp.codegen.plan import LayerPlan
+from tvm_pulp.codegen.tiles.estimates import ANY_TILE, Limits
 from tvm_pulp.codegen.tiles.input_parts import part_size
-from tvm_pulp.codegen.tiles.search import Candidate, NothingFits, Search, search_tiles
+from tvm_pulp.codegen.tiles.search import Candidate, NothingFits, Search, TileSearch
 from tvm_pulp.codegen.tiles.share_schedule import schedule_on
 from tvm_pulp.errors import PlanError
 
@@ -49,7 +50,8 @@ class Searches:
         self._machine = machine
         self._effort = effort
         self._less: dict[float, Searches] = {}
-        self._done: dict[tuple[_Signature, tuple[int | None, bool]], Search | NothingFits] = {}
+        self._tiles: dict[_Signature, TileSearch | GroupSearch] = {}
+        self._done: dict[tuple[_Signature, Limits], Search | NothingFits] = {}
         self._within: dict[tuple[_Signature, int, tuple[bool, ...]], Search | NothingFits] = {}
 
     @property
@@ -90,8 +92,12 @@ class Searches:
         whole = tuple(name in in_l1 for name in (*layer.inputs, layer.output))
         key = (_signature(graph, layer, engine, self._machine.cores), l1_bytes, whole)
         if key not in self._within:
-            machine = replace(self._machine, l1_bytes=l1_bytes)
-            self._within[key] = self._search(graph, layer, machine, engine, in_l1=in_l1)
+            machine, effort = replace(self._machine, l1_bytes=l1_bytes), self._effort
+            self._within[key] = (
+                GroupSearch(graph, layer, machine, engine=engine, effort=effort).best()
+                if layer.parts
+                else TileSearch(graph, layer, machine, engine=engine, effort=effort, in_l1=in_l1).best()
+            )
         return self._within[key]
 
     def pairing(self, graph: LayerGraph) -> PlansBeside:
@@ -106,12 +112,9 @@ class Searches:
 
         return ways
 
-    def of(
-        self, graph: LayerGraph, layer: Layer, most_rows: int | None, *, params_once: bool = False
-    ) -> tuple[Engine, Search]:
+    def of(self, graph: LayerGraph, layer: Layer, limits: Limits = ANY_TILE) -> tuple[Engine, Search]:
         """The fastest engine for a layer, and the ways to run it there. Raises PlanError if none fits L1."""
-        engines = self._engines(graph, layer)
-        searches = [(one, self._on(graph, layer, (most_rows, params_once), one)) for one in engines]
+        searches = [(one, self._on(graph, layer, limits, one)) for one in self._engines(graph, layer)]
         fitting = [(one, found) for one, found in searches if isinstance(found, Search)]
         if not fitting:
             least = min(found.l1_bytes for _, found in searches if isinstance(found, NothingFits))
@@ -121,41 +124,15 @@ class Searches:
     def _engines(self, graph: LayerGraph, layer: Layer) -> list[Engine]:
         return able_engines(graph, layer, self._machine, teams=self._effort.shares)
 
-    def _on(
-        self, graph: LayerGraph, layer: Layer, limits: tuple[int | None, bool], engine: Engine
-    ) -> Search | NothingFits:
-        """`limits`: the rows of a tile, and that no parameters are loaded twice."""
-        key, (most_rows, params_once) = (_signature(graph, layer, engine, self._machine.cores), limits), limits
-        if key not in self._done:
-            self._done[key] = self._search(
-                graph, layer, self._machine, engine, most_rows=most_rows, params_once=params_once
-            )
-        return self._done[key]
-
-    def _search(
-        self,
-        graph: LayerGraph,
-        layer: Layer,
-        machine: Machine,
-        engine: Engine,
-        *,
-        most_rows: int | None = None,
-        params_once: bool = False,
-        in_l1: frozenset[str] = frozenset(),
-    ) -> Search | NothingFits:
-        """The search for a layer or, of which the last two don't matter, a group."""
-        if layer.parts:
-            return search_group(graph, layer, machine, most_rows=most_rows, effort=self._effort, engine=engine)
-        return search_tiles(
-            graph,
-            layer,
-            machine,
-            most_rows=most_rows,
-            params_once=params_once,
-            engine=engine,
-            effort=self._effort,
-            in_l1=in_l1,
-        )
+    def _on(self, graph: LayerGraph, layer: Layer, limits: Limits, engine: Engine) -> Search | NothingFits:
+        """The search for a layer or a group."""
+        signature = _signature(graph, layer, engine, self._machine.cores)
+        if signature not in self._tiles:
+            search = GroupSearch if layer.parts else TileSearch
+            self._tiles[signature] = search(graph, layer, self._machine, engine=engine, effort=self._effort)
+        if (signature, limits) not in self._done:
+            self._done[signature, limits] = self._tiles[signature].best(limits)
+        return self._done[signature, limits]
 
     def products(self, graph: LayerGraph, single: Sequence[int]) -> frozenset[str]:
         """The convolutions that take less than they do in one, their cycles in `single`, as a product of
@@ -179,7 +156,7 @@ class Searches:
         """Cycles of layers as a group; None if no tile fits L1."""
         grouped = fused_graph(graph, [group], products)
         layer = grouped.layers[group.start]
-        searches = [self._on(grouped, layer, (None, False), one) for one in self._engines(grouped, layer)]
+        searches = [self._on(grouped, layer, ANY_TILE, one) for one in self._engines(grouped, layer)]
         return min((one.best.cycles for one in searches if isinstance(one, Search)), default=None)
 
 

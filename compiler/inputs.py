@@ -97,7 +97,7 @@ def _with_sample_axis(tensor: TensorInfo, array: Array) -> tuple[Array, bool]:
         raise InputError(
             f"dtype is {array.dtype}, the network takes {tensor.dtype}",
             where=where,
-            fix=f'convert it with .astype("{tensor.dtype}")',
+            fix=_conversion(tensor),
         )
     shape = tensor.shape
     if array.shape == shape:
@@ -114,6 +114,13 @@ def _with_sample_axis(tensor: TensorInfo, array: Array) -> tuple[Array, bool]:
         where=where,
         fix=f"give that, or {_list(many)} for N samples",
     )
+
+
+def _conversion(tensor: TensorInfo) -> str:
+    """How an array of another dtype becomes the input."""
+    if tensor.scale is None:
+        return f'convert it with .astype("{tensor.dtype}")'
+    return f"quantize it: clip(round(x / {tensor.scale:.9g}) + {tensor.zero_point}, 0, 255)"
 
 
 def describe(tensor: TensorInfo) -> str:

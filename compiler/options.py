@@ -11,6 +11,7 @@ from .suggest import suggestion
 
 WHERE = "target pulp"
 AUTO, OFF, ROWS = "auto", "off", "rows"
+FLOAT, INTEGER, INTEGER_HWC = "float", "integer", "integer-hwc"
 _DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?(e-[0-9]+)?")
 
 
@@ -28,6 +29,8 @@ class PulpOptions:
     of the last place the 32-bit multipliers of a convolution or linear layer may be off; a layer of which
     they are more gets longer ones. Without it that is half a unit, or next to nothing in a network whose result
     would differ by more than half a unit (`codegen/rounding_noise.py`) and that has the cores alone.
+    `io` says what inputs and outputs are that the network quantizes and dequantizes: `float` (float32, as in
+    the model), `integer` (uint8, quantized), or `integer-hwc` (uint8, and maps NCHW are NHWC).
     """
 
     soc: str = "gap8"
@@ -40,6 +43,7 @@ class PulpOptions:
     fusion: str | None = None
     split: str | None = None
     multiplier_error: float | None = None
+    io: str | None = None
 
     @property
     def fuses(self) -> bool:
@@ -50,6 +54,11 @@ class PulpOptions:
     def shares(self) -> bool:
         """True if two engines may compute a layer together."""
         return self.split != OFF
+
+    @property
+    def integer_io(self) -> bool:
+        """True if quantized inputs and outputs are bytes."""
+        return self.io in (INTEGER, INTEGER_HWC)
 
     @property
     def pairs(self) -> bool:
@@ -80,6 +89,7 @@ class PulpOptions:
             fusion=_one_of(values, "fusion", (AUTO, OFF)),
             split=_one_of(values, "split", (AUTO, ROWS, OFF)),
             multiplier_error=_fraction(values, "multiplier-error"),
+            io=_one_of(values, "io", (FLOAT, INTEGER, INTEGER_HWC)),
         )
 
     def __str__(self) -> str:

@@ -31,11 +31,17 @@ def timeline_file(region: str) -> str:
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """An input or output of the network, in the order and under the name of the C interface's structs."""
+    """An input or output of the network, in the order and under the name of the C interface's structs.
+
+    Where the network's quantization of it is left to the caller (`-io=integer`), its bytes stand for
+    `scale * (byte - zero_point)`; else both are None.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
+    scale: float | None = None
+    zero_point: int | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -122,4 +128,7 @@ def package_from_metadata(path: Path, metadata: dict[str, Any]) -> Package:
 
 
 def _tensor(entry: dict[str, Any]) -> TensorInfo:
-    return TensorInfo(str(entry["name"]), tuple(int(n) for n in entry["shape"]), str(entry["dtype"]))
+    shape = tuple(int(n) for n in entry["shape"])
+    return TensorInfo(
+        str(entry["name"]), shape, str(entry["dtype"]), entry.get("scale"), entry.get("zero_point")
+    )

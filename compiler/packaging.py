@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib import metadata as distributions
 from pathlib import Path
@@ -24,9 +24,10 @@ from typing import Any
 import tvm
 import tvm_pulp.runtime
 from tvm import relay
-from tvm_pulp.codegen.emit.io import emit_io
+from tvm_pulp.codegen.emit.io import emit_io, emit_quantization
 from tvm_pulp.codegen.timeline_json import timeline_from_json
 from tvm_pulp.passes.attributes import attribute
+from tvm_pulp.passes.integer_io import ByteMeaning, integer_tensors
 from tvm_pulp.passes.refusals import refusals_of
 
 from .archive import write_archive
@@ -89,6 +90,7 @@ def package_files(factory: Any, options: PulpOptions) -> dict[str, bytes]:
         "Makefile": _template("Makefile", name),
         "README.md": _template("README.md", name),
         f"{_INCLUDES}/tvmgen_{name}.h": _interface_header(factory, inputs, outputs),
+        **_quantization_header(name, [*inputs, *outputs]),
         f"{_SOURCES}/pulp/{name}_io.c": emit_io(name, inputs, outputs),
         f"src/{name}.relay": attribute(mod, PARTITIONED_ATTR) or mod.astext(show_meta_data=False),
         **_legalized(mod),
@@ -109,15 +111,27 @@ def package_files(factory: Any, options: PulpOptions) -> dict[str, bytes]:
 def interface_tensors(factory: Any) -> tuple[list[TensorInfo], list[TensorInfo]]:
     """Inputs and outputs of the network, as the C interface orders and names them."""
     made = factory.executor_codegen_metadata
+    bytes_ = integer_tensors(factory.ir_mod)
     inputs = [var.name for var in made.inputs]
     return (
-        [_tensor_info(name, kind) for name, kind in zip(inputs, made.input_tensor_types, strict=True)],
-        [_tensor_info(name, kind) for name, kind in zip(made.outputs, made.output_tensor_types, strict=True)],
+        _tensor_infos(inputs, made.input_tensor_types, bytes_.inputs if bytes_ else None),
+        _tensor_infos(made.outputs, made.output_tensor_types, bytes_.outputs if bytes_ else None),
     )
 
 
-def _tensor_info(name: Any, kind: Any) -> TensorInfo:
-    return TensorInfo(str(name), tuple(int(n) for n in kind.shape), str(kind.dtype))
+def _tensor_infos(
+    names: Sequence[Any], kinds: Sequence[Any], meanings: Sequence[ByteMeaning | None] | None
+) -> list[TensorInfo]:
+    return [
+        TensorInfo(
+            str(name),
+            tuple(int(n) for n in kind.shape),
+            str(kind.dtype),
+            meaning.scale if meaning else None,
+            meaning.zero_point if meaning else None,
+        )
+        for name, kind, meaning in zip(names, kinds, meanings or [None] * len(names), strict=True)
+    ]
 
 
 def _interface_header(factory: Any, inputs: list[TensorInfo], outputs: list[TensorInfo]) -> str:
@@ -135,6 +149,12 @@ def _interface_header(factory: Any, inputs: list[TensorInfo], outputs: list[Tens
         {tensor.name: tensor.size_bytes for tensor in outputs},
     )
     return _sorted_runs(_SIZE, header.get_source())
+
+
+def _quantization_header(name: str, tensors: Sequence[TensorInfo]) -> dict[str, str]:
+    """What bytes stand for; nothing where the network takes and gives none."""
+    header = emit_quantization(name, tensors)
+    return {} if header is None else {f"{_INCLUDES}/tvmgen_{name}_quantization.h": header}
 
 
 def _workspace_bytes(factory: Any) -> int:
@@ -235,13 +255,17 @@ def _metadata(factory: Any, options: PulpOptions, regions: dict[str, Any]) -> di
             "name": name,
             "versions": {"tvm-pulp": distributions.version("tvm-pulp"), "tvm": tvm.__version__},
             "options": asdict(options),
-            "inputs": [asdict(tensor) for tensor in inputs],
-            "outputs": [asdict(tensor) for tensor in outputs],
+            "inputs": [_tensor_metadata(tensor) for tensor in inputs],
+            "outputs": [_tensor_metadata(tensor) for tensor in outputs],
             "regions": [_region_metadata(symbol, region) for symbol, region in regions.items()],
             "refusals": refusals_of(factory.ir_mod),
             "tvm_workspace_bytes": _workspace_bytes(factory),
         },
     }
+
+
+def _tensor_metadata(tensor: TensorInfo) -> dict[str, Any]:
+    return {key: value for key, value in asdict(tensor).items() if value is not None}
 
 
 def _main_memory(factory: Any, inputs: list[TensorInfo], outputs: list[TensorInfo]) -> dict[str, Any]:

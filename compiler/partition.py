@@ -25,6 +25,7 @@ from tvm_pulp.codegen.timeline_json import timeline_to_json
 from tvm_pulp.passes.attributes import attribute
 from tvm_pulp.passes.expressions import with_main
 from tvm_pulp.passes.infer_type import InferType
+from tvm_pulp.passes.integer_io import IntegerIo
 from tvm_pulp.passes.legalize_qdq import LegalizeQdq
 from tvm_pulp.passes.lower_leftovers import LowerLeftovers
 from tvm_pulp.passes.merge_patterns import MergePatterns
@@ -38,7 +39,7 @@ from .errors import PlanError
 from .given_plans import GivenPlan, accept_plan, check_regions, read_given_plans
 from .golden import GOLDEN_ATTR
 from .operators import report_operators
-from .options import PulpOptions
+from .options import INTEGER_HWC, PulpOptions
 from .plan_cache import checked_plan
 from .relay_ext import (
     FILES_ATTR,
@@ -73,7 +74,8 @@ def partition_for_pulp(
     whole = load_machine(options)
     given = read_given_plans(options.plan)
     imported = prepare(mod, params)
-    legalized, partitioned = _in_regions(imported, multiplier_error_on(whole, options), mod_name)
+    error = multiplier_error_on(whole, options)
+    legalized, partitioned = _in_regions(imported, error, mod_name, _integer_io(options))
     machine = _beside_tvm(whole, tvm_bytes(partitioned))
     graphs = _graphs(partitioned)
     check_regions(given, list(graphs.values()))
@@ -99,7 +101,7 @@ def partition_for_pulp(
         LEGALIZED_ATTR: tvm.ir.save_json(legalized),
         PARTITIONED_ATTR: readable,
         REPORT_ATTR: report.to_json(),
-        GOLDEN_ATTR: attribute(mod, GOLDEN_ATTR),
+        GOLDEN_ATTR: attribute(mod, GOLDEN_ATTR) if _same_type(imported, legalized) else None,
     }
     return partitioned.with_attrs({name: text for name, text in texts.items() if text is not None})
 
@@ -108,6 +110,15 @@ def multiplier_error_on(machine: Machine, options: PulpOptions) -> float | None:
     """How far the multipliers of a layer may be off, in units of its output; None: the network decides. Beside
     the cores there are only engines that multiply in 32 bits, and would leave layers with more bits to them."""
     return LARGEST_ERROR if options.multiplier_error is None and machine.engines else options.multiplier_error
+
+
+def _integer_io(options: PulpOptions) -> IntegerIo | None:
+    return IntegerIo(channels_last=options.io == INTEGER_HWC) if options.integer_io else None
+
+
+def _same_type(one: tvm.IRModule, other: tvm.IRModule) -> bool:
+    """Whether two networks take and give the same tensors."""
+    return bool(tvm.ir.structural_equal(one["main"].checked_type, other["main"].checked_type))
 
 
 def _beside_tvm(machine: Machine, outside: int) -> Machine:
@@ -139,14 +150,15 @@ def legalize(mod: tvm.IRModule, multiplier_error: float | None = None) -> tvm.IR
 
 
 def _in_regions(
-    mod: tvm.IRModule, multiplier_error: float | None, mod_name: str
+    mod: tvm.IRModule, multiplier_error: float | None, mod_name: str, io: IntegerIo | None = None
 ) -> tuple[tvm.IRModule, tvm.IRModule]:
-    """The legalized module, and it with its regions. Where no `multiplier_error` is given, multipliers have
-    more bits if 32 are expected to cost the network's result too much."""
-    legalized = _in_integers(mod, LARGEST_ERROR if multiplier_error is None else multiplier_error)
+    """The legalized module, with integer inputs and outputs if `io` is given, and it with its regions. Where no
+    `multiplier_error` is given, multipliers have more bits if 32 are expected to cost the network's result too
+    much."""
+    legalized = _in_integers(mod, LARGEST_ERROR if multiplier_error is None else multiplier_error, io)
     partitioned = _partitioned(legalized, mod_name)
     if multiplier_error is None and _differs(_graphs(partitioned).values()):
-        return _in_regions(mod, PRECISE_ERROR, mod_name)
+        return _in_regions(mod, PRECISE_ERROR, mod_name, io)
     return legalized, partitioned
 
 
@@ -155,8 +167,9 @@ def _differs(graphs: Iterable[LayerGraph]) -> bool:
     return any(expected_difference(graph) > LARGEST_ERROR for graph in graphs)
 
 
-def _in_integers(mod: tvm.IRModule, multiplier_error: float) -> tvm.IRModule:
-    return PortableMath()(LowerLeftovers()(LegalizeQdq(multiplier_error)(mod)))
+def _in_integers(mod: tvm.IRModule, multiplier_error: float, io: IntegerIo | None) -> tvm.IRModule:
+    legalized = LegalizeQdq(multiplier_error)(mod)
+    return PortableMath()(LowerLeftovers()(legalized if io is None else io(legalized)))
 
 
 def region_graphs(legalized: tvm.IRModule, mod_name: str) -> list[LayerGraph]:

@@ -43,6 +43,8 @@ _OPTION_HELP = {
     "fusion": "auto: layers are fused tile by tile where that is faster (default); off: they are not",
     "split": "auto: two engines divide a layer's rows, or compute two layers at once, where that is faster "
     "(default); rows: the former only; off: neither",
+    "io": "inputs and outputs that the network quantizes are float: float32 (default); integer: uint8; "
+    "integer-hwc: uint8, channels last",
     "plan": "plan (JSON) to take instead of making one, or a folder of them, such as plan/ of a package",
 }
 _Handler = Callable[[argparse.Namespace], Any]

@@ -6,6 +6,7 @@ from tvm_pulp.errors import TargetError
 from tvm_pulp.suggest import suggestion
 
 from .infer_type import InferType
+from .integer_io import IntegerIo
 from .legalize_qdq import LegalizeQdq
 from .lower_leftovers import LowerLeftovers
 from .lower_quantize import LowerQuantize
@@ -21,6 +22,7 @@ def all_passes() -> tuple[RelayPass, ...]:
     """Return every pass, sorted by name."""
     passes: tuple[RelayPass, ...] = (
         InferType(),
+        IntegerIo(),
         LegalizeQdq(),
         LowerLeftovers(),
         LowerQuantize(),

@@ -77,6 +77,7 @@ void ref_pulp_mul(const uint8_t *a, const uint8_t *b, uint8_t *out, uint8_t zero
                   int32_t lambda, uint16_t shift, uint32_t elements);
 void ref_pulp_table(const uint8_t *in, uint8_t *out, const uint8_t *table, uint32_t elements);
 void ref_pulp_copy(const uint8_t *in, uint8_t *out, uint32_t elements);
+void ref_pulp_im2col(const uint8_t *in, uint8_t *out, const pulp_window_t *window, uint8_t value);
 void ref_pulp_pad(uint8_t *map, const pulp_border_t *border, uint8_t value);
 
 static void call(const run_t *r) {
@@ -134,6 +135,9 @@ static void call(const run_t *r) {
       break;
     case BENCH_COPY:
       (r->reference ? ref_pulp_copy : pulp_copy)(r->in, r->out, inputs);
+      break;
+    case BENCH_IM2COL:
+      (r->reference ? ref_pulp_im2col : pulp_im2col)(r->in, r->out, w, 77);
       break;
     case BENCH_PAD: {
       const pulp_border_t border = {w->in_y, w->in_x, w->ch_in, 1, 1, 1, 1};

@@ -28,6 +28,7 @@
 #define pulp_mul_pixel ref_pulp_mul_pixel
 #define pulp_table ref_pulp_table
 #define pulp_copy ref_pulp_copy
+#define pulp_im2col ref_pulp_im2col
 #define pulp_pad ref_pulp_pad
 #define pulp_pad_chw ref_pulp_pad_chw
 

@@ -26,6 +26,8 @@ from tvm_pulp.codegen.cost.measured import (
     MATRIX_REFILL,
     OTHER_REFILL,
     PAD_CALL,
+    PARTS_END_REFILL,
+    PARTS_REFILL,
     POOLS,
     REFILLS,
     STRIPS,
@@ -46,7 +48,7 @@ from tvm_pulp.codegen.graph import Layer, LayerKind
 from tvm_pulp.codegen.kernels import requantize_kernel
 from tvm_pulp.codegen.machine import ClusterModel, Machine
 
-_BEGIN_SUMS_CALL, _BEGIN_SUM_CYCLES = 60, 2
+_BEGIN_SUMS_CALL, _BEGIN_SUM_CYCLES = 100, 5
 """Of setting sums to 0, on PULP-open: the call, a sum."""
 
 BLOCK_CHANNELS = 4
@@ -62,18 +64,26 @@ _TERM_CYCLES, _QUOTIENT_CYCLES, _LOOK_UP_CYCLES = 19.5, 400.0, 8.0
 
 def kernel_cycles(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> IntArray:
     """One call for each tile, explicit padding and clipping included."""
-    call = machine.cluster.call_cycles + round(_refill(machine, layer, kernel).step)
-    return call + np.ceil(work_cycles(machine, layer, kernel, tiles)).astype(np.int64)
+    return _called(machine, _refill(layer, kernel), work_cycles(machine, layer, kernel, tiles))
+
+
+def _called(machine: Machine, refill: RefillCycles, work: FloatArray) -> IntArray:
+    """A kernel's work with what comes with each call."""
+    call = machine.cluster.call_cycles + _refilled(machine, refill.step)
+    return call + np.ceil(work).astype(np.int64)
 
 
 def first_call_cycles(machine: Machine, layer: Layer, kernel: str) -> int:
     """What the first call of a layer takes more than the others."""
-    return round(_refill(machine, layer, kernel).first)
+    return _refilled(machine, _refill(layer, kernel).first)
 
 
-def _refill(machine: Machine, layer: Layer, kernel: str) -> RefillCycles:
-    if not machine.cluster.measured_kernels:
-        return RefillCycles(step=0.0, first=0.0)
+def _refilled(machine: Machine, cycles: float) -> int:
+    """Cycles for code from L2, of SoCs on which that was measured."""
+    return round(cycles) if machine.cluster.measured_kernels else 0
+
+
+def _refill(layer: Layer, kernel: str) -> RefillCycles:
     if layer.kind in (LayerKind.CONV2D, LayerKind.POINTWISE):
         is_long = layer.requant is not None and layer.requant.wide
         return MATRIX_LONG_REFILL if is_long else MATRIX_REFILL
@@ -120,12 +130,18 @@ def first_requantize_cycles() -> int:
 
 def adding_cycles(machine: Machine, part: Layer, kernel: str, tiles: Tiles) -> IntArray:
     """One call for each tile that adds the sums of a part of its input channels."""
-    return kernel_cycles(machine, replace(part, requant=None), kernel, tiles)
+    work = work_cycles(machine, replace(part, requant=None), kernel, tiles)
+    return _called(machine, PARTS_REFILL, work)
 
 
 def begin_sums_cycles(machine: Machine, tiles: Tiles) -> IntArray:
     """What the first part's call takes more: it sets sums to 0."""
     return _BEGIN_SUMS_CALL + ceil_div(tiles.y_bytes, machine.cores) * _BEGIN_SUM_CYCLES
+
+
+def end_sums_cycles(machine: Machine, layer: Layer, tiles: Tiles) -> IntArray:
+    """What the last part's step takes more: it makes bytes of the sums."""
+    return _refilled(machine, PARTS_END_REFILL) + requantize_cycles(machine, layer, tiles)
 
 
 def requantize_cycles(machine: Machine, layer: Layer, tiles: Tiles) -> IntArray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from tvm_pulp.codegen.cost.arrays import IntArray, Tiles, tiles_of
-from tvm_pulp.codegen.cost.cluster import adding_cycles, begin_sums_cycles, requantize_cycles
+from tvm_pulp.codegen.cost.cluster import adding_cycles, begin_sums_cycles, end_sums_cycles
 from tvm_pulp.codegen.cost.dma import (
     Boxes,
     box_commands,
@@ -202,7 +202,7 @@ def _compute_parts(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Ma
     makes bytes of them."""
     tiles, last = tiles_of(plan), np.array(finishing(plan.steps), np.int64)
     first = np.concatenate(([1], last[:-1]))
-    cycles = first * begin_sums_cycles(machine, tiles) + last * requantize_cycles(machine, layer, tiles)
+    cycles = first * begin_sums_cycles(machine, tiles) + last * end_sums_cycles(machine, layer, tiles)
     for channels in set(tiles.x_c.tolist()):
         part = part_of(graph, layer, 0, channels)
         cycles = cycles + (tiles.x_c == channels) * adding_cycles(machine, part, plan.kernel, tiles)

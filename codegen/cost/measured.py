@@ -123,11 +123,16 @@ class PoolCycles:
 
 @dataclass(frozen=True)
 class WindowCycles:
-    """What copies windows, on one core: a call, a row of a window, each word of it."""
+    """What copies windows (`im2col.c`), on one core: a call; a row of a window, and each word of it. Windows
+    that go row by row cost `run` for each row of those beside each other, those that go one by one `pixel`, and
+    `filled` for each word of one that leaves the map."""
 
     call: float
     row: float
     word: float
+    run: float
+    pixel: float
+    filled: float
 
 
 @dataclass(frozen=True)
@@ -194,7 +199,7 @@ POOLS = {
     "pulp_maxpool": PoolCycles(call=881.0, output=71.7, row=0.0, element=8.2),
     "pulp_nn_maxpool": PoolCycles(call=881.0, output=71.7, row=0.0, element=8.2),
 }
-IM2COL = WindowCycles(call=400.0, row=12.0, word=2.2)
+IM2COL = WindowCycles(call=640.0, row=14.0, word=1.5, run=85.0, pixel=110.0, filled=2.0)
 ELEMENTS = {
     "pulp_add": ElementCycles(call=433.0, word=31.1),
     "pulp_mul": ElementCycles(call=482.0, word=59.8),
@@ -220,4 +225,7 @@ REFILLS = {
     "pulp_dequantize": RefillCycles(step=0.0, first=0.0),
     "pulp_requantize": RefillCycles(step=0.0, first=1200.0),
 }
+PARTS_REFILL = RefillCycles(step=1000.0)
+PARTS_END_REFILL = 600.0
+"""Of steps that add the sums of some input channels, and of those among them that make bytes of sums."""
 OTHER_REFILL = RefillCycles(step=300.0)

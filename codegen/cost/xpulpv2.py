@@ -290,11 +290,19 @@ def pool_cycles(t: PoolCycles, calls: Calls) -> FloatArray:
 
 
 def window_cycles(t: WindowCycles, calls: Calls) -> FloatArray:
-    """Rows of the windows of pixels."""
+    """Windows beside each other go row by row where they are more than a window has rows, others one by one."""
     window, tiles = calls.window, calls.tiles
-    words = ceil_div(tiles.x_c * window.kernel_w, WORD)
+    copied = window.kernel_h * (t.row + tiles.x_c * window.kernel_w // WORD * t.word)
     pixels = ceil_div(tiles.y_h * tiles.y_w, calls.cores)
-    return t.call + pixels * window.kernel_h * (t.row + words * t.word)
+    border = np.minimum(ceil_div(calls.padding_columns, window.stride_w), tiles.y_w)
+    beside = np.minimum(tiles.y_w - border, pixels)
+    in_rows = beside > window.kernel_h
+    outside = np.where(calls.padding_rows > 0, 1.0, border / tiles.y_w)
+    one_by_one = t.pixel + outside * t.filled * ceil_div(tiles.y_c, WORD)
+    alone = np.where(in_rows, border / tiles.y_w, 1.0) * pixels
+    runs = np.where(in_rows, ceil_div(pixels, tiles.y_w) * window.kernel_h, 0)
+    cycles: FloatArray = t.call + pixels * copied + alone * one_by_one + runs * t.run
+    return cycles
 
 
 def element_cycles(t: ElementCycles, calls: Calls) -> FloatArray:

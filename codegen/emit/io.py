@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
 from tvm_pulp.codegen.emit.environment import template_environment
 from tvm_pulp.codegen.emit.text import comment_text
 
 
 class IoTensor(Protocol):
-    """An input or output of the network: its name and its bytes in memory."""
+    """An input or output of the network: its name, its bytes in memory, and what each of them stands for, if
+    the caller has to know."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def size_bytes(self) -> int: ...
+
+    @property
+    def scale(self) -> float | None: ...
+
+    @property
+    def zero_point(self) -> int | None: ...
 
 
 def emit_io(name: str, inputs: Sequence[IoTensor], outputs: Sequence[IoTensor]) -> str:
@@ -39,6 +47,20 @@ def emit_io(name: str, inputs: Sequence[IoTensor], outputs: Sequence[IoTensor]) 
             out_pointers=", ".join(f"outputs[{index}]" for index in range(len(outputs))),
         )
     )
+
+
+def emit_quantization(name: str, tensors: Sequence[IoTensor]) -> str | None:
+    """`tvmgen_<name>_quantization.h`: scales and zero points for the application, under names like those
+    that TVM gives the tensors' sizes. None if no tensor has them."""
+    quantized = [
+        {"name": tensor.name.upper(), "scale": f"{np.float32(tensor.scale)}f", "zero_point": tensor.zero_point}
+        for tensor in tensors
+        if tensor.scale is not None
+    ]
+    if not quantized:
+        return None
+    template = template_environment().get_template("quantization.h.j2")
+    return template.render(name=name, prefix=f"TVMGEN_{name.upper()}_", tensors=quantized)
 
 
 def _table(tensors: Sequence[IoTensor]) -> str:

@@ -35,6 +35,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 """The columns of each group; the group's name is that of the step's member that counts its rows."""
 
+WORD = 4
+"""Bytes."""
+
 LONGEST_PERIOD = 512
 """Steps; longer periods save little."""
 
@@ -133,12 +136,19 @@ def unit(values: Sequence[int]) -> int:
     return needed if divisor % needed == 0 and most else 1
 
 
-def table_bytes(widths: Sequence[int], columns: Columns) -> int:
-    """Bytes of an array of structs with members of these widths, the widest first."""
+def table_bytes(widths: Sequence[int], columns: Columns, *, in_words: bool = False) -> int:
+    """Bytes of an array of structs with members of these widths, the widest first; `in_words` says that rows
+    which aren't smaller begin at whole words."""
     if not widths:
         return 0
     length = len(next(iter(columns.values())))
-    return length * (sum(widths) + -sum(widths) % max(widths))
+    alignment = WORD if in_words and has_words(widths) else max(widths)
+    return length * (sum(widths) + -sum(widths) % alignment)
+
+
+def has_words(widths: Sequence[int]) -> bool:
+    """True if a row with members of these widths has more than a word."""
+    return sum(widths) > WORD
 
 
 def _has_channel(columns: Columns, name: str) -> bool:

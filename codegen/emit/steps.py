@@ -131,7 +131,7 @@ class StepTable:
         if self.groups is not None:
             return self.groups.size_bytes
         varying = varying_columns(self.layer, self.plan, self.values)
-        return table_bytes([narrowest(values) for values in varying.values()], varying)
+        return table_bytes([narrowest(values) for values in varying.values()], varying, in_words=True)
 
     def _terms(self, name: str) -> tuple[str, ...]:
         """What the size of the input buffer on one axis is the sum of."""

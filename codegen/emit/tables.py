@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from jinja2 import Environment
-from tvm_pulp.codegen.emit.step_groups import Cycle, StepGroups, narrowest, unit
+from tvm_pulp.codegen.emit.step_groups import Cycle, StepGroups, has_words, narrowest, unit
 from tvm_pulp.codegen.emit.steps import COLUMNS, StepTable
 from tvm_pulp.codegen.emit.text import LINE, aligned
 
@@ -20,7 +20,8 @@ def table_text(templates: Environment, name: str, table: StepTable) -> str:
     members = {
         column: (_type(table.values[column]), table.values[column], COLUMNS[column]) for column in columns
     }
-    return _struct_table(templates, f"step_{name}_t", f"steps_{name}", members)
+    widths = [narrowest(values) for _, values, _ in members.values()]
+    return _struct_table(templates, f"step_{name}_t", f"steps_{name}", members, _WORDS * has_words(widths))
 
 
 def _grouped_tables(templates: Environment, name: str, table: StepTable, groups: StepGroups) -> str:
@@ -66,11 +67,18 @@ _Members = Mapping[str, tuple[str, Sequence[int], str]]
 """Name -> type, values, meaning."""
 
 
-def _struct_table(templates: Environment, struct: str, array: str, members: _Members) -> str:
+_WORDS = " __attribute__((aligned(4)))"
+"""Of a type whose values are copied word by word: a step's row comes from L2, where each load takes long."""
+
+
+def _struct_table(
+    templates: Environment, struct: str, array: str, members: _Members, attribute: str = ""
+) -> str:
     """A type and an array of it; wide members first, so that a row has no holes."""
     ordered = dict(sorted(members.items(), key=lambda item: -int(item[1][0][4:-2])))
+    columns, rows = "\n".join(_columns(ordered)), "\n".join(_rows(ordered))
     return templates.get_template("steps.c.j2").render(
-        struct=struct, array=array, columns="\n".join(_columns(ordered)), rows="\n".join(_rows(ordered))
+        struct=struct, array=array, columns=columns, rows=rows, attribute=attribute
     )
 
 

@@ -9,11 +9,11 @@ from tvm_pulp.codegen.cost.layer import layer_cycles
 from tvm_pulp.codegen.engines.registry import able_engines
 from tvm_pulp.codegen.fusion.choice import possible_groups
 from tvm_pulp.codegen.fusion.groups import fused_graph
-from tvm_pulp.codegen.fusion.search import search_group
+from tvm_pulp.codegen.fusion.search import GroupSearch
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Plan
-from tvm_pulp.codegen.tiles.search import NothingFits, search_tiles
+from tvm_pulp.codegen.tiles.search import NothingFits, TileSearch
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def group_alternatives(
 
 def _alone(graph: LayerGraph, layer: Layer, machine: Machine, teams: bool) -> int:
     engines = able_engines(graph, layer, machine, teams=teams)
-    searches = [search_tiles(graph, layer, machine, engine=engine) for engine in engines]
+    searches = [TileSearch(graph, layer, machine, engine=engine).best() for engine in engines]
     return min((one.best.cycles for one in searches if not isinstance(one, NothingFits)), default=0)
 
 
@@ -63,7 +63,7 @@ def _best(graph: LayerGraph, group: range, machine: Machine) -> tuple[int | None
     grouped = fused_graph(graph, [group])
     layer = grouped.layers[group.start]
     engines = able_engines(grouped, layer, machine, teams=False)
-    searches = [search_group(grouped, layer, machine, engine=engine) for engine in engines]
+    searches = [GroupSearch(grouped, layer, machine, engine=engine).best() for engine in engines]
     fitting = [one.best for one in searches if not isinstance(one, NothingFits)]
     best = min(fitting, key=lambda one: one.cycles, default=None)
     return (None, None) if best is None else (best.cycles, best.l1_bytes)

@@ -7,7 +7,9 @@ maps in between twice.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate
 
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.engines.cluster import CLUSTER
@@ -28,8 +30,9 @@ class Group:
     graph: LayerGraph
     layer: Layer
     engine: Engine = CLUSTER
+    _blocks: dict[int, list[tuple[int, int]]] = field(default_factory=dict, repr=False, compare=False)
 
-    @property
+    @cached_property
     def engines(self) -> tuple[Engine, ...]:
         """Those of the layers."""
         return engines_of_parts(self.parts, self.engine)
@@ -100,14 +103,13 @@ class Group:
 
     def blocks(self, c0: int, c: int) -> list[tuple[int, int]]:
         """(offset, size) of each layer's parameters in the block of these output channels."""
-        found = []
-        offset = 0
-        parts = zip(self.parts, self.engines, self.stage_channels(c0, c), strict=True)
-        for part, engine, (_, channels) in parts:
-            size = engine.block_bytes(part, channels)
-            found.append((offset, size))
-            offset += align(size)
-        return found
+        if c not in self._blocks:
+            channels = [count for _, count in self.stage_channels(c0, c)]
+            parts = zip(self.engines, self.parts, channels, strict=True)
+            sizes = [engine.block_bytes(part, count) for engine, part, count in parts]
+            offsets = accumulate(map(align, sizes[:-1]), initial=0)
+            self._blocks[c] = list(zip(offsets, sizes, strict=True))
+        return self._blocks[c]
 
     def block_bytes(self, c0: int, c: int) -> int:
         """Size of the block of these output channels."""

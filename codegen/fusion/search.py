@@ -25,6 +25,7 @@ from tvm_pulp.codegen.fusion.schedule import runs_fused, schedule_group, stage_k
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder
+from tvm_pulp.codegen.tiles.estimates import ANY_TILE, Limits
 from tvm_pulp.codegen.tiles.geometry import channel_ranges
 from tvm_pulp.codegen.tiles.search import Candidate, NothingFits, Search, affordable, candidate, chosen
 from tvm_pulp.codegen.tiles.sizes import cuts
@@ -48,34 +49,49 @@ class _Target:
         return len(self.group.parts)
 
 
-def search_group(
-    graph: LayerGraph,
-    layer: Layer,
-    machine: Machine,
-    *,
-    most_rows: int | None = None,
-    effort: Effort | None = None,
-    engine: Engine = CLUSTER,
-) -> Search | NothingFits:
-    """The best way to run a fused layer within the machine's L1, one of its layers on `engine`, or how much it
-    would take; arguments as those of `tiles.search.search_tiles`. NothingFits(0) where the kernels can't take
-    each other's maps, or the engine and the cores couldn't work at different tiles."""
-    group = Group(graph, layer, engine)
-    one_row = graph.tensors[layer.output].height == 1
-    if not runs_fused(group, machine.cores) or (group.overlaps and one_row):
-        return NothingFits(0)
-    sizes = _Sizes.of(group, machine, most_rows)
-    fits = sizes.that_fit(group, machine)
-    if not fits.any():
-        return NothingFits(int(sizes.l1_bytes.min()))
-    estimates = _estimates(_Target(group, machine), sizes, fits, most_rows is not None)
-    most = FINALISTS_BESIDE if group.overlaps else FINALISTS
-    finalists = affordable(estimates[:most], effort or Effort())
-    found = [_candidate(group, machine, one) for one in finalists]
-    inside = [one for one in found if one.l1_bytes <= machine.l1_bytes and _is_possible(group, one.plan)]
-    if not inside:
-        return NothingFits(min(one.l1_bytes for one in found))
-    return chosen(inside)
+class GroupSearch:
+    """The searches for the best way to run a fused layer within the machine's L1, one of its layers on
+    `engine`, as `tiles.search.TileSearch` does for a layer."""
+
+    def __init__(
+        self,
+        graph: LayerGraph,
+        layer: Layer,
+        machine: Machine,
+        *,
+        engine: Engine = CLUSTER,
+        effort: Effort | None = None,
+    ) -> None:
+        self._target = _Target(Group(graph, layer, engine), machine)
+        self._effort = effort or Effort()
+        self._candidates: dict[tuple[Box, LoopOrder], Candidate] = {}
+
+    def best(self, limits: Limits = ANY_TILE) -> Search | NothingFits:
+        """The best way within the limits, of which only that of rows matters, or how much L1 it would take.
+        NothingFits(0) where the kernels can't take each other's maps, or the engine and the cores couldn't work
+        at different tiles."""
+        group, machine = self._target.group, self._target.machine
+        one_row = group.graph.tensors[group.layer.output].height == 1
+        if not runs_fused(group, machine.cores) or (group.overlaps and one_row):
+            return NothingFits(0)
+        sizes = _Sizes.of(group, machine, limits.most_rows)
+        fits = sizes.that_fit(group, machine)
+        if not fits.any():
+            return NothingFits(int(sizes.l1_bytes.min()))
+        estimates = _estimates(self._target, sizes, fits, limits.most_rows is not None)
+        most = FINALISTS_BESIDE if group.overlaps else FINALISTS
+        found = [self._candidate(one) for one in affordable(estimates[:most], self._effort)]
+        inside = [one for one in found if one.l1_bytes <= machine.l1_bytes and _is_possible(group, one.plan)]
+        if not inside:
+            return NothingFits(min(one.l1_bytes for one in found))
+        return chosen(inside)
+
+    def _candidate(self, estimate: _Estimate) -> Candidate:
+        key, group, machine = (estimate.tile, estimate.order), self._target.group, self._target.machine
+        if key not in self._candidates:
+            plan = _schedule(group, machine, estimate)
+            self._candidates[key] = candidate(group.graph, group.layer, machine, plan)
+        return self._candidates[key]
 
 
 def _is_possible(group: Group, plan: LayerPlan) -> bool:
@@ -101,10 +117,6 @@ def group_candidates(
         if most_steps >= 0:
             plans.append(_schedule(group, machine, estimate))
     return len(LoopOrder) * int(fits.sum()), plans
-
-
-def _candidate(group: Group, machine: Machine, estimate: _Estimate) -> Candidate:
-    return candidate(group.graph, group.layer, machine, _schedule(group, machine, estimate))
 
 
 def _schedule(group: Group, machine: Machine, estimate: _Estimate) -> LayerPlan:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
+from itertools import accumulate, combinations
 
 from tvm_pulp.codegen.align import ALIGNMENT, align
 from tvm_pulp.codegen.memory.l2_space import Rect, arena_bytes
@@ -45,15 +45,14 @@ def place_within(
 
 def least_arena(rects: Sequence[Rect], distances: Distances) -> int:
     """Bytes in use at the fullest moment; no arena is smaller."""
-    return max((_live_bytes(rects, distances, mark) for mark in {rect.start for rect in rects}), default=0)
+    return max(_live_bytes(rects, distances).values(), default=0)
 
 
 def fullest_moments(rects: Sequence[Rect], distances: Distances, limit: int) -> list[int]:
     """The marks from which on more than `limit` bytes are in use, or if there are none the first at which the
-    most are."""
-    live = {mark: _live_bytes(rects, distances, mark) for mark in sorted({rect.start for rect in rects})}
-    fullest = sorted(live, key=lambda mark: -live[mark])[:1]  # none if nothing is to be placed
-    return [mark for mark, size in live.items() if size > limit] or fullest
+    most are, if there is one."""
+    live = _live_bytes(rects, distances)
+    return [mark for mark, size in live.items() if size > limit] or sorted(live, key=lambda one: -live[one])[:1]
 
 
 def shared_bytes(low: int, high: int, distance: int) -> int:
@@ -61,14 +60,22 @@ def shared_bytes(low: int, high: int, distance: int) -> int:
     return align(low) - max(distance, align(low) - align(high))
 
 
-def _live_bytes(rects: Sequence[Rect], distances: Distances, mark: int) -> int:
-    alive = {rect.name: rect.size for rect in rects if rect.start <= mark < rect.end}
-    shared = [
-        shared_bytes(alive[low], alive[high], distance)
-        for (low, high), distance in distances.items()
-        if low in alive and high in alive
-    ]
-    return sum(map(align, alive.values())) - sum(shared)
+def _live_bytes(rects: Sequence[Rect], distances: Distances) -> dict[int, int]:
+    """The bytes in use from each mark on at which something begins to be, in order."""
+    changes = {mark: 0 for rect in rects for mark in (rect.start, rect.end)}
+    for rect in rects:
+        changes[rect.start] += align(rect.size)
+        changes[rect.end] -= align(rect.size)
+    by_name = {rect.name: rect for rect in rects}
+    for (low_name, high_name), distance in distances.items():
+        low, high = by_name.get(low_name), by_name.get(high_name)
+        if low is not None and high is not None and low.meets(high):
+            shared = shared_bytes(low.size, high.size, distance)
+            changes[max(low.start, high.start)] -= shared
+            changes[min(low.end, high.end)] += shared
+    marks = sorted(changes)
+    live = dict(zip(marks, accumulate(changes[mark] for mark in marks), strict=True))
+    return {mark: live[mark] for mark in sorted({rect.start for rect in rects})}
 
 
 def _distance(low: Rect, high: Rect, distances: Distances) -> int:
@@ -79,17 +86,19 @@ def _first_fit(rects: Sequence[Rect], distances: Distances) -> list[Rect]:
     """Largest first, each at the lowest address that is free during its life."""
     placed: list[Rect] = []
     for rect in sorted(rects, key=lambda item: (-item.size, item.start)):
-        rivals = [rival for rival in placed if rival.meets(rect)]
-        starts = sorted({0, *(rival.offset + _distance(rival, rect, distances) for rival in rivals)})
-        free = (at for at in starts if all(_apart(replace(rect, offset=at), one, distances) for one in rivals))
-        placed.append(replace(rect, offset=next(free)))
+        taken = sorted(
+            (rival.offset - _distance(rect, rival, distances), rival.offset + _distance(rival, rect, distances))
+            for rival in placed
+            if rival.meets(rect)
+        )
+        offset = 0
+        for below, above in taken:  # neither offset is: at them the two touch
+            if below >= offset:
+                break
+            offset = max(offset, above)
+        placed.append(replace(rect, offset=offset))
     by_name = {rect.name: rect for rect in placed}
     return [by_name[rect.name] for rect in rects]
-
-
-def _apart(one: Rect, other: Rect, distances: Distances) -> bool:
-    above = other.offset >= one.offset + _distance(one, other, distances)
-    return above or one.offset >= other.offset + _distance(other, one, distances)
 
 
 def _solve(

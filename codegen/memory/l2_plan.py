@@ -42,6 +42,8 @@ from tvm_pulp.codegen.memory.spill import (
     Ways,
     again_chunk,
     choose_spill,
+    layer_ways,
+    layers_in_need,
     may_overwrite,
     tensor_lives,
 )
@@ -273,7 +275,7 @@ class _Streams:
 def _spilled(task: L2Task) -> _Streams:
     """The best way found with activations in L3."""
     l3 = _l3(task.machine)
-    ways = [task.ways(index) for index in range(len(task.best))]
+    ways = _ways(task)
     found: list[_Streams] = []
     tried: set[Spill] = set()
     for share in SPILL_LIMITS:
@@ -294,6 +296,16 @@ def _spilled(task: L2Task) -> _Streams:
     if not found:
         raise L2ShortageError(task.graph, task.lives, task.machine, task.tables)
     return min(found, key=_Streams.order)
+
+
+def _ways(task: L2Task) -> list[Ways]:
+    """The ways of each layer; where L2 has room for all that the layer needs its own plan only."""
+    room = int(min(SPILL_LIMITS) * task.limit)
+    needy = layers_in_need(task.graph, task.best, task.lives, room)
+    return [
+        task.ways(index) if index in needy else layer_ways([plan], [], task.machine.l2_bytes)
+        for index, plan in enumerate(task.best)
+    ]
 
 
 def _l3(machine: Machine) -> L3Model:

@@ -175,6 +175,26 @@ def may_overwrite(graph: LayerGraph, layer: Layer, source: str) -> bool:
     return plain and same_shape(graph, layer.inputs[0], source)
 
 
+def layers_in_need(graph: LayerGraph, plans: Sequence[LayerPlan], lives: Sequence[Life], room: int) -> set[int]:
+    """The layers with these plans that don't find `room` for all activations that are alive and for their
+    parameters, and those that touch one of these activations: the others have nothing to gain from working row
+    by row."""
+    sizes = {life.tensor: align(graph.tensors[life.tensor].size_bytes) for life in lives}
+    may_spill = set[str]()
+    found = set[int]()
+    for index, plan in enumerate(plans):
+        alive = [life.tensor for life in lives if life.first <= index <= life.last]
+        if sum(sizes[name] for name in alive) + Way(plan).params_room > room:
+            found.add(index)
+            may_spill.update(alive)
+    touching = {
+        index
+        for index, layer in enumerate(graph.layers)
+        if not may_spill.isdisjoint(graph.tensors[name].base for name in (*layer.inputs, layer.output))
+    }
+    return found | touching
+
+
 @dataclass(frozen=True)
 class SpillTask:
     """The layers' ways to choose from, the tensors that need a place, and the bytes of L2 that there are for

@@ -116,7 +116,7 @@ def test_inspect_reads_target_options_first(capsys: Captured) -> None:
     assert capsys.readouterr().err == (
         "tvm-pulp: error: target pulp: unknown option -sock; "
         "did you mean -soc? (options: -soc, -l1, -l2, -cores, -engines, -plan, -plan-time, -fusion, "
-        "-split, -multiplier-error)\n"
+        "-split, -multiplier-error, -io)\n"
     )
 
 

@@ -22,7 +22,7 @@ from tvm_pulp.codegen.fusion.choice import cheapest_groups, move_cycles, possibl
 from tvm_pulp.codegen.fusion.geometry import Group
 from tvm_pulp.codegen.fusion.groups import as_planned, fused_graph, may_fuse, stage_plans
 from tvm_pulp.codegen.fusion.schedule import runs_fused, schedule_group
-from tvm_pulp.codegen.fusion.search import search_group
+from tvm_pulp.codegen.fusion.search import GroupSearch
 from tvm_pulp.codegen.graph import LayerGraph, LayerKind, Window, macs
 from tvm_pulp.codegen.machine import L3Model
 from tvm_pulp.codegen.memory.l2_tables import tables_bytes
@@ -197,16 +197,16 @@ def test_a_padded_value_that_is_not_0_keeps_layers_apart() -> None:
     for tensors, possible in ((graph.tensors, True), (other, False)):
         fused = fused_graph(replace(graph, tensors=tensors), [range(3)])
         assert runs_fused(Group(fused, fused.layers[0]), 8) == possible
-        found = search_group(fused, fused.layers[0], TARGET)
+        found = GroupSearch(fused, fused.layers[0], TARGET).best()
         assert isinstance(found, Search if possible else NothingFits)
 
 
 def test_too_little_l1_is_said() -> None:
     fused = fused_graph(block(), [range(3)])
-    found = search_group(fused, fused.layers[0], machine(500))
+    found = GroupSearch(fused, fused.layers[0], machine(500)).best()
     assert isinstance(found, NothingFits)
     assert found.l1_bytes > 500
-    assert isinstance(search_group(fused, fused.layers[0], machine(found.l1_bytes)), Search)
+    assert isinstance(GroupSearch(fused, fused.layers[0], machine(found.l1_bytes)).best(), Search)
 
 
 # ---- The choice ----------------------------------------------------------------------------------------------

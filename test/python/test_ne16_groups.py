@@ -22,7 +22,7 @@ from tvm_pulp.codegen.fusion.engines import engines_beside
 from tvm_pulp.codegen.fusion.geometry import Group
 from tvm_pulp.codegen.fusion.groups import OF_TWO_MAPS, fused_graph
 from tvm_pulp.codegen.fusion.schedule import runs_fused
-from tvm_pulp.codegen.fusion.search import search_group
+from tvm_pulp.codegen.fusion.search import GroupSearch
 from tvm_pulp.codegen.graph import LayerGraph, LayerKind
 from tvm_pulp.codegen.plan import LoopOrder, Operand, Plan
 from tvm_pulp.codegen.plan_json import plan_from_json, plan_to_json
@@ -235,7 +235,7 @@ def test_no_group_of_one_row() -> None:
     net.add(LayerKind.POINTWISE, 16)
     net.add(LayerKind.POINTWISE, 16)
     fused = fused_graph(net.graph(), [range(2)])
-    assert search_group(fused, fused.layers[0], with_ne16(), engine=NE16) == NothingFits(0)
+    assert GroupSearch(fused, fused.layers[0], with_ne16(), engine=NE16).best() == NothingFits(0)
 
 
 def test_no_groups_for_layers_that_mix_no_channels() -> None:

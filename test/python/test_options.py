@@ -27,6 +27,7 @@ def test_two_dashes_and_quoted_paths() -> None:
         PulpOptions(multiplier_error=0.01),
         PulpOptions(multiplier_error=0.0),
         PulpOptions(multiplier_error=1e-05),
+        PulpOptions(io="integer-hwc"),
     ],
 )
 def test_written_options_are_read_back(options: PulpOptions) -> None:
@@ -40,12 +41,13 @@ def test_written_options_are_read_back(options: PulpOptions) -> None:
             "-core=8",
             "target pulp: unknown option -core; did you mean -cores? "
             "(options: -soc, -l1, -l2, -cores, -engines, -plan, -plan-time, -fusion, -split, "
-            "-multiplier-error)",
+            "-multiplier-error, -io)",
         ),
         (
             "-frequency=8",
             "target pulp: unknown option -frequency; "
-            "options: -soc, -l1, -l2, -cores, -engines, -plan, -plan-time, -fusion, -split, -multiplier-error",
+            "options: -soc, -l1, -l2, -cores, -engines, -plan, -plan-time, -fusion, -split, "
+            "-multiplier-error, -io",
         ),
         (
             "-l1=38k",

@@ -16,8 +16,9 @@ from tvm_pulp.codegen.memory.l2_allocator import place
 from tvm_pulp.codegen.memory.l2_space import Rect
 from tvm_pulp.codegen.plan import Box, LoopOrder, Operand
 from tvm_pulp.codegen.planner import plan_region
+from tvm_pulp.codegen.tiles.estimates import Limits
 from tvm_pulp.codegen.tiles.schedule import schedule_layer
-from tvm_pulp.codegen.tiles.search import Search, search_tiles
+from tvm_pulp.codegen.tiles.search import Search, TileSearch
 from tvm_pulp.codegen.traffic import layer_traffic, region_traffic
 from tvm_pulp.errors import PlanError
 
@@ -158,7 +159,7 @@ def test_input_channels_in_parts_where_tiles_are_small() -> None:
 def test_parts_that_load_no_parameters_twice(size: int, once: bool) -> None:
     """With more than two parts a tile is all of the map, unless that doesn't fit."""
     graph = single_layer(Shape(LayerKind.CONV2D, size, size, 128, 8, Window(3, 3, 1, 1, 1, 1, 1, 1)))
-    found = search_tiles(graph, graph.layers[0], machine(1_200), params_once=True)
+    found = TileSearch(graph, graph.layers[0], machine(1_200)).best(Limits(params_once=True))
     assert isinstance(found, Search)
     blocks = [step.params_offset for step in found.best.plan.steps if step.load_params]
     assert (len(set(blocks)) == len(blocks)) is once

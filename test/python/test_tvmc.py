@@ -64,6 +64,7 @@ def test_command_line_of_the_readme(tmp_path):
         "fusion": None,
         "split": None,
         "multiplier_error": None,
+        "io": None,
     }
     assert len(package.metadata["pulp"]["regions"]) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["model.tar"]

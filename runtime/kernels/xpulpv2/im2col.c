@@ -1,5 +1,6 @@
-/* pulp_im2col: output pixels divided over the cores. Windows that lie inside the map between left and right
- * are copied a row of all of them after the other, the others one by one. */
+/* pulp_im2col: output pixels divided over the cores. Where more windows than a window has rows lie beside
+ * each other inside the map between left and right, they are copied a row of all of them after the other, the
+ * others one by one. */
 #include "../portable/share.h"
 #include "../portable/window.h"
 #include "pulp_kernels.h"
@@ -12,22 +13,33 @@ typedef struct {
   uint8_t value;
 } task_t;
 
+/* The last word overlaps the one before it. */
 static void fill(uint8_t *to, uint8_t value, uint32_t bytes) {
-  for (uint32_t i = 0; i < bytes; i++) {
-    to[i] = value;
+  const uint32_t word = value * 0x01010101u;
+  if (bytes < sizeof word) {
+    for (uint32_t i = 0; i < bytes; i++) {
+      to[i] = value;
+    }
+    return;
   }
+  for (uint32_t i = 0; i + sizeof word < bytes; i += sizeof word) {
+    xp_store(to + i, word);
+  }
+  xp_store(to + bytes - sizeof word, word);
 }
 
-/* The window of pixel (y, x), part of which is outside. */
-static void border_pixel(const task_t *task, uint32_t y, uint32_t x, uint8_t *to) {
+/* The window of pixel (y, x), part of which may be outside. */
+static void one_pixel(const task_t *task, uint32_t y, uint32_t x, uint8_t *to) {
   const pulp_window_t *const w = task->window;
   const pulp_extent_t e = pulp_extent_at(w, y, x);
-  const uint32_t before = (uint32_t)e.kx0 * w->ch_in;
-  fill(to, task->value, w->ch_out);
-  if (e.y0 < e.y1 && e.x0 < e.x1) {
+  const int32_t rows = e.y1 - e.y0, columns = e.x1 - e.x0;
+  if (rows < w->k_y || columns < w->k_x) {
+    fill(to, task->value, w->ch_out);
+  }
+  if (rows > 0 && columns > 0) {
+    const uint32_t before = (uint32_t)e.kx0 * w->ch_in;
     xp_copy_rows(to + (uint32_t)e.ky0 * task->row + before, pulp_in_pixel(w, task->in, e.y0, e.x0),
-                 (uint32_t)(e.y1 - e.y0), (uint32_t)(e.x1 - e.x0) * w->ch_in, (int32_t)task->row,
-                 w->in_x * w->ch_in);
+                 (uint32_t)rows, (uint32_t)columns * w->ch_in, (int32_t)task->row, w->in_x * w->ch_in);
   }
 }
 
@@ -61,11 +73,12 @@ void pulp_im2col(const uint8_t *in, uint8_t *out, const pulp_window_t *window, u
   uint32_t y = pixels.begin / width, x = pixels.begin - y * width, left_over = pixels.end - pixels.begin;
   uint8_t *to = out + pixels.begin * window->ch_out;
   while (left_over > 0) {
-    const uint32_t run = x >= inner && x < border ? least(border - x, left_over) : 1;
-    if (x >= inner && x < border) {
+    const uint32_t inside = x >= inner && x < border ? least(border - x, left_over) : 0;
+    const uint32_t run = inside > window->k_y ? inside : 1;
+    if (run > 1) {
       inner_pixels(&task, y, x, run, to);
     } else {
-      border_pixel(&task, y, x, to);
+      one_pixel(&task, y, x, to);
     }
     to += run * window->ch_out;
     left_over -= run;
