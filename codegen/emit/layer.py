@@ -28,10 +28,12 @@ from tvm_pulp.codegen.tiles.shares import share_plans
 
 @dataclass(frozen=True)
 class LayerText:
-    """The text of a layer: its definitions, and its entry function's name; see `templates/layer.c.j2`."""
+    """The text of a layer: its definitions, and its entry function's name; see `templates/layer.c.j2`. `in_l3`
+    is its step table if that lies in L3."""
 
     function: str
     definitions: str
+    in_l3: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,9 @@ def layer_text(
     context = layer_context(graph, index, region)
     functions = layer_functions(context, engines)
     run = _run(templates, context, functions)
-    return LayerText(f"run_{context.layer.name}", definitions(templates, context, functions, run))
+    table = table_text(templates, context.layer.name, context.table, context.table_transfer)
+    text = definitions(templates, context, functions, table.own, run)
+    return LayerText(f"run_{context.layer.name}", text, table.in_l3)
 
 
 def layer_context(graph: LayerGraph, index: int, region: Plan) -> LayerContext:
@@ -124,8 +128,10 @@ def layer_context(graph: LayerGraph, index: int, region: Plan) -> LayerContext:
     return LayerContext(graph, region, index, table)
 
 
-def definitions(templates: Environment, context: LayerContext, functions: LayerFunctions, run: str) -> str:
-    """All text of a layer, in which `run` is that of its entry function."""
+def definitions(
+    templates: Environment, context: LayerContext, functions: LayerFunctions, steps: str, run: str
+) -> str:
+    """All text of a layer, in which `steps` is that of its step table, `run` that of its entry function."""
     layer, step_type = context.layer, f"step_{context.layer.name}_t"
     moving = (functions.load, functions.late, functions.ahead, functions.store)
     helping = (one for helper in functions.helpers for one in (helper.setup, helper.start))
@@ -137,7 +143,7 @@ def definitions(templates: Environment, context: LayerContext, functions: LayerF
     return templates.get_template("layer.c.j2").render(
         name=layer.name,
         comment="\n".join(layer_comment(*place, second=context.is_second)),
-        steps=table_text(templates, layer.name, context.table),
+        steps=steps,
         **l1_ranges(context),
         moves=[function.definition(step_type) for function in moving if function.body],
         compute="\n\n".join(one.definition(step_type) for one in working if one and one.body),
@@ -273,6 +279,7 @@ def _run(templates: Environment, context: LayerContext, functions: LayerFunction
     loop = "pipelined" if len(steps) > 1 else "single"
     body = templates.get_template(f"{_kind(functions)}_{loop}.c.j2").render(
         name=layer.name,
+        steps_from_l3=context.table_transfer is not None,
         n_steps=len(steps),
         l2_ranges="\n".join(ranges),
         n_l2=len(ranges),
@@ -375,7 +382,8 @@ def _l3_step(context: LayerContext, first_mark: int) -> str:
 def row_of(context: LayerContext, step: str) -> str:
     """C for a step's row."""
     name = context.layer.name
-    return f"steps_{name}[{step}]" if context.table.groups is None else f"row_{name}({step})"
+    divided = context.table.groups is not None or context.table_transfer is not None
+    return f"row_{name}({step})" if divided else f"steps_{name}[{step}]"
 
 
 def loaded_operands(context: LayerContext) -> list[str]:
