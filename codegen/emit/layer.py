@@ -22,7 +22,7 @@ from tvm_pulp.codegen.fusion.groups import stage_plans
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.memory.l3_places import step_places
 from tvm_pulp.codegen.params import has_params
-from tvm_pulp.codegen.plan import CLUSTER_NAME, Operand, Plan
+from tvm_pulp.codegen.plan import CLUSTER_NAME, LayerPlan, Operand, Plan
 from tvm_pulp.codegen.tiles.shares import share_plans
 
 
@@ -314,11 +314,12 @@ def _load_calls(context: LayerContext, functions: LayerFunctions) -> dict[str, o
     return {
         "l3_first": f"    l3_at({marks.number});\n" if marks.first else "",
         "l3_step": _l3_step(context, marks.number + 1) if marks.steps else "",
-        "reloads_params": any(step.load_params for step in context.table.plan.steps[1:]),
+        "reloads_params": _reloads_params(context.plan),
         "loaded": loaded_operands(context),
         "loaded_ahead": _loaded_ahead(context),
         "load_next": functions.load.call("&next") if functions.load.body else "",
         "load_late": functions.late.call("step") if functions.late.body else "",
+        "drained": _drained(context),
         "load_ahead": functions.ahead.call("step") if functions.ahead.body else "",
     }
 
@@ -358,6 +359,19 @@ def store_calls(context: LayerContext, store: LayerFunction) -> dict[str, str]:
         "no_stores": ", ".join(["PULP_DMA_NONE"] * slots),
         "wait_stores": "\n".join(f"    pulp_dma_wait(stores[{one}]);" for one in range(slots)),
     }
+
+
+def _reloads_params(plan: LayerPlan) -> bool:
+    """True if steps load parameters for the next one."""
+    return any(step.load_params for step in plan.steps[1:]) and Operand.PARAMS not in plan.late
+
+
+def _drained(context: LayerContext) -> str:
+    """C that says if parameters come over those of the step before, which has to be done with them."""
+    if Operand.PARAMS not in context.plan.late:
+        return ""
+    loads = context.table.expression("load_params")
+    return f"t > 0 && {loads}" if context.table.varies("load_params") else "t > 0"
 
 
 def _l3_step(context: LayerContext, first_mark: int) -> str:

@@ -218,7 +218,10 @@ class _Layout:
         seconds = 0 if tight else task.effort.address_seconds  # then all places are found at once
         placed = place([*rects, *leaving], seconds, _distances(task, plans, spill))
         places = dict(zip(stores, placed[len(rects) :], strict=True))
-        tables = streamed_room(task.graph, plans, spill.again, task.table_sizes) if task.streams_tables else {}
+        tables = {}
+        if task.streams_tables:
+            tables = streamed_room(task.graph, plans, spill.again, task.machine.l2_bytes)
+            tables |= {index: max(size, task.table_sizes.get(index, 0)) for index, size in tables.items()}
         moves = [*stores, *loads]
         return cls(task, plans, spill, marks, placed[: len(rects)], moves, places, groups, tight, tables)
 

@@ -5,16 +5,15 @@ transfers before they are needed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.emit.steps import step_table
 from tvm_pulp.codegen.fusion.groups import as_planned
-from tvm_pulp.codegen.graph import Layer, LayerGraph
-from tvm_pulp.codegen.memory.l3_chunks import params_passes
+from tvm_pulp.codegen.graph import LayerGraph
+from tvm_pulp.codegen.memory.l3_chunks import WORD, params_passes
 from tvm_pulp.codegen.memory.l3_places import StepPlaces, step_places
 from tvm_pulp.codegen.memory.transfer_table import rows_in_l3, transfer_table
-from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import CLUSTER_NAME, ROW_BYTES, ROWS_IN_L2, L3Kind, LayerPlan, Plan
 
 LEAST_STREAMED = 64
@@ -64,7 +63,7 @@ def transfers_table_bytes(count: int, *, in_l3: bool = False) -> int:
 def step_tables_bytes(graph: LayerGraph, layers: Sequence[LayerPlan], *, streamed: bool = False) -> int:
     """Bytes of the step tables of layers that find everything else in L2; if they are `streamed`, of those that
     stay there."""
-    from_l3 = streamed_room(graph, layers, (), {}) if streamed else {}
+    from_l3 = streamed_room(graph, layers, (), 0) if streamed else {}
     return sum(
         align(len(plan.next_steps))
         + (0 if index in from_l3 else align(step_table(graph, layer, plan).size_bytes))
@@ -78,30 +77,25 @@ def may_stream(plan: LayerPlan) -> bool:
 
 
 def streamed_room(
-    graph: LayerGraph, layers: Sequence[LayerPlan], again: Collection[int], known: Mapping[int, int]
+    graph: LayerGraph, layers: Sequence[LayerPlan], again: Collection[int], l2_bytes: int
 ) -> dict[int, int]:
     """Bytes to be left in L2 for step tables that come from L3, by the layer's index; the parameters of layers
-    in `again` come once for each pass through them. `known` are bytes that were too few."""
+    in `again` come to other places in `l2_bytes` for each pass through them."""
     found = {}
     for index, (layer, plan) in enumerate(zip(graph.layers, layers, strict=True)):
-        size = _expected_bytes(graph, layer, plan, again=index in again) if may_stream(plan) else 0
-        if size >= LEAST_STREAMED:
-            found[index] = max(size, known.get(index, 0))
-    return found
+        if may_stream(plan):
+            places = StepPlaces(params=_places_by_pass(plan, l2_bytes)) if index in again else None
+            size = step_table(graph, layer, plan, places).size_bytes
+            found[index] = align(size + size // MARGIN)
+    return {index: size for index, size in found.items() if size >= LEAST_STREAMED}
 
 
-def _expected_bytes(graph: LayerGraph, layer: Layer, plan: LayerPlan, *, again: bool) -> int:
-    """Bytes of a layer's step table, at most if places in L2 make it larger by no more than `MARGIN`."""
-    places = StepPlaces(params=_places_by_pass(plan)) if again else None
-    size = step_table(graph, layer, plan, places).size_bytes
-    return align(size + size // MARGIN)
-
-
-def _places_by_pass(plan: LayerPlan) -> tuple[int, ...]:
-    """Places of each step's parameters that differ from pass to pass."""
-    size = pack_size(plan)
-    return tuple(
-        number * size + plan.steps[step].params_offset
+def _places_by_pass(plan: LayerPlan, l2_bytes: int) -> tuple[int, ...]:
+    """Places of each step's parameters that differ from pass to pass, and are as large as places in L2 are."""
+    blocks = [
+        (number, plan.steps[step].params_offset)
         for number, steps in enumerate(params_passes(plan))
         for step in steps
-    )
+    ]
+    places = {block: l2_bytes - WORD * (1 + rank) for rank, block in enumerate(dict.fromkeys(blocks))}
+    return tuple(max(0, places[block]) for block in blocks)
