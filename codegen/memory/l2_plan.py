@@ -70,7 +70,7 @@ LEAST_CHUNKS = 4
 SPILL_LIMITS = (1.0, 0.94, 0.86, 0.75, 0.6)
 """Shares of L2 that what is there at once may take: room for more transfers ahead, and against fragments."""
 
-BANDS = (4, 2, 1)
+BANDS = (1, 2, 4)
 """Rows of tiles in a band of an activation that lies in L3."""
 
 BEST_LAYOUTS = 2
@@ -188,16 +188,18 @@ class _Layout:
     tables: Mapping[int, int] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls,
-        task: L2Task,
-        plans: tuple[LayerPlan, ...],
-        spill: Spill,
-        groups: int = 1,
-        tight: frozenset[int] = frozenset(),
-    ) -> _Layout:
+    def of(cls, task: L2Task, plans: tuple[LayerPlan, ...], spill: Spill) -> _Layout:
         """Places the activations."""
-        marks = mark_times(task.costs(plans))
+        tables = {}
+        if task.streams_tables:
+            tables = streamed_room(task.graph, plans, spill.again, task.machine.l2_bytes)
+            tables |= {index: max(size, task.table_sizes.get(index, 0)) for index, size in tables.items()}
+        return cls(task, plans, spill, mark_times(task.costs(plans)), (), tables=tables).with_bands(1)
+
+    def with_bands(self, groups: int, tight: frozenset[int] = frozenset()) -> _Layout:
+        """The same with so many rows of tiles in a band, and these layers tight: everything has another
+        place."""
+        task, marks, spill = self.task, self.marks, self.spill
         rects = [
             Rect(
                 life.tensor,
@@ -209,21 +211,22 @@ class _Layout:
             for life in task.lives
             if life.tensor not in spill.tensors
         ]
-        rows = [1 if index in tight else groups for index in range(len(plans))]
-        stores, loads = _moves(task, plans, spill, marks, rows)
+        rows = [1 if index in tight else groups for index in range(len(self.plans))]
+        stores, loads = _moves(task, self.plans, spill, marks, rows)
         leaving = [
             Rect(f"{chunk.tensor}@{chunk.l3_offset}", chunk.begin, chunk.need, 0, chunk.size)
             for chunk in stores
         ]
         seconds = 0 if tight else task.effort.address_seconds  # then all places are found at once
-        placed = place([*rects, *leaving], seconds, _distances(task, plans, spill))
-        places = dict(zip(stores, placed[len(rects) :], strict=True))
-        tables = {}
-        if task.streams_tables:
-            tables = streamed_room(task.graph, plans, spill.again, task.machine.l2_bytes)
-            tables |= {index: max(size, task.table_sizes.get(index, 0)) for index, size in tables.items()}
-        moves = [*stores, *loads]
-        return cls(task, plans, spill, marks, placed[: len(rects)], moves, places, groups, tight, tables)
+        placed = place([*rects, *leaving], seconds, _distances(task, self.plans, spill))
+        return replace(
+            self,
+            fixed=placed[: len(rects)],
+            moves=[*stores, *loads],
+            stored=dict(zip(stores, placed[len(rects) :], strict=True)),
+            groups=groups,
+            tight=tight,
+        )
 
     def tighter(self, layers: Collection[int]) -> _Layout | None:
         """The same with these layers and those before each of them tight; None if they are."""
@@ -234,7 +237,7 @@ class _Layout:
         tight = self.tight | more
         if self.groups == 1 or not any(one.layer in more for one in self.moves):
             return replace(self, tight=tight)
-        return _Layout.of(self.task, self.plans, self.spill, self.groups, tight)
+        return self.with_bands(self.groups, tight)
 
     @property
     def arena(self) -> int:
@@ -318,8 +321,9 @@ def _spilled(task: L2Task) -> _Streams:
             continue
         tried.add(spill)
         plans = tuple(way.all[number].plan for way, number in zip(ways, spill.ways, strict=True))
-        for groups in BANDS if task.thorough else BANDS[-1:]:
-            others = _streams(_Layout.of(task, plans, spill, groups), task.machine)
+        layout = _Layout.of(task, plans, spill)
+        for groups in BANDS if task.thorough else BANDS[:1]:
+            others = _streams(layout if groups == 1 else layout.with_bands(groups), task.machine)
             found += [(first, others) for first in islice(others, 1)]
     if not found:
         raise L2ShortageError(task.graph, task.lives, task.machine, task.tables)
