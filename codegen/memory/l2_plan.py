@@ -214,11 +214,7 @@ class _Layout:
         seconds = 0 if tight else task.effort.address_seconds  # then all places are found at once
         placed = place([*rects, *leaving], seconds, _distances(task, plans, spill))
         places = dict(zip(stores, placed[len(rects) :], strict=True))
-        tables = {}
-        if task.streams_tables:
-            tables = streamed_room(task.graph, plans, spill.again, task.machine.l2_bytes)
-            tables |= {index: max(size, task.table_sizes.get(index, 0)) for index, size in tables.items()}
-        moves = [*stores, *loads]
+        moves, tables = [*stores, *loads], _table_rooms(task, plans, spill)
         return cls(task, plans, spill, marks, placed[: len(rects)], moves, places, groups, tight, tables)
 
     def tighter(self, layers: Collection[int]) -> _Layout | None:
@@ -244,6 +240,14 @@ class _Layout:
             L2Buffer(rect.name, rect.offset, rect.size, lives[rect.name].first, lives[rect.name].last)
             for rect in self.fixed
         )
+
+
+def _table_rooms(task: L2Task, plans: Sequence[LayerPlan], spill: Spill) -> dict[int, int]:
+    """Bytes for the step tables that come from L3."""
+    if not task.streams_tables:
+        return {}
+    rooms = streamed_room(task.graph, plans, spill.again, task.machine.l2_bytes)
+    return {index: max(size, task.table_sizes.get(index, 0)) for index, size in rooms.items()}
 
 
 def _distances(task: L2Task, plans: Sequence[LayerPlan], spill: Spill) -> Distances:
