@@ -49,6 +49,8 @@ class ClusterModel:
     `split_output_cycles`. The depthwise rates are those of the kernel on HWC and of the library's on CHW.
     `call_cycles` come with every kernel call: the call itself, starting the DMA, barriers.
 
+    With a `float_unit` they multiply and round float32, each in one instruction.
+
     With `measured_kernels` what was measured of the XpulpV2 kernels (`cost.measured`) stands for the rates, as
     far as it goes.
     """
@@ -65,6 +67,7 @@ class ClusterModel:
     linear_macs_per_cycle: float = 1.0
     elements_per_cycle: float = 0.25
     call_cycles: int = 300
+    float_unit: bool = False
     measured_kernels: bool = False
 
 

@@ -269,6 +269,8 @@ class L3Kind(Enum):
     PARAMS = "params"  # parameter blocks of a layer, to L2
     LOAD = "load"  # rows of a layer's input, to L2
     STORE = "store"  # rows of a layer's output, from L2
+    STEPS = "steps"  # a layer's step table, to L2
+    ROWS = "rows"  # rows of the table of transfers, to L2
 
 
 @dataclass(frozen=True, order=True)
@@ -281,6 +283,14 @@ class Mark:
     step: int
 
 
+ROWS_AT_ONCE = 32
+ROWS_IN_L2 = 2 * ROWS_AT_ONCE
+"""Rows of the table of transfers that come from L3 together, and that are in L2."""
+
+ROW_BYTES = 12
+"""Of each of them."""
+
+
 @dataclass(frozen=True)
 class L3Transfer:
     """One transfer between L3 and the L2 arena.
@@ -289,6 +299,12 @@ class L3Transfer:
     output `tensor` (empty for parameters), lie in the `size` bytes at `l2_offset`, which correspond to those at
     `l3_offset`. It is started at `start` and waited for at `wait`. All transfers of a plan are started, done
     and waited for in their order.
+
+    A step table that a transfer brings lies in L3, and in L2 from its transfer to the layer's last step. If
+    there are transfers of rows, those numbered `first` to `last` of the table of transfers, the table lies in
+    L3, and in L2 are the rows of `ROWS_IN_L2` transfers: the first transfer brings the first ones, before
+    anything else happens, and each later one `ROWS_AT_ONCE`, over rows that have been started. `layer` is the
+    one during which they come.
     """
 
     kind: L3Kind
@@ -301,6 +317,11 @@ class L3Transfer:
     size: int
     start: Mark
     wait: Mark
+
+    @property
+    def first_step(self) -> int:
+        """The first step of the layer that it serves."""
+        return 0 if self.kind is L3Kind.ROWS else self.first
 
 
 @dataclass(frozen=True)
@@ -336,7 +357,7 @@ class Prediction:
 class Plan:
     """A whole region's plan. `l1_bytes` and `l2_bytes` are the limits that it was made for, `l1_used` and
     `l2_used` what it takes: the top of the L1 arena; arena, packed parameters of the layers in L2, and
-    `l2_tables`, the step tables and the table of transfers.
+    `l2_tables`, the step tables and the table of transfers as far as no transfers bring them from L3.
 
     The packed parameters of a layer that `transfers` bring to L2 lie in L3, those of the others in L2. The
     activations of `l3_buffers` lie in L3, the others in the L2 arena.

@@ -26,9 +26,15 @@ from tvm_pulp.codegen.machine import L3Model, Machine
 from tvm_pulp.codegen.memory.l1_tensors import L1Layout, keep_in_l1
 from tvm_pulp.codegen.memory.l2_errors import L2ShortageError
 from tvm_pulp.codegen.memory.l2_plan import L2Task, plan_l2
-from tvm_pulp.codegen.memory.l2_tables import step_tables_bytes, tables_bytes, transfers_table_bytes
+from tvm_pulp.codegen.memory.l2_tables import (
+    step_tables_bytes,
+    tables_bytes,
+    too_small_rooms,
+    transfers_table_bytes,
+)
 from tvm_pulp.codegen.memory.l3_ahead import with_loads_ahead
 from tvm_pulp.codegen.memory.spill import Ways, layer_ways, tensor_lives
+from tvm_pulp.codegen.memory.transfer_table import rows_in_l3
 from tvm_pulp.codegen.order import list_order, predecessors
 from tvm_pulp.codegen.pairs import Pair, choose_pairs
 from tvm_pulp.codegen.params import pack_size
@@ -58,6 +64,9 @@ THOROUGH_GAIN = 0.03
 
 MOST_SINGLE_PAIRS = 3
 """Pairs of layers that run at the same time, each of which is tried as the only one where there are several."""
+
+TABLES_PART = 16
+"""Step tables lie in L3 where they are more than this part of L2."""
 
 MOST_ATTEMPTS = 3
 """Plans that are made anew because the last one's tables were larger than the room left for them."""
@@ -246,6 +255,9 @@ def _streaming(task: L2Task, layout: L1Layout) -> list[Plan]:
 
 def _fitting_plan(task: L2Task, in_l1: tuple[L1Tensor, ...] = ()) -> Plan:
     """A plan whose tables fit too. Raises PlanError if there is none."""
+    if task.machine.l3 is not None:
+        tables = step_tables_bytes(task.graph, task.best)
+        task = replace(task, streams_tables=TABLES_PART * tables > task.machine.l2_bytes)
     if not task.thorough or task.machine.l3 is None:
         return _with_tables(task, in_l1)
     # Whether there is one, and how large the tables become, is seen with little effort.
@@ -258,18 +270,20 @@ def _fitting_plan(task: L2Task, in_l1: tuple[L1Tensor, ...] = ()) -> Plan:
 
 def _with_tables(task: L2Task, in_l1: tuple[L1Tensor, ...]) -> Plan:
     """A plan whose tables fit, too, the step tables having at least the room that the task leaves for them."""
-    task = replace(task, tables=max(task.tables, step_tables_bytes(task.graph, task.best)))
+    in_l2 = step_tables_bytes(task.graph, task.best, streamed=task.streams_tables)
+    task = replace(task, tables=max(task.tables, in_l2))
     for _ in range(MOST_ATTEMPTS):
         plan = _plan(task, in_l1)
-        if plan.l2_used <= task.machine.l2_bytes:
+        larger = too_small_rooms(task.graph, plan)
+        if plan.l2_used <= task.machine.l2_bytes and not larger:
             return plan
-        task = replace(task, tables=_step_tables(plan))
+        task = replace(task, tables=_step_tables(plan), table_sizes={**task.table_sizes, **larger})
     raise L2ShortageError(task.graph, task.lives, task.machine, task.tables)
 
 
 def _step_tables(plan: Plan) -> int:
     """Bytes of a plan's tables but that of transfers."""
-    return plan.l2_tables - transfers_table_bytes(len(plan.transfers))
+    return plan.l2_tables - (0 if rows_in_l3(plan) else transfers_table_bytes(len(plan.transfers)))
 
 
 def _enough_l2(task: L2Task) -> int:

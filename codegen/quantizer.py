@@ -3,7 +3,7 @@
 A quantizer's output is how many of its 255 bounds are at most its input: each bound is the least float32 that
 gives a byte. Floats are compared as the integers that sort like them, `key`: their bits, those of negative
 numbers but the sign inverted. The kernel estimates the byte from the float's leading bits, too small by at most
-1, and makes sure with one comparison.
+1, and makes sure with one comparison. With a float unit it multiplies and rounds instead.
 """
 
 from __future__ import annotations
@@ -84,6 +84,57 @@ class Estimator:
 
 
 SEARCH = Estimator(0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """A byte from its float scaled: `clip(round(x * factor) + zero_point)` in float32, halves away from 0.
+
+    Factor 0: there is none that is right for all floats.
+    """
+
+    factor: np.float32
+    zero_point: int
+
+    @property
+    def factor_bits(self) -> int:
+        """The factor's float32."""
+        return int(self.factor.view(np.int32))
+
+    def bytes_of(self, floats: Floats) -> Keys:
+        """The bytes; those of numbers rise with them."""
+        with np.errstate(over="ignore"):
+            scaled = (floats * self.factor).astype(np.float64)
+        units = np.copysign(np.floor(np.abs(scaled) + 0.5), scaled)
+        return np.asarray(np.clip(units + self.zero_point, 0, BOUNDS), np.int64)
+
+    def is_right(self, bounds: Floats) -> bool:
+        """Whether each byte is what the bounds say: as it rises with the floats, those beside the bounds say it
+        for all."""
+        byte = np.arange(1, BOUNDS + 1)
+        enough = (self.bytes_of(bounds) >= byte).all()
+        return bool(enough and (self.bytes_of(float_of(key_of(bounds) - 1)) < byte).all())
+
+
+NO_SCALING = Scaling(np.float32(0), 0)
+NEAR_FACTORS = 8
+"""Floats beside an estimated factor that are tried, on each side: it comes from two rounded bounds."""
+
+
+def scaling_of(bounds: Floats) -> Scaling:
+    """The scaling that has these bounds, else `NO_SCALING`."""
+    first, last = float(bounds[0]), float(bounds[-1])
+    if not np.isfinite([first, last]).all() or first >= last:
+        return NO_SCALING
+    with np.errstate(over="ignore", under="ignore"):
+        factor = np.float32((BOUNDS - 1) / (last - first))
+    if not np.isfinite(factor):
+        return NO_SCALING
+    zero_point = round(0.5 - first * float(factor))
+    near = sorted(range(-NEAR_FACTORS, NEAR_FACTORS + 1), key=abs)
+    factors = float_of(key_of(np.array(factor)) + np.array(near))
+    scalings = (Scaling(one, zero_point) for one in factors if 0 < one < np.inf)
+    return next((one for one in scalings if one.is_right(bounds)), NO_SCALING)
 
 
 def estimator_of(bounds: Floats) -> Estimator:

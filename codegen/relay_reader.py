@@ -22,6 +22,9 @@ from ..passes.patterns.operator import Border, Moves, Operands, Place, Transposi
 from ..passes.patterns.table import find_operator
 
 INT8 = np.iinfo(np.int8)
+LONGEST_NAME = 40
+"""Characters of a name; TFLite joins those of all operators that became one."""
+
 _ELEMENTWISE = (LayerKind.QUANTIZE, LayerKind.DEQUANTIZE, LayerKind.TABLE)
 """Kinds whose input may be read in the output's shape."""
 
@@ -30,8 +33,10 @@ _AT_ENDS = (LayerKind.QUANTIZE, LayerKind.DEQUANTIZE, LayerKind.TRANSPOSE)
 
 
 def _identifier(text: str) -> str:
-    """`text` as a C identifier, lower case."""
+    """`text` as a C identifier, lower case; of a long one the begin."""
     name = re.sub(r"\W+", "_", text).strip("_").lower()
+    if len(name) > LONGEST_NAME:
+        name = name[:LONGEST_NAME].rpartition("_")[0] or name[:LONGEST_NAME]
     return name if name and not name[0].isdigit() else f"l_{name}"
 
 

@@ -46,6 +46,7 @@ class Work(Enum):
     L3_PARAMS = "l3_params"
     L3_LOAD = "l3_load"
     L3_STORE = "l3_store"
+    L3_TABLES = "l3_tables"
 
     @property
     def lane(self) -> Lane:
@@ -64,9 +65,16 @@ _LANES = {
     Work.L3_PARAMS: Lane.L3,
     Work.L3_LOAD: Lane.L3,
     Work.L3_STORE: Lane.L3,
+    Work.L3_TABLES: Lane.L3,
 }
 
-_L3_WORK = {L3Kind.PARAMS: Work.L3_PARAMS, L3Kind.LOAD: Work.L3_LOAD, L3Kind.STORE: Work.L3_STORE}
+L3_WORK = {
+    L3Kind.PARAMS: Work.L3_PARAMS,
+    L3Kind.LOAD: Work.L3_LOAD,
+    L3Kind.STORE: Work.L3_STORE,
+    L3Kind.STEPS: Work.L3_TABLES,
+    L3Kind.ROWS: Work.L3_TABLES,
+}
 
 
 class Event(NamedTuple):
@@ -229,7 +237,7 @@ def _paced(layer: int, costs: StepCosts, span: LayerSpan, work: Work) -> Iterato
 def _l3_events(plan: Plan, l3: _L3, layer: int) -> Iterator[Event]:
     for one, (begin, end) in zip(plan.transfers, l3.spans, strict=False):
         if one.layer == layer:
-            yield Event(_L3_WORK[one.kind], layer, one.first, begin, end - begin)
+            yield Event(L3_WORK[one.kind], layer, one.first_step, begin, end - begin)
 
 
 _Transfer = tuple[Work, int, int]  # what, step, cycles

@@ -29,6 +29,7 @@ WORK_NAMES = {
     Work.L3_PARAMS: "parameters from L3",
     Work.L3_LOAD: "input from L3",
     Work.L3_STORE: "output to L3",
+    Work.L3_TABLES: "tables from L3",
 }
 
 

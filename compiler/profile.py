@@ -14,9 +14,9 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from tvm_pulp.codegen.plan import L3Kind, Plan, turns
+from tvm_pulp.codegen.plan import Plan, turns
 from tvm_pulp.codegen.plan_json import plan_from_json
-from tvm_pulp.codegen.timeline import Event, Lane, LayerSpan, Timeline, Work
+from tvm_pulp.codegen.timeline import L3_WORK, Event, Lane, LayerSpan, Timeline, Work
 from tvm_pulp.codegen.timeline_json import timeline_to_trace
 
 from .errors import ToolError
@@ -40,7 +40,6 @@ class Kind(IntEnum):
 
 
 _WAITS = {Kind.DMA_WAIT: Work.WAIT_DMA, Kind.L3_WAIT: Work.WAIT_L3}
-_L3_WORK = {L3Kind.PARAMS: Work.L3_PARAMS, L3Kind.LOAD: Work.L3_LOAD, L3Kind.STORE: Work.L3_STORE}
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,7 @@ def _l3_events(region: _Region, plan: Plan) -> Iterator[Event]:
     ends = pairwise([0, *region.done])
     for transfer, asked, (free, done) in zip(plan.transfers, region.asked, ends, strict=True):
         start = max(asked, free)
-        yield Event(_L3_WORK[transfer.kind], transfer.layer, transfer.first, start, done - start)
+        yield Event(L3_WORK[transfer.kind], transfer.layer, transfer.first_step, start, done - start)
 
 
 def trace_of(package: Package, log: bytes, stats: Mapping[str, Any]) -> str:

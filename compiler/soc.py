@@ -117,6 +117,7 @@ class ClusterEngine(_Table):
     linear_macs_per_cycle: Rate = Field(description="fully connected layer, MAC per cycle and core")
     elements_per_cycle: Rate = Field(description="add and pools, elements per cycle and core")
     call_cycles: int = Field(ge=0, le=1_000_000, description="cycles that a kernel call costs beside its work")
+    float_unit: bool = Field(default=False, description="the kernels compute with float32 where that is faster")
     measured_kernels: bool = Field(
         default=False, description="cycles measured of the XpulpV2 kernels stand for the rates"
     )

@@ -25,7 +25,7 @@ MOST_LOW_BITS = 12
 MAX_BYTE = 255
 LARGEST_ERROR = 0.5  # of multipliers, in units of the output
 PRECISE_ERROR = 0.001  # where it would grow from layer to layer
-MIN_OFFSET_BITS = 8  # behind the point of a unit of the output, of multipliers in two parts
+MIN_OFFSET_BITS = 8  # behind the point of a unit of the output, where offsets are rounded
 
 Ints = npt.NDArray[np.int64]
 Reals = npt.NDArray[np.float64]
@@ -88,9 +88,20 @@ def accumulator_of(weights: npt.NDArray[np.integer], bias: Ints, zero_point: int
     )
 
 
-def _with_shift(scale: Reals, acc: Accumulator, zero_point: int, shift: int) -> tuple[Exact, Exact]:
-    k = np.array([int(value) for value in np.rint(np.ldexp(scale, shift))], dtype=object)
-    return k, k * acc.constant.astype(object) + (zero_point << shift) + ((1 << shift) >> 1)
+def _rounded(values: Reals) -> Exact:
+    return np.array([int(value) for value in np.rint(values)], dtype=object)
+
+
+def _with_shift(
+    scale: Reals, acc: Accumulator, zero_point: int, shift: int, exact_at: Ints | None = None
+) -> tuple[Exact, Exact]:
+    """k and offset; these are exact, but for the offset's rounding, for the sums `exact_at`, or for those that
+    stand for 0."""
+    k, zero = _rounded(np.ldexp(scale, shift)), (zero_point << shift) + ((1 << shift) >> 1)
+    if exact_at is None:
+        return k, k * acc.constant.astype(object) + zero
+    there = _rounded(np.ldexp(scale * (exact_at + acc.constant), shift))
+    return k, there - k * exact_at.astype(object) + zero
 
 
 def _fits(k: Exact, offset: Exact, acc: Accumulator, limit: int) -> bool:
@@ -100,20 +111,37 @@ def _fits(k: Exact, offset: Exact, acc: Accumulator, limit: int) -> bool:
     return all(-limit <= value <= limit for bound in bounds for value in (bound.min(), bound.max()))
 
 
-def _error(scale: Reals, k: Exact, shift: int, acc: Accumulator) -> float:
-    """The largest error of the rounded multipliers in units of the output, over sums that are not clipped."""
+def _error(scale: Reals, k: npt.NDArray[np.int64 | np.object_], shift: int, reach: Reals) -> float:
+    """The largest error of the rounded multipliers in units of the output; `reach` is how far the sums that are
+    not clipped are from the exact one."""
+    return float(np.max(np.abs(k.astype(float) / 2.0**shift - scale) * reach, initial=0.0))
+
+
+def _reach_from_zero(scale: Reals, acc: Accumulator) -> Reals:
+    """Of sums that are exact where they stand for 0."""
     reach = np.maximum(np.abs(acc.low + acc.constant), np.abs(acc.high + acc.constant)).astype(float)
-    unclipped = np.minimum(reach, MAX_BYTE / np.maximum(np.abs(scale), np.finfo(float).tiny))
-    return float(np.max(np.abs(k.astype(float) / 2.0**shift - scale) * unclipped, initial=0.0))
+    return np.asarray(np.minimum(reach, MAX_BYTE / np.maximum(np.abs(scale), np.finfo(float).tiny)))
 
 
-def _largest_shift(scale: Reals, acc: Accumulator, zero_point: int, most: int, limit: int) -> int | None:
+def _middle(scale: Reals, acc: Accumulator, zero_point: int) -> tuple[Ints, Reals]:
+    """The sum in the middle of those that are not clipped, and how far these are from it."""
+    step = np.where(scale == 0, np.finfo(float).tiny, scale)
+    with np.errstate(over="ignore"):
+        ends = [(byte - zero_point) / step - acc.constant for byte in (-0.5, MAX_BYTE + 0.5)]
+    first, last = (np.clip(end, acc.low, acc.high) for end in ends)
+    middle = np.rint((first + last) / 2)
+    return middle.astype(np.int64), np.maximum(np.abs(first - middle), np.abs(last - middle))
+
+
+def _largest_shift(
+    scale: Reals, acc: Accumulator, zero_point: int, most: int, limit: int, *, exact_at: Ints | None = None
+) -> int | None:
     """The largest shift up to `most` that keeps everything inside `limit`; None if not even 0 does."""
     largest = float(np.max(np.abs(scale), initial=0.0))
     for shift in range(most, -1, -1):
         if np.rint(np.ldexp(largest, shift)) > INT32_MAX:
             continue  # k itself is int32 in both variants
-        if _fits(*_with_shift(scale, acc, zero_point, shift), acc, limit):
+        if _fits(*_with_shift(scale, acc, zero_point, shift, exact_at), acc, limit):
             return shift
     return None
 
@@ -127,22 +155,40 @@ def choose_multipliers(
 ) -> Multipliers | None:
     """Multipliers for `real = scale * (acc + constant)` per channel and an output zero point.
 
-    Where 32-bit products would cost more than `narrow_error` units, multipliers have more bits. They come in
+    Where 32-bit products would cost more than `narrow_error` units, offsets are chosen anew, such that there is
+    no error in the middle of what isn't clipped. If that isn't enough multipliers have more bits. They come in
     two parts, whose products fit 32 bits (see `low_bits_of`), or if those cost more than `LARGEST_ERROR`, take
     64-bit arithmetic. None: the scales are too large for that, too.
     """
+    narrow = _narrow(scale, acc, zero_point)
+    if (
+        narrow is not None
+        and _error(scale, narrow.k, narrow.shift, _reach_from_zero(scale, acc)) <= narrow_error
+    ):
+        return narrow
+    middle, reach = _middle(scale, acc, zero_point)
+    centred = _narrow(scale, acc, zero_point, middle)
+    fine = centred is not None and centred.shift >= MIN_OFFSET_BITS
+    if centred is not None and fine and _error(scale, centred.k, centred.shift, reach) <= narrow_error:
+        return centred
     shift = _largest_shift(scale, acc, zero_point, MAX_SHIFT, INT32_MAX)
-    if shift is not None:
-        k, offset = _with_shift(scale, acc, zero_point, shift)
-        if _error(scale, k, shift, acc) <= narrow_error:
-            return _multipliers(k, offset, shift, wide=False)
-        parts = _in_two_parts(scale, acc, zero_point, shift)
-        if parts is not None:
-            return parts
+    parts = None if shift is None else _in_two_parts(scale, acc, zero_point, shift)
+    if parts is not None:
+        return parts
     shift = _largest_shift(scale, acc, zero_point, MAX_WIDE_SHIFT, INT64_MAX)
     return (
         None if shift is None else _multipliers(*_with_shift(scale, acc, zero_point, shift), shift, wide=True)
     )
+
+
+def _narrow(
+    scale: Reals, acc: Accumulator, zero_point: int, exact_at: Ints | None = None
+) -> Multipliers | None:
+    """Multipliers whose products fit 32 bits; None if none do."""
+    shift = _largest_shift(scale, acc, zero_point, MAX_SHIFT, INT32_MAX, exact_at=exact_at)
+    if shift is None:
+        return None
+    return _multipliers(*_with_shift(scale, acc, zero_point, shift, exact_at), shift, wide=False)
 
 
 def _in_two_parts(scale: Reals, acc: Accumulator, zero_point: int, high_shift: int) -> Multipliers | None:
@@ -154,7 +200,10 @@ def _in_two_parts(scale: Reals, acc: Accumulator, zero_point: int, high_shift: i
         offset = ((offset + (1 << low_bits >> 1)) >> low_bits) << low_bits
         if int(np.max(np.abs(k), initial=0)) > INT32_MAX or not _fits_parts(low_bits, k, offset, acc):
             continue
-        precise = high_shift >= MIN_OFFSET_BITS and _error(scale, k, shift, acc) <= LARGEST_ERROR
+        precise = (
+            high_shift >= MIN_OFFSET_BITS
+            and _error(scale, k, shift, _reach_from_zero(scale, acc)) <= LARGEST_ERROR
+        )
         return _multipliers(k, offset, shift, wide=True) if precise else None
     return None
 

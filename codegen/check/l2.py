@@ -14,10 +14,22 @@ from math import inf
 import numpy as np
 from tvm_pulp.codegen.check.pairs import begin_and_end
 from tvm_pulp.codegen.check.parts import last_parts
+from tvm_pulp.codegen.check.tables import check_tables, rows_begin
 from tvm_pulp.codegen.graph import Dtype, Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.memory.l2_tables import tables_bytes
-from tvm_pulp.codegen.plan import Box, L2Buffer, L3Buffer, L3Kind, L3Transfer, LayerPlan, Mark, Plan
+from tvm_pulp.codegen.plan import (
+    ROW_BYTES,
+    ROWS_IN_L2,
+    Box,
+    L2Buffer,
+    L3Buffer,
+    L3Kind,
+    L3Transfer,
+    LayerPlan,
+    Mark,
+    Plan,
+)
 from tvm_pulp.errors import PlanError
 
 MOST_JOBS = 64
@@ -31,6 +43,7 @@ def check_l2(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
     _check_order(plan)
     _check_params(plan)
     _check_bands(graph, plan)
+    check_tables(graph, plan)
     _check_room(graph, machine, plan)
     for one, other in combinations(_uses(plan), 2):
         if _clash(one, other) and not _overwrites(graph, plan, one, other):
@@ -195,7 +208,7 @@ def _check_bands(graph: LayerGraph, plan: Plan) -> None:
             kind = L3Kind.STORE if name == layer.output else L3Kind.LOAD
             _check_band(graph, plan, index, homes[name], kind)
     for number, one in enumerate(plan.transfers):
-        if one.kind is L3Kind.PARAMS:
+        if one.kind not in (L3Kind.LOAD, L3Kind.STORE):
             continue
         if one.tensor not in homes:
             raise _fail(f"moves {one.tensor}, which isn't in L3", _transfer_words(number))
@@ -277,6 +290,7 @@ def _check_room(graph: LayerGraph, machine: Machine, plan: Plan) -> None:
     if plan.transfers and machine.l3 is None:
         raise _fail("there is no L3", "header")
     needed = plan.l3_arena + sum(size for index, size in enumerate(sizes) if index in in_l3)
+    needed += sum(one.size for one in plan.transfers if one.kind in (L3Kind.STEPS, L3Kind.ROWS))
     if machine.l3 is not None and needed > machine.l3.size:
         raise _fail(f"uses {needed} bytes of L3, there are {machine.l3.size}", "header")
 
@@ -302,7 +316,13 @@ def _uses(plan: Plan) -> Iterator[_Use]:
     for buffer in plan.l2_buffers:
         start, end = (Mark(buffer.first, -1), inf), (Mark(buffer.last + 1, -1), -inf)
         yield _Use(f"L2 buffer {buffer.tensor}", buffer.offset, buffer.size, start, end, buffer)
+    rows = rows_begin(plan)
+    if rows is not None:
+        start, end = (Mark(0, -1), -inf), (Mark(len(plan.layers), -1), inf)
+        yield _Use("the table of transfers", rows, ROW_BYTES * ROWS_IN_L2, start, end)
     for index, one in enumerate(plan.transfers):
+        if one.kind is L3Kind.ROWS:
+            continue
         start, end = (one.start, float(index)), (Mark(one.layer, _last_fetch(plan, one)), -inf)
         if one.kind is L3Kind.STORE:
             start, end = (Mark(one.layer, one.first), inf), (one.wait, index + 0.5)
@@ -310,7 +330,10 @@ def _uses(plan: Plan) -> Iterator[_Use]:
 
 
 def _last_fetch(plan: Plan, one: L3Transfer) -> int:
-    """The last step that fetches what a transfer brings: when it has its operands, the bytes are free."""
+    """The last step that fetches what a transfer brings: when it has its operands, the bytes are free. A step
+    table is read for the last time before the last step has them."""
+    if one.kind is L3Kind.STEPS:
+        return one.last
     steps = plan.layers[one.layer].steps[: one.last + 1]
     params = one.kind is L3Kind.PARAMS
     fetching = [i for i, step in enumerate(steps) if (step.load_params if params else step.load_x)]

@@ -390,8 +390,9 @@ def _block_size(layer: Layer, channels: int, engine: Engine) -> int:
 def _replay_slots(layer: Layer, layer_plan: LayerPlan, where: str, engine: Engine) -> None:
     """Every step finds its operands; no load goes to the slot that the step before still reads, unless it is
     late, and no result to the slot that is still being stored."""
-    if layer_plan.late and engine.name != CLUSTER_NAME and not layer_plan.shares:
-        raise _fail(f"engine {engine.name} can't load operands late", where)
+    beside = engine.name != CLUSTER_NAME and not layer_plan.shares
+    if layer_plan.late and beside and (layer_plan.late != (Operand.PARAMS,) or layer_plan.stages):
+        raise _fail(f"engine {engine.name} can load only parameters late, and none of a group", where)
     if not set(layer_plan.late) <= {Operand.X, Operand.PARAMS}:
         raise _fail("only x and params can be late", where)
     for operand in layer_plan.late:

@@ -59,6 +59,9 @@ MAX_BYTE = 255
 _ELEMENT_CYCLES = {"pulp_quantize": 21.5, "pulp_dequantize": 9.5, "pulp_transpose": 3.2}
 """Of one core, on PULP-open."""
 
+_FLOAT_UNIT_QUANTIZE_CYCLES = 7.8
+"""Of an element that a float unit quantizes."""
+
 _TERM_CYCLES, _QUOTIENT_CYCLES, _LOOK_UP_CYCLES = 19.5, 400.0, 8.0
 """Of a softmax, on PULP-open: of a byte that the sum is made of, a float division, an output."""
 
@@ -179,6 +182,8 @@ def _elements(machine: Machine, layer: Layer, kernel: str, tiles: Tiles) -> Floa
         return _softmax(machine, tiles)
     if layer.kind is LayerKind.IM2COL:
         return window_cycles(IM2COL, Calls(machine.cores, layer.window, tiles))
+    if kernel == "pulp_quantize" and machine.cluster.float_unit:
+        return ceil_div(tiles.y_bytes, machine.cores) * _FLOAT_UNIT_QUANTIZE_CYCLES
     if kernel in _ELEMENT_CYCLES:
         return ceil_div(tiles.y_bytes, machine.cores) * _ELEMENT_CYCLES[kernel]
     elements = tiles.y_bytes * len(layer.inputs) * layer.window.kernel_h * layer.window.kernel_w

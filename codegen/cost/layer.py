@@ -87,8 +87,10 @@ class StepCosts:
         if self.job is not None:
             return self._intervals_of_group(self.job)
         longer: IntArray = np.maximum(self.compute, self.beside + self.turn)
-        longer[1:] = np.maximum(longer[1:], self.finish[:-1] + self._load_after_finish[1:])
-        longer[:-1] += self.load_late[1:]
+        drained = self.load_late[1:] > 0  # the step before is finished, too, before the load
+        beside = np.where(drained, 0, self.finish[:-1])
+        longer[1:] = np.maximum(longer[1:], beside + self._load_after_finish[1:])
+        longer[:-1] += self.load_late[1:] + self.finish[:-1] - beside
         return longer
 
     def _intervals_of_group(self, job: IntArray) -> IntArray:
@@ -107,7 +109,7 @@ class StepCosts:
         """Cycles of loads, while each step computes, that wait until the cores have finished the step before:
         they need its parameters."""
         loads = np.zeros_like(self.load)
-        if self.finish.any() and self.load_params[1:].any():
+        if self.finish.any() and self.load_params[1:].any() and Operand.PARAMS not in self.late:
             loads[:-1] = self.load[1:]
         return loads
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from tvm_pulp.codegen.emit.params import params_symbol
 from tvm_pulp.codegen.emit.steps import StepTable
 from tvm_pulp.codegen.graph import Layer, LayerGraph
-from tvm_pulp.codegen.memory.l3_places import streams_params
-from tvm_pulp.codegen.plan import LayerPlan, Plan
+from tvm_pulp.codegen.memory.l3_places import streams_params, transfers_of
+from tvm_pulp.codegen.plan import L3Kind, L3Transfer, LayerPlan, Plan
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,11 @@ class LayerContext:
     def is_second(self) -> bool:
         """True for the second of two layers that run at the same time."""
         return self.index > 0 and self.region.layers[self.index - 1].with_next
+
+    @property
+    def table_transfer(self) -> L3Transfer | None:
+        """The transfer that brings the step table from L3, if it lies there."""
+        return next(iter(transfers_of(self.region, self.index, L3Kind.STEPS)), None)
 
     @property
     def params(self) -> str:

@@ -12,7 +12,7 @@ from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Requant
 from tvm_pulp.codegen.kernels import requantize_kernel
 from tvm_pulp.codegen.params import needs_int64
 from tvm_pulp.codegen.plan import LayerPlan, Operand
-from tvm_pulp.codegen.quantizer import estimator_of
+from tvm_pulp.codegen.quantizer import estimator_of, scaling_of
 from tvm_pulp.errors import PlanError
 
 _SIZES = ("in_x", "in_y", "ch_in", "out_x", "out_y", "ch_out", "k_x", "k_y")
@@ -314,17 +314,21 @@ def _pulp_quantize(tile: _Tile) -> _Kernel:
     table = tile.layer.table
     if table is None:
         raise PlanError("the layer has no table", where=tile.layer.name)
-    estimator = estimator_of(table.astype(np.float32))
+    quantizer = table.astype(np.float32)
+    estimator, scaling = estimator_of(quantizer), scaling_of(quantizer)
     fields = [(name, str(getattr(estimator, name))) for name in ("multiplier", "exponent", "offset")]
+    scaling_fields = [("factor", str(scaling.factor_bits)), ("zero_point", str(scaling.zero_point))]
     value, y_planar = tile.table.expression, tile.graph.tensors[tile.layer.output].planar
     from_planes = tile.table.x_tensor.planar and not y_planar
     planes, elements = (value("y_c"), value("y_pixels")) if from_planes else ("1", value("y_size"))
     locals_ = [
         f"  const void *const bounds = {address('l1', value('params_l1'))};",
         designated("const pulp_estimator_t estimator", fields),
+        designated("const pulp_scaling_t scaling", scaling_fields),
         f"  const uint32_t planes = {planes}, elements = {elements};",
     ]
-    return _Kernel(locals_, call(tile.plan.kernel, ("x", "y", "bounds", "&estimator", "planes", "elements")))
+    arguments = ("x", "y", "bounds", "&estimator", "&scaling", "planes", "elements")
+    return _Kernel(locals_, call(tile.plan.kernel, arguments))
 
 
 def _pulp_dequantize(tile: _Tile) -> _Kernel:

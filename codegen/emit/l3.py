@@ -7,11 +7,21 @@ from dataclasses import dataclass
 
 from jinja2 import Environment
 from tvm_pulp.codegen.emit.params import params_symbol
-from tvm_pulp.codegen.emit.text import aligned
+from tvm_pulp.codegen.emit.text import address, aligned
 from tvm_pulp.codegen.graph import LayerGraph
-from tvm_pulp.codegen.memory.transfer_table import FIELDS, TransferTable, first_marks, l3_ranges, transfer_table
+from tvm_pulp.codegen.memory.transfer_table import (
+    FIELDS,
+    UNIT_BITS,
+    L3Part,
+    L3Range,
+    TransferTable,
+    first_marks,
+    l3_ranges,
+    rows_in_l3,
+    transfer_table,
+)
 from tvm_pulp.codegen.params import pack_size
-from tvm_pulp.codegen.plan import L3Kind, Plan
+from tvm_pulp.codegen.plan import ROWS_IN_L2, L3Kind, Plan
 
 
 @dataclass(frozen=True)
@@ -41,12 +51,25 @@ def l3_text(templates: Environment, graph: LayerGraph, plan: Plan) -> str:
         ranges="\n".join(_ranges(graph, plan)),
         stores=any(one.kind is L3Kind.STORE for one in plan.transfers),
         last_mark=first_marks(plan)[-1],
+        rows_in_l2=_rows_in_l2(plan),
     )
 
 
+def _rows_in_l2(plan: Plan) -> dict[str, str | int] | None:
+    """Where and how many rows of the table are in L2, and the bytes of the first ones; None if the table is."""
+    if not rows_in_l3(plan):
+        return None
+    first = plan.transfers[0]
+    place = address("l2_arena", str(first.l2_offset))
+    return {"place": place, "count": ROWS_IN_L2, "first_bytes": first.size}
+
+
 def _fields(table: TransferTable) -> Iterator[str]:
-    for name in table.fields:
-        yield f"  uint32_t {name} : {table.bits[name]}; /* {FIELDS[name]} */"
+    for unit in table.units:
+        for name in unit:
+            yield f"  uint32_t {name} : {table.bits[name]}; /* {FIELDS[name]} */"
+        if not unit:
+            yield f"  uint32_t : {UNIT_BITS};"
 
 
 def _rows(table: TransferTable) -> list[str]:
@@ -56,9 +79,18 @@ def _rows(table: TransferTable) -> list[str]:
 
 
 def _ranges(graph: LayerGraph, plan: Plan) -> Iterator[str]:
-    for index in l3_ranges(plan):
-        if index is None:
-            yield '    {"L3 arena", l3_arena, L3_ARENA_BYTES},'
-        else:
-            layer, size = graph.layers[index], pack_size(plan.layers[index])
-            yield f'    {{"parameters of {layer.name}", {params_symbol(graph, layer)}, {size}}},'
+    for one in l3_ranges(plan):
+        yield f"    {{{', '.join(_range(graph, plan, one))}}},"
+
+
+def _range(graph: LayerGraph, plan: Plan, one: L3Range) -> tuple[str, str, str]:
+    """C for a range's name, address and size."""
+    layer = graph.layers[one.layer]
+    if one.part is L3Part.ARENA:
+        return '"L3 arena"', "l3_arena", "L3_ARENA_BYTES"
+    if one.part is L3Part.ROWS:
+        return '"transfers"', "l3_transfers", "sizeof(l3_transfers)"
+    if one.part is L3Part.STEPS:
+        return f'"steps of {layer.name}"', f"&tables_{layer.name}", f"sizeof(tables_{layer.name})"
+    size = pack_size(plan.layers[one.layer])
+    return f'"parameters of {layer.name}"', params_symbol(graph, layer), str(size)

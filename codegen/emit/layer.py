@@ -22,16 +22,18 @@ from tvm_pulp.codegen.fusion.groups import stage_plans
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.memory.l3_places import step_places
 from tvm_pulp.codegen.params import has_params
-from tvm_pulp.codegen.plan import CLUSTER_NAME, Operand, Plan
+from tvm_pulp.codegen.plan import CLUSTER_NAME, LayerPlan, Operand, Plan
 from tvm_pulp.codegen.tiles.shares import share_plans
 
 
 @dataclass(frozen=True)
 class LayerText:
-    """The text of a layer: its definitions, and its entry function's name; see `templates/layer.c.j2`."""
+    """The text of a layer: its definitions, and its entry function's name; see `templates/layer.c.j2`. `in_l3`
+    is its step table if that lies in L3."""
 
     function: str
     definitions: str
+    in_l3: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,9 @@ def layer_text(
     context = layer_context(graph, index, region)
     functions = layer_functions(context, engines)
     run = _run(templates, context, functions)
-    return LayerText(f"run_{context.layer.name}", definitions(templates, context, functions, run))
+    table = table_text(templates, context.layer.name, context.table, context.table_transfer)
+    text = definitions(templates, context, functions, table.own, run)
+    return LayerText(f"run_{context.layer.name}", text, table.in_l3)
 
 
 def layer_context(graph: LayerGraph, index: int, region: Plan) -> LayerContext:
@@ -124,8 +128,10 @@ def layer_context(graph: LayerGraph, index: int, region: Plan) -> LayerContext:
     return LayerContext(graph, region, index, table)
 
 
-def definitions(templates: Environment, context: LayerContext, functions: LayerFunctions, run: str) -> str:
-    """All text of a layer, in which `run` is that of its entry function."""
+def definitions(
+    templates: Environment, context: LayerContext, functions: LayerFunctions, steps: str, run: str
+) -> str:
+    """All text of a layer, in which `steps` is that of its step table, `run` that of its entry function."""
     layer, step_type = context.layer, f"step_{context.layer.name}_t"
     moving = (functions.load, functions.late, functions.ahead, functions.store)
     helping = (one for helper in functions.helpers for one in (helper.setup, helper.start))
@@ -137,7 +143,7 @@ def definitions(templates: Environment, context: LayerContext, functions: LayerF
     return templates.get_template("layer.c.j2").render(
         name=layer.name,
         comment="\n".join(layer_comment(*place, second=context.is_second)),
-        steps=table_text(templates, layer.name, context.table),
+        steps=steps,
         **l1_ranges(context),
         moves=[function.definition(step_type) for function in moving if function.body],
         compute="\n\n".join(one.definition(step_type) for one in working if one and one.body),
@@ -273,6 +279,7 @@ def _run(templates: Environment, context: LayerContext, functions: LayerFunction
     loop = "pipelined" if len(steps) > 1 else "single"
     body = templates.get_template(f"{_kind(functions)}_{loop}.c.j2").render(
         name=layer.name,
+        steps_from_l3=context.table_transfer is not None,
         n_steps=len(steps),
         l2_ranges="\n".join(ranges),
         n_l2=len(ranges),
@@ -307,11 +314,12 @@ def _load_calls(context: LayerContext, functions: LayerFunctions) -> dict[str, o
     return {
         "l3_first": f"    l3_at({marks.number});\n" if marks.first else "",
         "l3_step": _l3_step(context, marks.number + 1) if marks.steps else "",
-        "reloads_params": any(step.load_params for step in context.table.plan.steps[1:]),
+        "reloads_params": _reloads_params(context.plan),
         "loaded": loaded_operands(context),
         "loaded_ahead": _loaded_ahead(context),
         "load_next": functions.load.call("&next") if functions.load.body else "",
         "load_late": functions.late.call("step") if functions.late.body else "",
+        "drained": _drained(context),
         "load_ahead": functions.ahead.call("step") if functions.ahead.body else "",
     }
 
@@ -353,6 +361,19 @@ def store_calls(context: LayerContext, store: LayerFunction) -> dict[str, str]:
     }
 
 
+def _reloads_params(plan: LayerPlan) -> bool:
+    """True if steps load parameters for the next one."""
+    return any(step.load_params for step in plan.steps[1:]) and Operand.PARAMS not in plan.late
+
+
+def _drained(context: LayerContext) -> str:
+    """C that says if parameters come over those of the step before, which has to be done with them."""
+    if Operand.PARAMS not in context.plan.late:
+        return ""
+    loads = context.table.expression("load_params")
+    return f"t > 0 && {loads}" if context.table.varies("load_params") else "t > 0"
+
+
 def _l3_step(context: LayerContext, first_mark: int) -> str:
     """Does what is due between L3 and L2 at a step; `first_mark` is the first one's."""
     return f"l3_at({first_mark});" if len(context.plan.steps) == 1 else f"l3_at({first_mark} + t);"
@@ -361,7 +382,8 @@ def _l3_step(context: LayerContext, first_mark: int) -> str:
 def row_of(context: LayerContext, step: str) -> str:
     """C for a step's row."""
     name = context.layer.name
-    return f"steps_{name}[{step}]" if context.table.groups is None else f"row_{name}({step})"
+    divided = context.table.groups is not None or context.table_transfer is not None
+    return f"row_{name}({step})" if divided else f"steps_{name}[{step}]"
 
 
 def loaded_operands(context: LayerContext) -> list[str]:

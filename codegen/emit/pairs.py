@@ -21,6 +21,7 @@ from tvm_pulp.codegen.emit.layer import (
     store_calls,
 )
 from tvm_pulp.codegen.emit.ranges import l2_ranges
+from tvm_pulp.codegen.emit.tables import table_text
 from tvm_pulp.codegen.emit.text import signature
 from tvm_pulp.codegen.engines.engine import Engine
 from tvm_pulp.codegen.graph import LayerGraph
@@ -38,10 +39,14 @@ def pair_text(
     pair = [(context, layer_functions(context, engines)) for context in contexts]
     name = f"run_{'_beside_'.join(context.layer.name for context in contexts)}"
     first, second = (
-        definitions(templates, context, functions, run)
+        definitions(templates, context, functions, _steps(templates, context), run)
         for (context, functions), run in zip(pair, ("", _run(templates, name, pair)), strict=True)
     )
     return LayerText(name, f"{first}\n{second}")
+
+
+def _steps(templates: Environment, context: LayerContext) -> str:
+    return table_text(templates, context.layer.name, context.table).own
 
 
 def _run(templates: Environment, name: str, pair: list[tuple[LayerContext, LayerFunctions]]) -> str:

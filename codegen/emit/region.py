@@ -66,7 +66,7 @@ def _source(templates: Environment, graph: LayerGraph, plan: Plan, engines: tupl
         cores=plan.cores,
         l1_bytes=plan.l1_used,
         arena=_arena(plan),
-        l3=l3_text(templates, graph, plan),
+        l3="".join(layer.in_l3 for layer in layers) + l3_text(templates, graph, plan),
         layers=[layer.definitions for layer in layers],
         fields="\n".join(f"  uint8_t *{name};" for name in _parameters(graph)),
         tensors="\n".join(_tensors(graph, plan)),

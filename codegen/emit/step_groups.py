@@ -35,6 +35,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 """The columns of each group; the group's name is that of the step's member that counts its rows."""
 
+OWN_BLOCKS = {**GROUPS, "range": GROUPS["range"][1:], "block": GROUPS["range"][:1]}
+"""Those of layers whose parameters come from L3 again and again, and lie elsewhere each time."""
+
 WORD = 4
 """Bytes."""
 
@@ -112,10 +115,19 @@ def _quotient(index: Sequence[int]) -> int | None:
 
 def group_steps(columns: Columns) -> StepGroups:
     """The groups of a table with these columns, all of one length, `y_c0` among them if any of `_WITH_CHANNELS`
-    is to be the same for all ranges of channels."""
+    is to be the same for all ranges of channels; whichever take fewer bytes."""
+    usual = _grouped(columns, GROUPS)
+    ranges = [name for name in OWN_BLOCKS["range"] if name in columns]
+    distinct = set(zip(*(columns[name] for name in ranges), strict=True))
+    if "params" not in columns or len(usual.rows["range"]["params"]) <= len(distinct):
+        return usual
+    return min(usual, _grouped(columns, OWN_BLOCKS), key=lambda groups: groups.size_bytes)
+
+
+def _grouped(columns: Columns, groups: Mapping[str, tuple[str, ...]]) -> StepGroups:
     beyond = frozenset(name for name in _WITH_CHANNELS if name in columns and _has_channel(columns, name))
     index, rows = {}, {}
-    for group, names in GROUPS.items():
+    for group, names in groups.items():
         mine = {name: _without_channel(columns, name, beyond) for name in names if name in columns}
         if mine:
             index[group], rows[group] = _distinct(mine)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from tvm_pulp.codegen.emit.shares import SHARE_COLUMNS, ShareColumns
 from tvm_pulp.codegen.emit.stages import MID_COLUMNS, StageColumns
 from tvm_pulp.codegen.emit.step_groups import (
-    GROUPS,
     LEAST_SAVED,
     StepGroups,
     group_steps,
@@ -111,7 +110,7 @@ class StepTable:
 
     def _of_group(self, name: str, groups: StepGroups) -> str:
         """C for a column of one of several tables."""
-        group = next(group for group, names in GROUPS.items() if name in names)
+        group = next(group for group, rows in groups.rows.items() if name in rows)
         constant = len(set(groups.rows[group][name])) == 1
         cell = scaled(f"step->{group}.{name}", unit(groups.rows[group][name]))
         if name not in groups.beyond:

@@ -20,7 +20,7 @@ from tvm_pulp.codegen.memory.in_place import input_distance
 from tvm_pulp.codegen.memory.l2_allocator import Distances, place
 from tvm_pulp.codegen.memory.l2_errors import L2ShortageError, l2_error, l3_error
 from tvm_pulp.codegen.memory.l2_space import Rect, arena_bytes
-from tvm_pulp.codegen.memory.l2_tables import transfers_table_bytes
+from tvm_pulp.codegen.memory.l2_tables import streamed_room, transfers_table_bytes
 from tvm_pulp.codegen.memory.l3_bound import Demand, bound, least_moves
 from tvm_pulp.codegen.memory.l3_chunks import (
     Chunk,
@@ -30,7 +30,9 @@ from tvm_pulp.codegen.memory.l3_chunks import (
     loaded_chunks,
     params_chunks,
     step_groups,
+    steps_chunk,
     stored_chunks,
+    with_rows,
 )
 from tvm_pulp.codegen.memory.l3_reserve import Reserved, reserve
 from tvm_pulp.codegen.memory.l3_schedule import Placed, in_order, place_chunks, waits
@@ -48,7 +50,16 @@ from tvm_pulp.codegen.memory.spill import (
     tensor_lives,
 )
 from tvm_pulp.codegen.params import pack_size
-from tvm_pulp.codegen.plan import L2Buffer, L3Buffer, L3Transfer, LayerPlan, Prediction
+from tvm_pulp.codegen.plan import (
+    ROW_BYTES,
+    ROWS_IN_L2,
+    L2Buffer,
+    L3Buffer,
+    L3Kind,
+    L3Transfer,
+    LayerPlan,
+    Prediction,
+)
 from tvm_pulp.errors import PlanError
 
 CHUNK_BYTES = (65_536, 32_768, 16_384, 8_192)
@@ -80,7 +91,9 @@ class L2Plan:
 class L2Task:
     """A region whose layers have plans. `ways` are the plans to choose from for a layer where activations may
     lie in L3; `costs` is what a layer's steps cost; `tables` are bytes of L2 to be left for step tables. If not
-    `thorough` the first plan that is found will do; `may_spill` allows activations in L3."""
+    `thorough` the first plan that is found will do; `may_spill` allows activations in L3. With `streams_tables`
+    step tables and the table of transfers lie in L3, too; `table_sizes` are bytes that earlier plans' tables
+    took, by their layer's index."""
 
     graph: LayerGraph
     best: tuple[LayerPlan, ...]
@@ -91,6 +104,8 @@ class L2Task:
     tables: int = 0
     thorough: bool = True
     may_spill: bool = True
+    streams_tables: bool = False
+    table_sizes: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def limit(self) -> int:
@@ -126,6 +141,7 @@ def plan_l2(task: L2Task) -> L2Plan:
         found = _keep_in_l2(found, task.machine)
     result = _result(task, found)
     l3_used = result.l3_arena + sum(size for i, size in enumerate(params) if i not in found.resident)
+    l3_used += sum(one.size for one in result.transfers if one.kind in (L3Kind.STEPS, L3Kind.ROWS))
     if l3_used > task.machine.l3.size:
         raise l3_error(task.graph, l3_used, task.machine)
     return result
@@ -153,7 +169,8 @@ def _all_in_l2(layout: _Layout, params: Sequence[int]) -> L2Plan:
 class _Layout:
     """Plans of all layers, and the places in L2 of what is there at fixed times: the activations `fixed`, and
     the bands `stored` on their way to L3. `moves` are the transfers of activations, with `groups` rows of tiles
-    in a band; what layers that are `tight` bring from L3 or take there comes in the smallest parts."""
+    in a band; what layers that are `tight` bring from L3 or take there comes in the smallest parts. `tables`
+    are the bytes of the step tables that come from L3, by their layer's index."""
 
     task: L2Task
     plans: tuple[LayerPlan, ...]
@@ -164,6 +181,7 @@ class _Layout:
     stored: Mapping[Chunk, Rect] = field(default_factory=dict)
     groups: int = 1
     tight: frozenset[int] = frozenset()
+    tables: Mapping[int, int] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -196,7 +214,12 @@ class _Layout:
         seconds = 0 if tight else task.effort.address_seconds  # then all places are found at once
         placed = place([*rects, *leaving], seconds, _distances(task, plans, spill))
         places = dict(zip(stores, placed[len(rects) :], strict=True))
-        return cls(task, plans, spill, marks, placed[: len(rects)], [*stores, *loads], places, groups, tight)
+        tables = {}
+        if task.streams_tables:
+            tables = streamed_room(task.graph, plans, spill.again, task.machine.l2_bytes)
+            tables |= {index: max(size, task.table_sizes.get(index, 0)) for index, size in tables.items()}
+        moves = [*stores, *loads]
+        return cls(task, plans, spill, marks, placed[: len(rects)], moves, places, groups, tight, tables)
 
     def tighter(self, layers: Collection[int]) -> _Layout | None:
         """The same with these layers and those before each of them tight; None if they are."""
@@ -282,7 +305,9 @@ def _spilled(task: L2Task) -> _Streams:
         if found and not task.thorough:
             break
         limit = int(share * task.limit)
-        spill = choose_spill(SpillTask(task.graph, ways, task.lives, l3, limit), task.effort.spill_seconds)
+        row_bytes = 0 if task.streams_tables else ROW_BYTES
+        problem = SpillTask(task.graph, ways, task.lives, l3, limit, row_bytes)
+        spill = choose_spill(problem, task.effort.spill_seconds)
         if spill is None:
             break
         if spill in tried:
@@ -346,20 +371,25 @@ def _try(layout: _Layout, machine: Machine, most: int) -> _Streams | None:
 
 def _with_places(layout: _Layout, machine: Machine, resident: frozenset[int], most: int) -> _Streams | set[int]:
     """Places for all transfers, or the layers that have too little room."""
-    chunks = list(layout.moves)
+    task, chunks = layout.task, list(layout.moves)
+    chunks += [
+        steps_chunk(layout.plans[index], index, layout.marks, size) for index, size in layout.tables.items()
+    ]
     for index, plan in enumerate(layout.plans):
         if index not in resident:
             again = index in layout.spill.again
             least = again_chunk(machine.l2_bytes) if again else LEAST_CHUNK_BYTES
             size = least if index in layout.tight else most
             chunks += params_chunks(plan, index, layout.marks, size, again=again)
-    limit = layout.task.limit - transfers_table_bytes(len(chunks))
+    by_rows = task.streams_tables and len(chunks) > ROWS_IN_L2
+    limit = task.limit - transfers_table_bytes(len(chunks), in_l3=by_rows)
     limit -= sum(align(pack_size(layout.plans[index])) for index in resident)
     chunks = in_order(chunks, layout.tight)
+    chunks = with_rows(chunks, layout.marks) if by_rows else chunks
     placed = place_chunks(chunks, layout.fixed, layout.stored, limit) if layout.arena <= limit else None
     if placed is None:
-        seconds = 0 if resident or layout.groups > 1 else layout.task.effort.address_seconds
-        distances = _distances(layout.task, layout.plans, layout.spill)
+        seconds = 0 if resident or layout.groups > 1 else task.effort.address_seconds
+        distances = _distances(task, layout.plans, layout.spill)
         places = reserve(chunks, (layout.fixed, layout.stored), distances, limit, seconds)
         if not isinstance(places, Reserved):
             return {layout.marks.mark(number).layer for number in places}
@@ -372,8 +402,10 @@ def _with_places(layout: _Layout, machine: Machine, resident: frozenset[int], mo
 def _result(task: L2Task, streams: _Streams) -> L2Plan:
     layout, l3 = streams.layout, _l3(task.machine)
     marks = layout.marks
-    tops = [one.offset + align(one.chunk.size) for one in streams.placed]
-    arena = max([layout.arena, *tops])
+    tops = [one.offset + align(one.chunk.size) for one in streams.placed if one.chunk.kind is not L3Kind.ROWS]
+    rows = max([layout.arena, *tops])
+    by_rows = len(tops) < len(streams.placed)
+    arena = rows + (transfers_table_bytes(len(tops), in_l3=True) if by_rows else 0)
     params = [pack_size(plan) for plan in layout.plans]
     buffers, l3_buffers = layout.buffers(), _l3_buffers(layout)
     kept = [sum(one.size for one in buffers if one.first < index <= one.last) for index in range(len(params))]
@@ -387,7 +419,7 @@ def _result(task: L2Task, streams: _Streams) -> L2Plan:
         prediction=Prediction(marks.total, streams.waits, bound(demand, marks, task.limit, l3)),
         l3_arena=max((buffer.offset + align(buffer.size) for buffer in l3_buffers), default=0),
         l3_buffers=l3_buffers,
-        transfers=tuple(_transfer(one, marks, places.get(one.chunk.tensor, 0)) for one in streams.placed),
+        transfers=tuple(_transfer(one, marks, places.get(one.chunk.tensor, 0), rows) for one in streams.placed),
     )
 
 
@@ -404,7 +436,8 @@ def _l3_buffers(layout: _Layout) -> tuple[L3Buffer, ...]:
     )
 
 
-def _transfer(one: Placed, marks: MarkTimes, base: int) -> L3Transfer:
+def _transfer(one: Placed, marks: MarkTimes, base: int, rows: int) -> L3Transfer:
+    """The transfer of a chunk of the tensor at `base` in L3; the table's rows begin at `rows` in the arena."""
     chunk = one.chunk
     return L3Transfer(
         kind=chunk.kind,
@@ -413,7 +446,7 @@ def _transfer(one: Placed, marks: MarkTimes, base: int) -> L3Transfer:
         first=chunk.first,
         last=chunk.last,
         l3_offset=base + chunk.l3_offset,
-        l2_offset=one.offset,
+        l2_offset=one.offset + (rows if chunk.kind is L3Kind.ROWS else 0),
         size=chunk.size,
         start=marks.mark(one.start),
         wait=marks.mark(chunk.need),

@@ -1,22 +1,22 @@
-"""What one transfer between L3 and L2 moves: parameter blocks, or bands of rows of an activation."""
+"""What one transfer between L3 and L2 moves: parameter blocks, bands of rows of an activation, tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 
 from tvm_pulp.codegen.graph import Tensor
 from tvm_pulp.codegen.memory.marks import MarkTimes
-from tvm_pulp.codegen.plan import Box, L3Kind, LayerPlan, Mark
+from tvm_pulp.codegen.plan import ROW_BYTES, ROWS_AT_ONCE, ROWS_IN_L2, Box, L3Kind, LayerPlan, Mark
 
 WORD = 4
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """`size` bytes at `l3_offset` of the packed parameters of layer `layer`, or of `tensor`, for its steps
-    `first` to `last`.
+    """`size` bytes at `l3_offset` of the packed parameters of layer `layer`, of `tensor` or of a table, for its
+    steps `first` to `last`; of the table of transfers, its rows `first` to `last`.
 
     Bytes that come to L2 must be there at mark number `need`, where the first load of them to L1 is started,
     and may be overwritten from mark number `free` on, when the last has arrived. Bytes that leave L2 are in use
@@ -108,6 +108,57 @@ def _merged(blocks: Sequence[_Block], most_bytes: int) -> Iterator[_Block]:
         run = block
     if run is not None:
         yield run
+
+
+# ---- Tables --------------------------------------------------------------------------------------------------
+
+
+def steps_chunk(plan: LayerPlan, index: int, marks: MarkTimes, size: int) -> Chunk:
+    """The step table of the `index`-th layer: there before the first step, until the last one is read, which is
+    before it begins."""
+    last = len(plan.steps) - 1
+    return Chunk(
+        kind=L3Kind.STEPS,
+        layer=index,
+        tensor="",
+        first=0,
+        last=last,
+        l3_offset=0,
+        size=size,
+        need=marks.begins[index],
+        free=marks.number(Mark(index, last)),
+    )
+
+
+def with_rows(chunks: Sequence[Chunk], marks: MarkTimes) -> list[Chunk]:
+    """The ordered chunks and among them, one more each, those that bring their rows of the table of transfers:
+    the first ones at once, and `ROWS_AT_ONCE` others as soon as the rows are started that they overwrite."""
+    found = [_rows_chunk(0, ROWS_IN_L2, marks, 0)]
+    for number, chunk in enumerate(chunks):
+        at = len(found)
+        if at % ROWS_AT_ONCE == 0 and len(chunks) - number > ROWS_AT_ONCE:
+            found.append(_rows_chunk(at + ROWS_AT_ONCE, ROWS_AT_ONCE, marks, found[-1].need))
+        found.append(chunk)
+    return [_cut(one, len(found)) if one.kind is L3Kind.ROWS else one for one in found]
+
+
+def _rows_chunk(first: int, count: int, marks: MarkTimes, need: int) -> Chunk:
+    return Chunk(
+        kind=L3Kind.ROWS,
+        layer=min(marks.mark(need).layer, len(marks.begins) - 2),
+        tensor="",
+        first=first,
+        last=first + count - 1,
+        l3_offset=ROW_BYTES * first,
+        size=ROW_BYTES * count,
+        need=need,
+    )
+
+
+def _cut(rows: Chunk, count: int) -> Chunk:
+    """As many of the rows as there are in a table of `count`."""
+    last = min(rows.last, count - 1)
+    return replace(rows, last=last, size=ROW_BYTES * (last + 1 - rows.first))
 
 
 # ---- Activations ---------------------------------------------------------------------------------------------

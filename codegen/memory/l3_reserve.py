@@ -56,7 +56,7 @@ def _needed(chunks: Sequence[Chunk]) -> dict[Chunk, Rect]:
     found: dict[Chunk, Rect] = {}
     leaves = {chunk.need: number for number, chunk in enumerate(chunks) if chunk.kind is L3Kind.STORE}
     for number, chunk in enumerate(chunks):
-        if chunk.kind is not L3Kind.STORE:
+        if chunk.kind not in (L3Kind.STORE, L3Kind.ROWS):
             start = 2 * chunk.need + (leaves.get(chunk.need, number) < number)  # behind the last that leaves
             found[chunk] = Rect(f"chunk {number}", start, 2 * chunk.free, 0, chunk.size)
     return found

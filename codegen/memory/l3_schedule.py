@@ -15,9 +15,12 @@ from tvm_pulp.codegen.machine import L3Model
 from tvm_pulp.codegen.memory.l2_space import Rect, find_room
 from tvm_pulp.codegen.memory.l3_chunks import Chunk
 from tvm_pulp.codegen.memory.marks import MarkTimes
-from tvm_pulp.codegen.plan import L3Kind
+from tvm_pulp.codegen.plan import ROW_BYTES, ROWS_AT_ONCE, ROWS_IN_L2, L3Kind
 
 MOST_JOBS = 64  # PULP_L3_MAX_JOBS of the runtime
+MOST_JOBS_BY_ROWS = ROWS_AT_ONCE - 1
+"""Where rows of the table of transfers come from L3: those that are next have come when the last one before
+them is started."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +55,22 @@ def place_chunks(
     `limit` bytes even when it is needed. `stored` are the places of those that go to L3.
 
     At the mark at which a chunk must have left for L3 its place is free for transfers that come after it. What
-    is `reserved` is taken by nobody else from the moment at which it is needed.
+    is `reserved` is taken by nobody else from the moment at which it is needed. Rows of the table of transfers
+    have their place behind the arena.
     """
     reserved = reserved or {}
+    most_jobs = MOST_JOBS_BY_ROWS if any(chunk.kind is L3Kind.ROWS for chunk in chunks) else MOST_JOBS
     placed: list[Placed] = []
     leaving = {chunk: replace(rect, end=rect.end + 1) for chunk, rect in stored.items()}
     rects = list(fixed)
     start = 0
     for index, chunk in enumerate(chunks):
         start = max(start, chunk.earliest)
-        if index >= MOST_JOBS:
-            start = max(start, chunks[index - MOST_JOBS].need)
+        if index >= most_jobs:
+            start = max(start, chunks[index - most_jobs].need)
+        if chunk.kind is L3Kind.ROWS:
+            placed.append(Placed(chunk, start, ROW_BYTES * (chunk.first % ROWS_IN_L2)))
+            continue
         if chunk in stored:
             found: Placed | None = Placed(chunk, start, stored[chunk].offset)
             mine = stored[chunk]

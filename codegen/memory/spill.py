@@ -17,8 +17,7 @@ from tvm_pulp.codegen.machine import L3Model
 from tvm_pulp.codegen.memory.in_place import input_distance
 from tvm_pulp.codegen.memory.l2_allocator import shared_bytes
 from tvm_pulp.codegen.memory.l3_chunks import WORD, band_bytes, bands, step_groups
-from tvm_pulp.codegen.memory.transfer_table import USUAL_ROW_BYTES
-from tvm_pulp.codegen.plan import LayerPlan, turns
+from tvm_pulp.codegen.plan import ROW_BYTES, LayerPlan, turns
 from tvm_pulp.codegen.solver import new_model, solved
 
 if TYPE_CHECKING:
@@ -198,13 +197,14 @@ def layers_in_need(graph: LayerGraph, plans: Sequence[LayerPlan], lives: Sequenc
 @dataclass(frozen=True)
 class SpillTask:
     """The layers' ways to choose from, the tensors that need a place, and the bytes of L2 that there are for
-    them, for parameters on their way, and for the table of transfers."""
+    them, for parameters on their way, and for `row_bytes` of each transfer."""
 
     graph: LayerGraph
     ways: Sequence[Ways]
     lives: Sequence[Life]
     l3: L3Model
     limit: int
+    row_bytes: int = ROW_BYTES
 
 
 def choose_spill(task: SpillTask, seconds: float) -> Spill | None:
@@ -226,6 +226,7 @@ class _SpillModel:
         self._lives = task.lives
         self._l3 = task.l3
         self._limit = task.limit
+        self._row_bytes = task.row_bytes
         self._model = new_model()
         self._spilled = {life.tensor: self._spill_variable(life.tensor) for life in task.lives}
         self._chosen = [
@@ -260,7 +261,7 @@ class _SpillModel:
             self._model.add_exactly_one(chosen)
             self._add_layer(index)
         for used in self._used:
-            self._model.add(used + USUAL_ROW_BYTES * self._transfers <= self._limit)
+            self._model.add(used + self._row_bytes * self._transfers <= self._limit)
         self._model.minimize(self._cost())
         solver = solved(self._model, seconds)
         if solver is None:

@@ -35,6 +35,10 @@ PARTS_RATIO = 1.1
 """Tiles that read their input channels in parts are tried where others take so much longer than the computation
 of the layer as one tile."""
 
+LATE_RATIO = 0.9
+"""Parameters are late on an engine beside the cores where that takes so much less than with two buffers:
+meanwhile it stands still."""
+
 STEPS_RATIO = 8
 """Of these tiles those that make so many more steps than the largest are left out: each is a call more."""
 
@@ -44,7 +48,7 @@ LATE_CHOICES = ((), (Operand.X,), (Operand.PARAMS,), (Operand.X, Operand.PARAMS)
 
 def late_choices(engine: Engine) -> tuple[tuple[Operand, ...], ...]:
     """What may be loaded late on an engine."""
-    return LATE_CHOICES if engine.on_cores else LATE_CHOICES[:1]
+    return LATE_CHOICES if engine.on_cores else ((), (Operand.PARAMS,))
 
 
 @dataclass(frozen=True)
@@ -190,8 +194,11 @@ class _TileCosts:
             if not allowed.any():
                 continue
             tiled_twice = bool((tiles.tiled_twice & allowed).any())
+            others: list[Estimate] = []
             for order in limits.orders if tiled_twice else limits.orders[:1]:
-                found += _most_promising(tiles, order, np.flatnonzero(allowed), self._c_in)
+                others += _most_promising(tiles, order, np.flatnonzero(allowed), self._c_in)
+            if tiles.target.engine.on_cores or _fastest(others) < LATE_RATIO * _fastest(found):
+                found += others
         return found
 
     def _allowed(self, tiles: _Fitting, limits: Limits) -> BoolArray:
@@ -389,10 +396,12 @@ def _cycles(
         each = {operand: loads.shares[operand] * cycles for operand, cycles in whole.items()}
         y = one.y / table.parts
         reloads = (one.finish > 0) & (pairs.channel["ranges"] > 1)  # only when the cores have finished
-        compute = np.maximum(one.compute, one.finish + reloads * sum(each.values()))
+        drains = Operand.PARAMS in loads.late
+        compute = np.maximum(one.compute, one.finish + (0 if drains else reloads * sum(each.values())))
         passing = y + sum(loads.passing(each))
         steady = np.maximum(compute, passing + target.engine.turn_cycles())
         between = sum(each[operand] for operand in loads.late)
+        between = between + drains * loads.shares[Operand.PARAMS] * one.finish
         for operand in {*loads.bursts} - {*loads.late}:
             between = between + loads.shares[operand] * np.maximum(0, whole[operand] - (steady - passing))
         total += one.count * (steady + between)

@@ -113,12 +113,19 @@ typedef struct {
   int32_t multiplier, exponent, offset;
 } pulp_estimator_t;
 
+/* The byte in floating-point arithmetic, for cores that have it: clip_u8(round(in * factor) + zero_point),
+ * halves away from 0, where `factor` holds the bits of a float32. With factor 0 there is no such formula. */
+typedef struct {
+  int32_t factor, zero_point;
+} pulp_scaling_t;
+
 /* out[i][plane] = how many of the 255 ascending `bounds` are below the float32 whose bits are in
  * in[plane][i], for `planes` planes of `elements`; 255 if it is not a number. Bounds are integers that sort
  * as the floats do (the bits, of a negative number all but the sign inverted), one less than that of the
- * least float that gives the byte; entry 255 is the largest integer. */
+ * least float that gives the byte; entry 255 is the largest integer. `estimator` and `scaling` say the same.
+ */
 void pulp_quantize(const int32_t *in, uint8_t *out, const int32_t *bounds, const pulp_estimator_t *estimator,
-                   uint32_t planes, uint32_t elements);
+                   const pulp_scaling_t *scaling, uint32_t planes, uint32_t elements);
 
 /* out = the bits of table[in], 256 float32, element by element. */
 void pulp_dequantize(const uint8_t *in, int32_t *out, const int32_t *table, uint32_t elements);

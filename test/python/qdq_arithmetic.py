@@ -8,12 +8,17 @@ zero point. With real scales taken as float64 and `r` the rounding constant `2^(
   the map x = zero point, `y = clip((k * acc + offset) >> s)`, `k = rint(scale * 2^s)`, `offset = k * (bias -
   z_in * sum(w)) + (z_out << s) + r`. `s` is the largest of 0..31 for which `k`, `k * acc` and `k * acc +
   offset` stay inside int32 in every channel, with acc between `255 * sum(min(w, 0))` and `255 * sum(max(w,
-  0))`. If there is none, or `|k / 2^s - scale| * reach > 0.5` in some channel, the layer is wide: n more bits
-  are appended to the multipliers, `k = rint(scale * 2^(s + n))`, the shift is s + n, the offsets are rounded to
+  0))`. If there is none, or `|k / 2^s - scale| * reach > 0.5` in some channel, the offset is one that is exact
+  in the middle of what isn't clipped: `offset = rint(scale * (m + bias - z_in * sum(w)) * 2^s) - k * m + (z_out
+  << s) + r`, where m is rint of half the sum of the ends of these acc, at which y is -0.5 and 255.5 or acc is
+  least and greatest; reach is how far m is from the ends, s again the largest. If there is none, or s
+  is less than 8, or `|k / 2^s - scale| * reach > 0.5`, the layer is wide: n more bits are appended to the
+  multipliers, `k = rint(scale * 2^(s + n))`, the shift is s + n, the offsets are rounded to
   the nearest multiples of 2^n, half upwards. n is the largest of 12..1 for which `k`, `(2^n - 1) * acc`,
   `offset >> n` and `(k * acc >> n) + (offset >> n)` stay inside int32. If there is none, or s is less than 8,
   or that is too coarse, too, `s` is the largest of 0..62 with every `k < 2^31` and products and sums inside
-  int64. Reach is the largest `|acc + bias - z_in * sum(w)|`, or `255 / scale` if that is less.
+  int64. Reach, but in the second case, is the largest `|acc + bias - z_in * sum(w)|`, or `255 / scale` if that
+  is less.
 - Add: `k_i = rint(s_i / s_out * 2^s)`, `offset = -k1 * z1 - k2 * z2 + (z_out << s) + r`.
 - AveragePool over N elements: `k = rint(s_in / (s_out * N) * 2^s)` on the sum, `offset = -k * N * z_in + …`.
   Where only the elements inside the map count, N and offset are those of each pixel, `s` is one for all.
@@ -192,11 +197,16 @@ class Accumulation:
 
     def _requant(self, scale: Float64Array, zero_out: int) -> Requant:
         narrow = self._largest_shift(scale, zero_out, NARROW_SHIFT_MAX, INT32)
+        if narrow is not None and not self._too_coarse(narrow, scale, self._reach(scale)):
+            return narrow
+        middle, reach = self._middle(scale, zero_out)
+        centred = self._largest_shift(scale, zero_out, NARROW_SHIFT_MAX, INT32, middle)
+        if centred is not None and centred.shift >= 8 and not self._too_coarse(centred, scale, reach):
+            return centred
         if narrow is not None:
-            if not self._too_coarse(narrow, scale):
-                return narrow
             appended = self._with_low_bits(narrow.shift, scale, zero_out)
-            if appended is not None and narrow.shift >= 8 and not self._too_coarse(appended, scale):
+            coarse = appended is None or self._too_coarse(appended, scale, self._reach(scale))
+            if appended is not None and narrow.shift >= 8 and not coarse:
                 return appended
         wide = self._largest_shift(scale, zero_out, WIDE_SHIFT_MAX, INT64)
         if wide is None:
@@ -220,23 +230,51 @@ class Accumulation:
                 return Requant(np.array(k, np.int64), offset, shift, wide=True)
         return None
 
-    def _too_coarse(self, requant: Requant, scale: Float64Array) -> bool:
-        """Say whether int32 costs more than half a unit in the last place for sums that occur."""
-        k = np.ldexp(requant.multiplier.astype(np.float64), -requant.shift)
+    def _reach(self, scale: Float64Array) -> Float64Array:
+        """Return how far sums that occur are from the one that stands for 0."""
         bounds = zip(self.low, self.high, self.correction, strict=True)
         reach = np.array([float(max(abs(low + c), abs(high + c))) for low, high, c in bounds])
-        costs = np.abs(k - scale) * np.minimum(reach, BYTE_MAX / np.maximum(scale, np.finfo(float).tiny))
-        return bool(np.any(costs > 0.5))
+        return np.asarray(np.minimum(reach, BYTE_MAX / np.maximum(scale, np.finfo(float).tiny)))
+
+    def _middle(self, scale: Float64Array, zero_out: int) -> tuple[list[int], Float64Array]:
+        """Return the sum in the middle of those that aren't clipped, and how far these are from it."""
+        step = np.maximum(scale, np.finfo(float).tiny)
+        with np.errstate(over="ignore"):
+            ends = [
+                np.clip((byte - zero_out) / step - np.array(self.correction), self.low, self.high)
+                for byte in (-0.5, BYTE_MAX + 0.5)
+            ]
+        middle = np.rint((ends[0] + ends[1]) / 2)
+        return [int(m) for m in middle], np.maximum(middle - ends[0], ends[1] - middle)
+
+    @staticmethod
+    def _too_coarse(requant: Requant, scale: Float64Array, reach: Float64Array) -> bool:
+        """Say whether int32 costs more than half a unit in the last place for sums that occur."""
+        k = np.ldexp(requant.multiplier.astype(np.float64), -requant.shift)
+        return bool(np.any(np.abs(k - scale) * reach > 0.5))
+
+    def _offsets(self, k: list[int], shift: int, scale: Float64Array, exact_at: list[int] | None) -> list[int]:
+        """Return the correction's share of the offsets, exact for these sums or for those that stand for 0."""
+        if exact_at is None:
+            return [m * c for m, c in zip(k, self.correction, strict=True)]
+        there = scale * np.array([at + c for at, c in zip(exact_at, self.correction, strict=True)], np.float64)
+        exact = [int(v) for v in np.rint(np.ldexp(there, shift))]
+        return [v - m * at for v, m, at in zip(exact, k, exact_at, strict=True)]
 
     def _largest_shift(
-        self, scale: Float64Array, zero_out: int, shift_max: int, limits: tuple[int, int]
+        self,
+        scale: Float64Array,
+        zero_out: int,
+        shift_max: int,
+        limits: tuple[int, int],
+        exact_at: list[int] | None = None,
     ) -> Requant | None:
         for shift in range(shift_max, -1, -1):
             k = multipliers(scale, shift)
             if max(k) > INT32[1]:
                 continue
             constant = (zero_out << shift) + rounding(shift)
-            offset = [m * c + constant for m, c in zip(k, self.correction, strict=True)]
+            offset = [share + constant for share in self._offsets(k, shift, scale, exact_at)]
             if all(
                 _inside(limits, m * low, m * high, m * low + o, m * high + o)
                 for m, o, low, high in zip(k, offset, self.low, self.high, strict=True)

@@ -317,7 +317,7 @@ def test_the_error_names_a_size_that_works() -> None:
     """And that a little less doesn't."""
     graph = wide_network()
     with pytest.raises(PlanError, match="no choice of activations in L3") as caught:
-        plan_region(graph, with_l3(6_000, 6_000))
+        plan_region(graph, with_l3(6_000, 3_500))
     named = re.search(r"with at least (\d+) bytes", str(caught.value))
     assert named is not None
     least = int(named[1])
@@ -328,6 +328,6 @@ def test_the_error_names_a_size_that_works() -> None:
 
 
 def test_what_is_outside_is_in_the_message() -> None:
-    target = replace(with_l3(6_000, 6_000), l2_outside=5_000)
+    target = replace(with_l3(6_000, 3_500), l2_outside=5_000)
     with pytest.raises(PlanError, match=r"beside 5000 of the network's other parts.*at least 1\d{4} bytes"):
         plan_region(wide_network(), target)

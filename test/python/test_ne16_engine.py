@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from layer_model import run_model
 from layers import NetworkBuilder, Shape, residual_network, resnet8, single_layer, window3
-from machines import NE16, machine, with_ne16
+from machines import NE16, machine, with_l3, with_ne16
 from tvm_pulp.codegen.check.plan import check_plan
 from tvm_pulp.codegen.cost.arrays import Tiles
 from tvm_pulp.codegen.effort import Effort
@@ -25,6 +25,7 @@ from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.plan import Operand, Plan
 from tvm_pulp.codegen.plan_json import plan_from_json, plan_to_json
 from tvm_pulp.codegen.planner import plan_region
+from tvm_pulp.codegen.timeline import simulate
 from tvm_pulp.errors import PlanError
 
 needs_compiler = pytest.mark.skipif(c_compiler() is None, reason="no C compiler on PATH")
@@ -194,14 +195,34 @@ def with_sums(layer: Layer) -> Layer:
     return replace(layer, requant=replace(layer.requant, lo=3))
 
 
-def test_no_operands_late_on_ne16() -> None:
-    graph, target = single_layer(CONV), with_ne16(8_000)
-    plan = plan_region(graph, target)
+@needs_compiler
+@pytest.mark.parametrize("form", FORMS, ids=["bytes", "wide", "split", "bounds"])
+@pytest.mark.parametrize("streamed", [False, True], ids=["", "from L3"])
+def test_parameters_late_on_ne16(runtime: HostRuntime, form: dict[str, int], *, streamed: bool) -> None:
+    """Weights so large that two blocks leave little room: one comes when NE16 and the cores are done with the
+    other."""
+    shape = Shape(LayerKind.CONV2D, 9, 8, 128, 70, window3(), **form)  # type: ignore[arg-type]
+    graph = single_layer(shape)
+    target = reluctant(replace(with_l3(34_000, 70_000 if streamed else 512_000), engines=(NE16,)))
+    plan = plan_region(graph, target, Effort(shares=False))
+    check_plan(graph, target, plan)
     (layer,) = plan.layers
-    assert (layer.engine, layer.late) == ("ne16", ())
-    broken = replace(plan, layers=(replace(layer, late=(Operand.X,)),))
-    with pytest.raises(PlanError, match=r"engine ne16 can.t load operands late"):
-        check_plan(graph, target, broken)
+    assert (layer.engine, layer.late, bool(plan.transfers)) == ("ne16", (Operand.PARAMS,), streamed)
+    assert {one.slot for one in layer.buffers if one.operand is Operand.PARAMS} == {0}
+    assert simulate(graph, plan, target).cycles == plan.prediction.cycles
+    assert_exact(runtime, graph, plan)
+
+
+def test_the_checker_knows_what_is_late_on_ne16() -> None:
+    graph = single_layer(Shape(LayerKind.CONV2D, 9, 8, 128, 70, window3()))
+    target = reluctant(with_ne16(34_000))
+    plan = plan_region(graph, target, Effort(shares=False))
+    (layer,) = plan.layers
+    assert layer.late == (Operand.PARAMS,)
+    with pytest.raises(PlanError, match="engine ne16 can load only parameters late"):
+        check_plan(graph, target, replace(plan, layers=(replace(layer, late=(Operand.X,)),)))
+    with pytest.raises(PlanError, match=r"loads params into the slot that step \d+ reads"):
+        check_plan(graph, target, replace(plan, layers=(replace(layer, late=()),)))
 
 
 def test_the_faster_engine() -> None:

@@ -108,10 +108,22 @@ def test_narrow_multipliers_are_as_precise_as_asked(acc, zero_point, data):
     error = data.draw(st.sampled_from([0.5, 0.1, 0.01]))
     found = choose_multipliers(scale, acc, zero_point, error)
     assert found is not None
-    ends = np.maximum(np.abs(acc.low + acc.constant), np.abs(acc.high + acc.constant))
-    reach = np.minimum(ends, 255 / scale)
-    off = np.max(np.abs(np.ldexp(found.k.astype(float), -found.shift) - scale) * reach)
-    assert off <= (0.5 if found.wide else error) + 1e-9
+    sums = [data.draw(st.integers(int(low), int(high))) for low, high in zip(acc.low, acc.high, strict=True)]
+    real = scale * (sums + acc.constant) + zero_point
+    ours = (
+        found.k.astype(object) * sums + found.offset.astype(object) - (1 << found.shift >> 1)
+    ) / 2**found.shift
+    off = np.abs(np.clip(ours.astype(float), -0.5, 255.5) - np.clip(real, -0.5, 255.5))
+    assert off.max() <= (0.5 if found.wide else error) + (2**-9 if found.wide else 2.0**-found.shift)
+
+
+def test_offsets_are_exact_in_the_middle_of_what_is_not_clipped():
+    """The second channel's multiplier is 0, 0.4 too little: times the constant that would be 38 units, but
+    times the 500,000 to the middle it is 0.2."""
+    acc = Accumulator(np.array([-(2**20), 0]), np.array([2**20, 10**6]), np.array([0, 10**8]))
+    found = choose_multipliers(np.array([2.0**-10, 0.4 * 2.0**-20]), acc, 0)
+    assert (found.wide, found.shift, found.k.tolist()) == (False, 20, [1024, 0])
+    assert found.offset.tolist() == [2**19, 40_200_000 + 2**19]
 
 
 def test_known_multipliers_in_two_parts():

@@ -17,10 +17,12 @@ import pytest
 from onnx_layers import Kind, QdqLayer, QdqModel
 from tvm_pulp.api import compile_model
 from tvm_pulp.cli import run as tvm_pulp
+from tvm_pulp.codegen.quantizer import bounds_of, float_of, key_of
 from tvm_pulp.cycles import measured_cycles
 from tvm_pulp.errors import ToolError
 from tvm_pulp.options import PulpOptions
 from tvm_pulp.package import Package
+from tvm_pulp.passes.patterns.quantize import quantized
 from tvm_pulp.report import read_report
 from tvm_pulp.runner import RunResult, run_package
 from tvm_pulp.toolchain import Platform, build_tool, check_tools, find_gvsoc
@@ -305,6 +307,28 @@ def test_command_prints_cycles(
     assert ["total", *row, f"{total.predicted:,}"] in [line.split()[:6] for line in out.splitlines()]
     assert f"cycles of the regions: {cycles.cluster:,}; of the network: {cycles.inference:,}" in out
     assert "check: 0 of 80 output bytes differ from the legalized network" in out
+
+
+def test_floats_are_quantized(gvsoc: str, tmp_path: Path) -> None:
+    """By the cores' float unit: floats beside each bound, infinities, NaNs, denormals, both zeros."""
+    del gvsoc
+    scale, zero_point = np.float32(0.0371), 93
+    bounds = bounds_of(lambda x: quantized(x, np.float32(1) / scale, np.float32(zero_point)))
+    special = np.float32([0.0, -0.0, np.inf, -np.inf, np.nan, -np.nan, 1e-45, -1e-45, 3e38, -3e38, 2e9])
+    floats = np.concatenate([bounds, float_of(key_of(bounds) - 1), float_of(key_of(bounds) + 1), special])
+    network = onnx.parser.parse_model(f"""
+        <ir_version: 8, opset_import: ["" : 17]>
+        quantize (float[1,1,{floats.size},1] x) => (float[1,1,{floats.size},1] y)
+        <float scale = {{{scale}}}, uint8 zero_point = {{{zero_point}}}>
+        {{ q = QuantizeLinear(x, scale, zero_point)
+           y = DequantizeLinear(q, scale, zero_point) }}""")
+    onnx.save(network, tmp_path / "quantize.onnx")
+    options = PulpOptions(soc="pulp_open")
+    package = compile_model(tmp_path / "quantize.onnx", tmp_path / "quantize.tar", options=options).path
+    assert read_report(Package.open(package)).regions[0].layers[0].kernel == "pulp_quantize"
+    inputs = {"x": floats.reshape(1, 1, -1, 1)}
+    result = run_package(package, inputs, Platform.PULP_OPEN, check=True, workdir=tmp_path)
+    assert (result.compared_bytes, result.mismatched_bytes) == (4 * floats.size, 0)
 
 
 def test_input_channels_in_parts(gvsoc: str, tmp_path: Path) -> None:

@@ -14,12 +14,15 @@ from runtime_library import RuntimeLibrary
 from tvm import relay
 from tvm_pulp.codegen.quantizer import (
     BOUNDS,
+    NO_SCALING,
     SEARCH,
     Estimator,
+    Scaling,
     bounds_of,
     estimator_of,
     float_of,
     key_of,
+    scaling_of,
     sortable_bounds,
 )
 from tvm_pulp.passes.lower_quantize import LowerQuantize
@@ -86,8 +89,38 @@ def test_a_wrong_estimator_is_found_out() -> None:
     assert estimator_of(np.sort(np.random.default_rng(1).normal(size=BOUNDS)).astype(np.float32)) == SEARCH
 
 
+@given(st.floats(2.0**-40, 2.0**40, width=32) | st.floats(2.0**-125, 2.0**119, width=32), ZERO_POINTS)
+@example(1.0, 255)
+@example(2.0**-125, 0)
+def test_an_even_quantizer_is_a_scaling(scale: float, zero_point: int) -> None:
+    bounds = quantizer(scale, zero_point)
+    scaling = scaling_of(bounds)
+    assert scaling != NO_SCALING
+    floats = beside(bounds)
+    numbers = floats[~np.isnan(floats)]
+    byte = (key_of(numbers)[:, np.newaxis] > sortable_bounds(bounds)).sum(axis=1)
+    np.testing.assert_array_equal(scaling.bytes_of(numbers), byte)
+
+
+def test_a_wrong_scaling_is_found_out() -> None:
+    bounds = quantizer(0.1, 7)
+    right = scaling_of(bounds)
+    assert right == Scaling(np.float32(10), 7)
+    assert right.is_right(bounds)
+    assert not Scaling(np.float32(10), 8).is_right(bounds)
+    assert not Scaling(np.nextafter(np.float32(10), np.float32(11)), 7).is_right(bounds)
+    uneven = bounds.copy()
+    uneven[100] = np.nextafter(uneven[100], np.float32(-100))
+    assert scaling_of(uneven) == NO_SCALING
+    assert scaling_of(quantizer(2.0**124, 0)) == NO_SCALING
+
+
 class _Estimator(ctypes.Structure):
     _fields_ = [(name, ctypes.c_int32) for name in ("multiplier", "exponent", "offset")]
+
+
+class _Scaling(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_int32) for name in ("factor", "zero_point")]
 
 
 @pytest.fixture(scope="module", params=["portable", "xpulpv2"])
@@ -101,7 +134,9 @@ def run_kernel(
     out, elements = np.zeros(floats.size, np.uint8), ctypes.c_uint32(floats.size // planes)
     table = sortable_bounds(bounds).astype(np.int32)
     fields = _Estimator(estimator.multiplier, estimator.exponent, estimator.offset)
-    arguments = (ctypes.byref(fields), ctypes.c_uint32(planes), elements)
+    scaling = scaling_of(bounds)
+    scaling_fields = _Scaling(scaling.factor_bits, scaling.zero_point)
+    arguments = (ctypes.byref(fields), ctypes.byref(scaling_fields), ctypes.c_uint32(planes), elements)
     runtime.run(3, "pulp_quantize", floats.view(np.int32), out, table, *arguments)
     return out
 

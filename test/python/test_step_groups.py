@@ -43,6 +43,22 @@ def test_groups_by_hand() -> None:
     assert groups.size_bytes == 2 * 1 + 2 * 1 + 3 * 4 + 4 * 2
 
 
+def test_blocks_that_lie_elsewhere_in_each_pass() -> None:
+    """Four passes through two ranges of channels: places of parameters are in a group of their own."""
+    columns = {
+        "params": tuple(range(0, 4_000, 500)),
+        "params_size": (300, 200) * 4,
+        "y_c": (8, 4) * 4,
+        "y_c0": (0, 8) * 4,
+    }
+    groups = group_steps(columns)
+    assert groups.rows["range"] == {"params_size": (300, 200), "y_c": (8, 4), "y_c0": (0, 8)}
+    assert groups.rows["block"] == {"params": columns["params"]}
+    assert groups.lengths == {"block": 1}
+    assert groups.named == {"range": (0, 1)}
+    assert groups.size_bytes == 2 * 4 + 8 * 2 + 2
+
+
 def test_names_are_kept_for_one_period() -> None:
     """Two ranges of channels in turns forwards and backwards, both buffers full from the second step on."""
     columns = {"x": (0, 0, 1, 1, 2, 2, 3, 3), "y_c0": (0, 8, 8, 0, 0, 8, 8, 0), "load_x": (0, *(1,) * 7)}
@@ -98,7 +114,7 @@ def test_bytes_counted_are_those_of_the_arrays(tmp_path: Path, l1_bytes: int, ru
     plan = plan_region(graph, target)
     program = compile_graph(runtime, graph, plan, tmp_path)
     symbols = subprocess.run(["nm", "-S", program], capture_output=True, text=True, check=True).stdout
-    tables = re.compile(r"^\w+ (\w+) \w (?:steps|place|range|slots)_\w+$", re.MULTILINE)
+    tables = re.compile(r"^\w+ (\w+) \w (?:steps|place|range|block|slots)_\w+$", re.MULTILINE)
     size = sum(int(found, 16) for found in tables.findall(symbols))
     assert plan.l2_tables == tables_bytes(graph, plan)
     assert 0.6 * plan.l2_tables <= size <= plan.l2_tables

@@ -1,6 +1,4 @@
 /* pulp_conv_add: see convolve.h. */
-#include <stddef.h>
-
 #include "../portable/window.h"
 #include "convolve.h"
 #include "xpulp.h"
@@ -14,16 +12,10 @@ static void begin_sums(int32_t *sums, uint32_t count) {
 
 void pulp_conv_add(const uint8_t *in, int32_t *sums, const int8_t *weight, int first,
                    const pulp_window_t *window) {
-  pulp_convolution_t c; /* no initializer: it would fill all of it */
-  c.in = in;
-  c.out = (uint8_t *)sums;
-  c.weight = weight;
-  c.window = window;
-  c.filters.bias = NULL;
+  pulp_convolution_t c;
+  pulp_set_convolution(&c, in, (uint8_t *)sums, weight, window, PULP_SUMS);
   c.filters.output.k = c.filters.output.lambda = sums; /* not read */
   c.filters.output.shift = 0;
-  c.filters.out_stride = window->ch_out * pulp_output_bytes(PULP_SUMS);
-  c.filters.form = PULP_SUMS;
   if (first) {
     begin_sums(sums, pulp_out_pixels(window) * window->ch_out);
   }

@@ -1,21 +1,13 @@
 /* pulp_conv_split: see convolve.h. */
-#include <stddef.h>
-
 #include "convolve.h"
 
 void pulp_conv_split(const uint8_t *in, uint8_t *out, const int8_t *weight, const int32_t *k,
                      const int32_t *lambda, uint16_t low_bits, uint16_t shift, const pulp_window_t *window) {
-  pulp_convolution_t c; /* no initializer: it would fill all of it */
-  c.in = in;
-  c.out = out;
-  c.weight = weight;
-  c.window = window;
-  c.filters.bias = NULL;
+  pulp_convolution_t c;
+  pulp_set_convolution(&c, in, out, weight, window, PULP_SPLIT);
   c.filters.output.k = k;
   c.filters.output.lambda = lambda;
   c.filters.output.shift = shift;
-  c.filters.out_stride = window->ch_out;
-  c.filters.form = PULP_SPLIT;
   c.filters.low_bits = low_bits;
   pulp_convolve_without_buffer(&c);
 }

@@ -2,6 +2,8 @@
 #ifndef PULP_CONVOLVE_H
 #define PULP_CONVOLVE_H
 
+#include <stddef.h>
+
 #include "multiply.h"
 #include "pulp_kernels.h"
 #include "team.h"
@@ -13,6 +15,19 @@ typedef struct {
   const pulp_window_t *window;
   pulp_filters_t filters;
 } pulp_convolution_t;
+
+/* All but the requantization, of a convolution without bias and im2col buffer; an initializer would fill what
+ * isn't read, too. */
+static inline void pulp_set_convolution(pulp_convolution_t *c, const uint8_t *in, uint8_t *out,
+                                        const int8_t *weight, const pulp_window_t *window, pulp_form_t form) {
+  c->in = in;
+  c->out = out;
+  c->weight = weight;
+  c->window = window;
+  c->filters.bias = NULL;
+  c->filters.out_stride = window->ch_out * pulp_output_bytes(form);
+  c->filters.form = form;
+}
 
 /* The calling core's part of pulp_convolve_direct's work. */
 pulp_part_t pulp_direct_part(const pulp_window_t *window);

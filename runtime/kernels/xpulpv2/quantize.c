@@ -7,6 +7,7 @@
 typedef struct {
   const int32_t *bounds;
   pulp_estimator_t estimator;
+  pulp_scaling_t scaling;
 } quantizer_t;
 
 /* The bytes of `count` elements, `pitch` apart. */
@@ -56,11 +57,43 @@ static uint32_t quantize_pairs(const quantizer_t *quantizer, const int32_t *in, 
   return exponents < 255;
 }
 
+#if PULP_FLOAT_UNIT
+
+/* What overflows, and what is not a number, becomes the largest or least integer: it is clipped twice, for
+ * the zero point comes in between. */
+#define BYTE(e) XP_CLIP_17(e) "add " e ", " e ", %[zero_point]\n" XP_CLIP_U8(e)
+
+/* quantize_any of pairs of elements that are scaled. */
+static void scale_pairs(const quantizer_t *quantizer, const int32_t *in, uint32_t pairs, uint8_t *out,
+                        uint32_t pitch) {
+  __asm__ volatile(XP_BEGIN XP_LOOP(0, "%[pairs]", 14) XP_LWI("t0", "%[in]", "4") XP_LWI("t1", "%[in]", "4")
+                       XP_FMUL("t0", "t0", "%[factor]") XP_FMUL("t1", "t1", "%[factor]") XP_FROUND("t0", "t0")
+                           XP_FROUND("t1", "t1") BYTE("t0") BYTE("t1") XP_SB("t0", "%[out]", "%[pitch]")
+                               XP_SB("t1", "%[out]", "%[pitch]") XP_END
+                   : [in] "+r"(in), [out] "+r"(out)
+                   : [pairs] "r"(pairs), [pitch] "r"(pitch), [factor] "r"(quantizer->scaling.factor),
+                     [zero_point] "r"(quantizer->scaling.zero_point)
+                   : "t0", "t1", "memory");
+}
+
+#endif
+
+/* The same by whichever way there is. */
+static uint32_t pairs_done(const quantizer_t *quantizer, const int32_t *in, uint32_t pairs, uint8_t *out,
+                           uint32_t pitch) {
+#if PULP_FLOAT_UNIT
+  if (quantizer->scaling.factor != 0) {
+    scale_pairs(quantizer, in, pairs, out, pitch);
+    return 1;
+  }
+#endif
+  return quantizer->estimator.multiplier != 0 && quantize_pairs(quantizer, in, pairs, out, pitch);
+}
+
 static void quantize(const quantizer_t *quantizer, const int32_t *in, uint32_t count, uint8_t *out,
                      uint32_t pitch) {
   uint32_t done = 0;
-  if (count >= 2 && quantizer->estimator.multiplier != 0 &&
-      quantize_pairs(quantizer, in, count / 2, out, pitch)) {
+  if (count >= 2 && pairs_done(quantizer, in, count / 2, out, pitch)) {
     done = count & ~1u;
   }
   quantize_any(quantizer, in + done, count - done, out + done * pitch, pitch);
@@ -73,8 +106,8 @@ static void quantize(const quantizer_t *quantizer, const int32_t *in, uint32_t c
 #endif
 
 void pulp_quantize(const int32_t *in, uint8_t *out, const int32_t *bounds, const pulp_estimator_t *estimator,
-                   uint32_t planes, uint32_t elements) {
-  const quantizer_t quantizer = {bounds, *estimator};
+                   const pulp_scaling_t *scaling, uint32_t planes, uint32_t elements) {
+  const quantizer_t quantizer = {bounds, *estimator, *scaling};
   const pulp_share_t share = pulp_my_share(elements);
   for (uint32_t plane = 0; plane < planes; plane++) {
     quantize(&quantizer, in + plane * elements + share.begin, share.end - share.begin,

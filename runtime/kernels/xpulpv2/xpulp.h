@@ -29,6 +29,8 @@
 #define XP_CLIP_U8(rd) ".insn r 0x33, 2, 0x0a, " rd ", " rd ", x9\n"
 #define XP_CLIP_U8_TO(rd, a) ".insn r 0x33, 2, 0x0a, " rd ", " a ", x9\n"
 #define XP_CLIP_U5(rd) ".insn r 0x33, 2, 0x0a, " rd ", " rd ", x6\n"
+/* To 17 bits with a sign. */
+#define XP_CLIP_17(rd) ".insn r 0x33, 1, 0x0a, " rd ", " rd ", x17\n"
 #define XP_BITS_8_TO_22(rd, a) ".insn r 0x33, 1, 0x6e, " rd ", " a ", x8\n"
 #define XP_BITS_23_TO_30(rd, a) ".insn r 0x33, 1, 0x67, " rd ", " a ", x23\n"
 #define XP_MAXU_32(rd, a, b) ".insn r 0x33, 7, 0x02, " rd ", " a ", " b "\n"
@@ -46,6 +48,9 @@
 #define XP_PACK_H(rd, high, low) ".insn r 0x57, 0, 0x68, " rd ", " high ", " low "\n"
 #define XP_SDOTU(rd, a, b) ".insn r 0x57, 1, 0x50, " rd ", " a ", " b "\n"
 #define XP_MAXU(rd, a, b) ".insn r 0x57, 1, 0x1c, " rd ", " a ", " b "\n"
+/* float32 in integer registers: a product, and the nearest integer, halves away from 0. */
+#define XP_FMUL(rd, a, b) ".insn r 0x53, 0, 0x08, " rd ", " a ", " b "\n"
+#define XP_FROUND(rd, a) ".insn r 0x53, 4, 0x60, " rd ", " a ", x0\n"
 /* Repeats the next `words` 4-byte instructions `count` (a register, at least 1) times; level 0 lies inside
  * level 1 and must not end with the same instruction. */
 #define XP_LOOP(level, count, words) XP_LOOP_TEXT(level, count, words)

@@ -10,6 +10,8 @@ set_source_files_properties(
 target_compile_definitions(
   pulp_platform PUBLIC [[PULP_L3=__attribute__((aligned(8), section(".l3")))]]
                        [[PULP_L3_RAM=__attribute__((aligned(8), section(".l3_ram")))]])
+# The cores multiply float32 in their integer registers.
+target_compile_definitions(pulp_platform PUBLIC PULP_FLOAT_UNIT=1)
 
 set(PULP_L1_BYTES 65536 CACHE STRING "L1 of the simulated cluster, in bytes")
 target_link_options(pulp_platform INTERFACE LINKER:--defsym=pulp_l1_bytes=${PULP_L1_BYTES})
