@@ -230,5 +230,5 @@ PARTS_END_REFILL = 600.0
 """Of steps that add the sums of some input channels, and of those among them that make bytes of sums."""
 OTHER_REFILL = RefillCycles(step=300.0)
 LOADS = 450.0
-"""Of the cycles that come with each call (`ClusterModel.call_cycles`), those in which core 0 asks for the operands
-of the next one."""
+"""Of the cycles that come with each call (`ClusterModel.call_cycles`), those in which core 0 asks for the
+operands of the next one."""
