@@ -10,8 +10,7 @@ import argparse
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -28,6 +27,7 @@ from .failure import exit_status, one_line
 from .names import check_name
 from .options import PulpOptions, option_name
 from .package import REPORT_FILE, Package
+from .replaced import replaced
 from .tvmc_target import NAME, PulpTarget, names_pulp, parse_target
 
 FORMAT = "pulp"
@@ -240,7 +240,8 @@ def _compiled(args: argparse.Namespace, target: PulpTarget) -> Package:
     executor = pulp_executor(_registry_options(args, compiler.Executor))
     runtime = pulp_runtime(_registry_options(args, compiler.Runtime))
     model = _load(args, target.options)
-    with quiet_offline_build(), _packages_of_ours():
+    # It ends by opening what it wrote as a package of its own: let it open one of ours.
+    with quiet_offline_build(), replaced(compiler, "TVMCPackage", Package.open):
         package: Package = compiler.compile_model(
             model,
             f"{NAME}, {target.tvm_target}",
@@ -308,14 +309,3 @@ def _load(args: argparse.Namespace, options: PulpOptions) -> _Model:
         return _Model(*load_tflite(path), options)
     loaded = frontends.load_model(args.FILE, args.model_format, args.input_shapes)
     return _Model(loaded.mod, loaded.params, options)
-
-
-@contextmanager
-def _packages_of_ours() -> Iterator[None]:
-    """tvmc's compile_model ends by opening what it wrote, as a package of its own: let it open one of ours."""
-    stock = compiler.TVMCPackage
-    compiler.TVMCPackage = Package.open
-    try:
-        yield
-    finally:
-        compiler.TVMCPackage = stock

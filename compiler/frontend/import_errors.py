@@ -8,6 +8,7 @@ from typing import Any
 
 from tvm.relay.frontend import onnx as importer
 from tvm_pulp.errors import ModelError
+from tvm_pulp.replaced import replaced
 
 _FIX = "write it with other operators, or leave it out of the network"
 
@@ -35,8 +36,5 @@ def named_failures() -> Iterator[None]:
         except Exception as error:  # its helpers raise whatever they raise
             raise cannot_import(first_line(error), name) from error
 
-    importer.GraphProto._convert_operator = convert
-    try:
+    with replaced(importer.GraphProto, "_convert_operator", convert):
         yield
-    finally:
-        importer.GraphProto._convert_operator = stock

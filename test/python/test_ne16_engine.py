@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import suppress
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pytest
 from chains import networks
-from harness import HostRuntime, build_runtime, c_compiler, compile_graph, random_inputs, run_program
+from exactness import assert_exact_with
+from harness import HostRuntime, build_runtime, c_compiler
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from layer_model import run_model
 from layers import NetworkBuilder, Shape, residual_network, resnet8, single_layer, window3
 from machines import NE16, machine, with_l3, with_ne16
 from tvm_pulp.codegen.check.plan import check_plan
@@ -104,15 +102,10 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> HostRuntime:
 
 
 def assert_exact(runtime: HostRuntime, graph: LayerGraph, plan: Plan) -> None:
-    inputs = random_inputs(graph, SAMPLES)
-    models = [run_model(graph, {name: data[s] for name, data in inputs.items()}) for s in range(SAMPLES)]
-    with tempfile.TemporaryDirectory() as folder:
-        program = compile_graph(runtime, graph, plan, Path(folder), (NE16,))
-        for when in product(("late", "early"), repeat=2):
-            variables = dict(zip(("PULP_NE16", "PULP_DMA"), when, strict=True))
-            outputs = run_program(program, graph, inputs, variables=variables).outputs
-            for name in graph.outputs:
-                np.testing.assert_array_equal(outputs[name], np.stack([model[name] for model in models]))
+    environments = (
+        dict(zip(("PULP_NE16", "PULP_DMA"), when, strict=True)) for when in product(("late", "early"), repeat=2)
+    )
+    assert_exact_with(runtime, graph, plan, (NE16,), environments)
 
 
 @needs_compiler

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import HostRuntime, build_runtime, c_compiler, compile_graph, random_inputs, run_program
+from exactness import assert_exact_with
+from harness import HostRuntime, build_runtime, c_compiler
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from layer_model import run_model
 from layers import NetworkBuilder, Shape, single_layer, window3
 from machines import NE16, with_ne16
 from naive_plan import Wish, naive_plan
@@ -365,15 +363,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> HostRuntime:
 
 
 def assert_exact(runtime: HostRuntime, graph: LayerGraph, target: Machine, plan: Plan) -> None:
-    inputs = random_inputs(graph, SAMPLES)
-    models = [run_model(graph, {name: data[s] for name, data in inputs.items()}) for s in range(SAMPLES)]
-    with tempfile.TemporaryDirectory() as folder:
-        program = compile_graph(runtime, graph, plan, Path(folder), target.engines)
-        for when in ("late", "early"):
-            variables = dict.fromkeys(("PULP_ENGINES", "PULP_NE16", "PULP_DMA"), when)
-            outputs = run_program(program, graph, inputs, variables=variables).outputs
-            for name in graph.outputs:
-                np.testing.assert_array_equal(outputs[name], np.stack([model[name] for model in models]))
+    assert_exact_with(runtime, graph, plan, target.engines)
 
 
 @needs_compiler

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from exactness import assert_exact_with
 from harness import HostRuntime, RunFailed, build_runtime, c_compiler, compile_graph, random_inputs, run_program
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from layer_model import run_model
 from layers import Shape, single_layer, window3
 from tvm_pulp.codegen.check.plan import check_plan
 from tvm_pulp.codegen.cost.arrays import Tiles
@@ -68,14 +67,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> HostRuntime:
 
 
 def assert_exact(runtime: HostRuntime, graph: LayerGraph, one: WindowEngine, plan: Plan) -> None:
-    inputs = random_inputs(graph, SAMPLES)
-    models = [run_model(graph, {name: data[s] for name, data in inputs.items()}) for s in range(SAMPLES)]
-    with tempfile.TemporaryDirectory() as folder:
-        program = compile_graph(runtime, graph, plan, Path(folder), (one,))
-        for when in ("late", "early"):
-            outputs = run_program(program, graph, inputs, variables={"PULP_ENGINES": when}).outputs
-            for name in graph.outputs:
-                np.testing.assert_array_equal(outputs[name], np.stack([model[name] for model in models]))
+    assert_exact_with(runtime, graph, plan, (one,))
 
 
 @needs_compiler
