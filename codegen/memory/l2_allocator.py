@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate, combinations
 
+import numpy as np
 from tvm_pulp.codegen.align import ALIGNMENT, align
+from tvm_pulp.codegen.cost.arrays import IntArray
 from tvm_pulp.codegen.memory.l2_space import Rect, arena_bytes
 from tvm_pulp.codegen.solver import new_model, solved
 
@@ -84,21 +86,31 @@ def _distance(low: Rect, high: Rect, distances: Distances) -> int:
 
 def _first_fit(rects: Sequence[Rect], distances: Distances) -> list[Rect]:
     """Largest first, each at the lowest address that is free during its life."""
-    placed: list[Rect] = []
-    for rect in sorted(rects, key=lambda item: (-item.size, item.start)):
-        taken = sorted(
-            (rival.offset - _distance(rect, rival, distances), rival.offset + _distance(rival, rect, distances))
-            for rival in placed
-            if rival.meets(rect)
-        )
-        offset = 0
-        for below, above in taken:  # neither offset is: at them the two touch
-            if below >= offset:
-                break
-            offset = max(offset, above)
-        placed.append(replace(rect, offset=offset))
-    by_name = {rect.name: rect for rect in placed}
-    return [by_name[rect.name] for rect in rects]
+    order = sorted(range(len(rects)), key=lambda i: (-rects[i].size, rects[i].start))
+    starts = np.array([rects[i].start for i in order], np.int64)
+    ends = np.array([rects[i].end for i in order], np.int64)
+    sizes = np.array([align(rects[i].size) for i in order], np.int64)
+    special = {name for pair in distances for name in pair}
+    offsets = np.zeros_like(sizes)
+    for index, number in enumerate(order):
+        rivals = np.flatnonzero((starts[:index] < ends[index]) & (starts[index] < ends[:index]))
+        below, above = offsets[rivals] - sizes[index], offsets[rivals] + sizes[rivals]
+        rect = rects[number]
+        for at, rival in enumerate(rivals if rect.name in special else ()):
+            other = rects[order[rival]]
+            below[at] = offsets[rival] - _distance(rect, other, distances)
+            above[at] = offsets[rival] + _distance(other, rect, distances)
+        offsets[index] = _lowest_free(below, above)
+    places = dict(zip(order, offsets.tolist(), strict=True))
+    return [replace(rect, offset=places[number]) for number, rect in enumerate(rects)]
+
+
+def _lowest_free(below: IntArray, above: IntArray) -> int:
+    """The lowest offset that isn't, for any number, between the two: at them things touch."""
+    by_below = np.argsort(below, kind="stable")
+    tops = np.maximum.accumulate(np.concatenate(([0], above[by_below])))
+    gaps = np.flatnonzero(below[by_below] >= tops[:-1])
+    return int(tops[gaps[0] if gaps.size else -1])
 
 
 def _solve(

@@ -8,8 +8,9 @@ left in L2 as long as that costs no cycle: it saves traffic.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from tvm_pulp.codegen.align import align
 from tvm_pulp.codegen.cost.layer import StepCosts
@@ -70,8 +71,11 @@ LEAST_CHUNKS = 4
 SPILL_LIMITS = (1.0, 0.94, 0.86, 0.75, 0.6)
 """Shares of L2 that what is there at once may take: room for more transfers ahead, and against fragments."""
 
-BANDS = (4, 2, 1)
+BANDS = (1, 2, 4)
 """Rows of tiles in a band of an activation that lies in L3."""
+
+BEST_LAYOUTS = 2
+"""So many of the layouts that are best with large chunks of parameters are tried with smaller ones."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,7 @@ def plan_l2(task: L2Task) -> L2Plan:
         return _all_in_l2(tight, params)
     if task.machine.l3 is None:
         raise l2_error(task.graph, task.lives, params, plain.arena + task.tables, task.machine)
-    options = [found for layout in (plain, tight) if (found := _stream(layout, task.machine)) is not None]
+    options = (found for layout in (plain, tight) for found in _streams(layout, task.machine))
     found = min(options, key=_Streams.order, default=None)
     if found is None and not task.may_spill:
         raise L2ShortageError(task.graph, task.lives, task.machine, task.tables)
@@ -185,16 +189,15 @@ class _Layout:
     tables: Mapping[int, int] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls,
-        task: L2Task,
-        plans: tuple[LayerPlan, ...],
-        spill: Spill,
-        groups: int = 1,
-        tight: frozenset[int] = frozenset(),
-    ) -> _Layout:
+    def of(cls, task: L2Task, plans: tuple[LayerPlan, ...], spill: Spill) -> _Layout:
         """Places the activations."""
-        marks = mark_times(task.costs(plans))
+        marks, tables = mark_times(task.costs(plans)), _table_rooms(task, plans, spill)
+        return cls(task, plans, spill, marks, (), tables=tables).with_bands(1)
+
+    def with_bands(self, groups: int, tight: frozenset[int] = frozenset()) -> _Layout:
+        """The same with so many rows of tiles in a band, and these layers tight: everything has another
+        place."""
+        task, marks, spill = self.task, self.marks, self.spill
         rects = [
             Rect(
                 life.tensor,
@@ -206,21 +209,22 @@ class _Layout:
             for life in task.lives
             if life.tensor not in spill.tensors
         ]
-        rows = [1 if index in tight else groups for index in range(len(plans))]
-        stores, loads = _moves(task, plans, spill, marks, rows)
+        rows = [1 if index in tight else groups for index in range(len(self.plans))]
+        stores, loads = _moves(task, self.plans, spill, marks, rows)
         leaving = [
             Rect(f"{chunk.tensor}@{chunk.l3_offset}", chunk.begin, chunk.need, 0, chunk.size)
             for chunk in stores
         ]
         seconds = 0 if tight else task.effort.address_seconds  # then all places are found at once
-        placed = place([*rects, *leaving], seconds, _distances(task, plans, spill))
-        places = dict(zip(stores, placed[len(rects) :], strict=True))
-        tables = {}
-        if task.streams_tables:
-            tables = streamed_room(task.graph, plans, spill.again, task.machine.l2_bytes)
-            tables |= {index: max(size, task.table_sizes.get(index, 0)) for index, size in tables.items()}
-        moves = [*stores, *loads]
-        return cls(task, plans, spill, marks, placed[: len(rects)], moves, places, groups, tight, tables)
+        placed = place([*rects, *leaving], seconds, _distances(task, self.plans, spill))
+        return replace(
+            self,
+            fixed=placed[: len(rects)],
+            moves=[*stores, *loads],
+            stored=dict(zip(stores, placed[len(rects) :], strict=True)),
+            groups=groups,
+            tight=tight,
+        )
 
     def tighter(self, layers: Collection[int]) -> _Layout | None:
         """The same with these layers and those before each of them tight; None if they are."""
@@ -231,7 +235,7 @@ class _Layout:
         tight = self.tight | more
         if self.groups == 1 or not any(one.layer in more for one in self.moves):
             return replace(self, tight=tight)
-        return _Layout.of(self.task, self.plans, self.spill, self.groups, tight)
+        return self.with_bands(self.groups, tight)
 
     @property
     def arena(self) -> int:
@@ -245,6 +249,14 @@ class _Layout:
             L2Buffer(rect.name, rect.offset, rect.size, lives[rect.name].first, lives[rect.name].last)
             for rect in self.fixed
         )
+
+
+def _table_rooms(task: L2Task, plans: Sequence[LayerPlan], spill: Spill) -> dict[int, int]:
+    """Bytes for the step tables that come from L3."""
+    if not task.streams_tables:
+        return {}
+    rooms = streamed_room(task.graph, plans, spill.again, task.machine.l2_bytes)
+    return {index: max(size, task.table_sizes.get(index, 0)) for index, size in rooms.items()}
 
 
 def _distances(task: L2Task, plans: Sequence[LayerPlan], spill: Spill) -> Distances:
@@ -309,7 +321,7 @@ def _spilled(task: L2Task) -> _Streams:
     """The best way found with activations in L3."""
     l3 = _l3(task.machine)
     ways = _ways(task)
-    found: list[_Streams] = []
+    found: list[tuple[_Streams, Iterator[_Streams]]] = []  # with the largest chunks that have room, and others
     tried: set[Spill] = set()
     for share in SPILL_LIMITS:
         if found and not task.thorough:
@@ -324,13 +336,14 @@ def _spilled(task: L2Task) -> _Streams:
             continue
         tried.add(spill)
         plans = tuple(way.all[number].plan for way, number in zip(ways, spill.ways, strict=True))
-        for groups in BANDS if task.thorough else BANDS[-1:]:
-            streams = _stream(_Layout.of(task, plans, spill, groups), task.machine)
-            if streams is not None:
-                found.append(streams)
+        layout = _Layout.of(task, plans, spill)
+        for groups in BANDS if task.thorough else BANDS[:1]:
+            others = _streams(layout if groups == 1 else layout.with_bands(groups), task.machine)
+            found += [(first, others) for first in islice(others, 1)]
     if not found:
         raise L2ShortageError(task.graph, task.lives, task.machine, task.tables)
-    return min(found, key=_Streams.order)
+    best = sorted(found, key=lambda one: one[0].order())[:BEST_LAYOUTS]
+    return min((one for first, others in best for one in (first, *others)), key=_Streams.order)
 
 
 def _ways(task: L2Task) -> list[Ways]:
@@ -349,13 +362,14 @@ def _l3(machine: Machine) -> L3Model:
     return machine.l3
 
 
-def _stream(layout: _Layout, machine: Machine) -> _Streams | None:
-    """The best way found to bring parameters to L2 beside these activations; None if there is none."""
+def _streams(layout: _Layout, machine: Machine) -> Iterator[_Streams]:
+    """The ways found to bring parameters to L2 beside these activations, in chunks of each size."""
     most = layout.task.limit // LEAST_CHUNKS
     sizes = [size for size in CHUNK_BYTES if size <= most] if layout.task.thorough else []
-    sizes = sizes or [QUICK_CHUNK_BYTES]
-    options = [found for most in sizes if (found := _try(layout, machine, most)) is not None]
-    return min(options, key=_Streams.order, default=None)
+    for size in sizes or [QUICK_CHUNK_BYTES]:
+        found = _try(layout, machine, size)
+        if found is not None:
+            yield found
 
 
 def _keep_in_l2(best: _Streams, machine: Machine) -> _Streams:
