@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from math import isqrt
 
@@ -25,7 +25,7 @@ from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.machine import L3Model, Machine
 from tvm_pulp.codegen.memory.l1_tensors import L1Layout, keep_in_l1
 from tvm_pulp.codegen.memory.l2_errors import L2ShortageError
-from tvm_pulp.codegen.memory.l2_plan import L2Task, plan_l2
+from tvm_pulp.codegen.memory.l2_plan import L2Task, plan_l2, planned_cycles
 from tvm_pulp.codegen.memory.l2_tables import (
     step_tables_bytes,
     tables_bytes,
@@ -117,13 +117,10 @@ def _plan_region(graph: LayerGraph, machine: Machine, effort: Effort, searches: 
             raise
         return plan
     plan = _plan_groups(task, quick, searches) or quick
-    if not quick.transfers or _takes(plan) < (1 - THOROUGH_GAIN) * _takes(quick):
+    takes = partial(planned_cycles, machine=machine)
+    if not quick.transfers or takes(plan) < (1 - THOROUGH_GAIN) * takes(quick):
         return plan
-    return min(_plan_layers(task, searches), plan, key=_takes)
-
-
-def _takes(plan: Plan) -> int:
-    return plan.prediction.cycles
+    return min(_plan_layers(task, searches), plan, key=takes)
 
 
 def _quickly(task: L2Task) -> L2Task:
@@ -158,7 +155,7 @@ def _plan_groups(task: L2Task, plain: Plan | None, searches: Searches) -> Plan |
             return _plan_layers(_plain_task(fused, machine, effort, searches), searches)
         return None
 
-    return fastest_plan(plain, choose, plan)
+    return fastest_plan(plain, choose, plan, partial(planned_cycles, machine=machine))
 
 
 def _with_pairs(graph: LayerGraph, plan: Plan, machine: Machine, effort: Effort, searches: Searches) -> Plan:
@@ -172,7 +169,7 @@ def _with_pairs(graph: LayerGraph, plan: Plan, machine: Machine, effort: Effort,
     choices = [pairs, *([one] for one in pairs[:MOST_SINGLE_PAIRS] if len(pairs) > 1)] if pairs else []
     found = [_plan_pairs(graph, one, replace(machine, l3=None), effort, searches) for one in choices]
     plans = [plan, *(one for one in found if one is not None)]
-    return min(plans, key=_takes)
+    return min(plans, key=partial(planned_cycles, machine=machine))
 
 
 def _plan_pairs(
@@ -209,7 +206,7 @@ def _plan_layers(plain: L2Task, searches: Searches) -> Plan:
             shortage = shortage or error
     if shortage is not None and not options:
         raise shortage
-    return min(options, key=_takes)
+    return min(options, key=partial(planned_cycles, machine=machine))
 
 
 def _with_params_once(task: L2Task, searches: Searches) -> L2Task:

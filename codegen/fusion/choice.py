@@ -78,10 +78,14 @@ def move_cycles(graph: LayerGraph, tensors: Collection[str], model: L3Model) -> 
 
 
 def fastest_plan(
-    plain: Plan | None, choose: Callable[[frozenset[str]], Groups], plan: Callable[[Groups], Plan | None]
+    plain: Plan | None,
+    choose: Callable[[frozenset[str]], Groups],
+    plan: Callable[[Groups], Plan | None],
+    takes: Callable[[Plan], int],
 ) -> Plan | None:
     """The fastest of the plans that are found; `plain` is the one without groups, if there is one. `choose`
-    makes the choice where these tensors are moved, `plan` the plan for a choice, if there is one."""
+    makes the choice where these tensors are moved, `plan` the plan for a choice, if there is one, and `takes`
+    says what cycles it takes."""
     best = plain
     moved = frozenset[str]() if plain is None else _moved(plain)
     tried: set[Groups] = {()}
@@ -94,7 +98,7 @@ def fastest_plan(
         if found is None:
             break
         moved |= _moved(found)
-        if best is None or found.prediction.cycles < best.prediction.cycles:
+        if best is None or takes(found) < takes(best):
             best = found
     return best
 

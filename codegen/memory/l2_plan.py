@@ -59,6 +59,7 @@ from tvm_pulp.codegen.plan import (
     L3Kind,
     L3Transfer,
     LayerPlan,
+    Plan,
     Prediction,
 )
 from tvm_pulp.errors import PlanError
@@ -299,12 +300,21 @@ class _Streams:
     @property
     def cycles(self) -> int:
         """Cycles of the region, with what core 0 takes for the transfers."""
-        calls = _l3(self.layout.task.machine).call_cycles * len(self.placed)
+        calls = _calls_cycles(self.layout.task.machine, len(self.placed))
         return self.layout.marks.total + self.waits + calls
 
     def order(self) -> tuple[int, int]:
         """Smaller is better: cycles, then traffic."""
         return self.cycles, sum(one.chunk.size for one in self.placed)
+
+
+def planned_cycles(plan: Plan, machine: Machine) -> int:
+    """Predicted cycles of a region, with what core 0 takes for the transfers: what plans are compared by."""
+    return plan.prediction.cycles + _calls_cycles(machine, len(plan.transfers))
+
+
+def _calls_cycles(machine: Machine, transfers: int) -> int:
+    return _l3(machine).call_cycles * transfers if transfers else 0
 
 
 def _spilled(task: L2Task) -> _Streams:
