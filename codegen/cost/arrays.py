@@ -48,6 +48,13 @@ def tiles_of(plan: LayerPlan) -> Tiles:
     )
 
 
+def held_up(cycles: IntArray, beside: IntArray, lost: float) -> IntArray:
+    """Cycles of work on one engine while another one works for `beside` cycles: it loses a share of the time in
+    which both read L1."""
+    longer: IntArray = cycles + np.ceil(lost * np.minimum(cycles, beside)).astype(np.int64)
+    return longer
+
+
 def ceil_div(a: IntArray, b: int | IntArray) -> IntArray:
     """Quotients rounded up."""
     return -(-a // b)

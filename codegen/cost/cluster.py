@@ -21,6 +21,7 @@ from tvm_pulp.codegen.cost.measured import (
     IM2COL,
     LINEAR,
     LINEAR_REFILL,
+    LOADS,
     MATRIX,
     MATRIX_LONG_REFILL,
     MATRIX_REFILL,
@@ -79,6 +80,11 @@ def _called(machine: Machine, refill: RefillCycles, work: FloatArray) -> IntArra
 def first_call_cycles(machine: Machine, layer: Layer, kernel: str) -> int:
     """What the first call of a layer takes more than the others."""
     return _refilled(machine, _refill(layer, kernel).first)
+
+
+def loads_cycles(machine: Machine) -> int:
+    """Until a step has asked for the operands of the next one, or of the next layer."""
+    return _refilled(machine, LOADS)
 
 
 def _refilled(machine: Machine, cycles: float) -> int:

@@ -6,8 +6,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from tvm_pulp.codegen.cost.arrays import IntArray, Tiles, tiles_of
-from tvm_pulp.codegen.cost.cluster import adding_cycles, begin_sums_cycles, end_sums_cycles
+from tvm_pulp.codegen.cost.arrays import IntArray, Tiles, held_up, tiles_of
+from tvm_pulp.codegen.cost.cluster import (
+    adding_cycles,
+    begin_sums_cycles,
+    end_sums_cycles,
+    first_call_cycles,
+    loads_cycles,
+)
 from tvm_pulp.codegen.cost.dma import (
     Boxes,
     box_commands,
@@ -18,6 +24,7 @@ from tvm_pulp.codegen.cost.dma import (
     line_cycles,
 )
 from tvm_pulp.codegen.cost.pair import Pace, PacedSteps, paces
+from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.registry import engine_named
 from tvm_pulp.codegen.engines.team import Team
 from tvm_pulp.codegen.fusion.engines import engines_of_stages
@@ -25,7 +32,7 @@ from tvm_pulp.codegen.fusion.groups import stage_plans
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.memory.ahead import first_step_alone
-from tvm_pulp.codegen.plan import LayerPlan, Operand, turns
+from tvm_pulp.codegen.plan import CLUSTER_NAME, LayerPlan, Operand, turns
 from tvm_pulp.codegen.tiles.input_parts import finishing, part_of
 from tvm_pulp.codegen.tiles.shares import share_plans
 
@@ -39,7 +46,8 @@ class StepCosts:
     loads for the next layer beside the last step, `fixed` those of the layer beside its steps, `turn` those of
     each step in which no transfer is under way though it might be. `job` are the cycles of a group's layer on
     an engine: they begin when the cores have computed the layers before it, which is `compute`; those behind it
-    are part of `finish`. `pace` says when steps begin that another layer's run beside."""
+    are part of `finish`; `lost` is the share of the time beside the cores that a job loses. `pace` says when
+    steps begin that another layer's run beside."""
 
     compute: IntArray
     load_x: IntArray
@@ -54,6 +62,7 @@ class StepCosts:
     turn: int = 0
     late: tuple[Operand, ...] = ()
     job: IntArray | None = None
+    lost: float = 0.0
     pace: Pace | None = None
 
     @property
@@ -89,7 +98,8 @@ class StepCosts:
         engine is at the step before; behind the last one the engine is waited for."""
         intervals = self.compute.copy()
         on_cores = intervals[1:] + self.finish[:-1]
-        intervals[1:] = np.maximum(on_cores + self._load_after_finish[1:], job[:-1])
+        beside = held_up(job[:-1], on_cores - self.turn, self.lost)
+        intervals[1:] = np.maximum(on_cores + self._load_after_finish[1:], beside)
         intervals = np.maximum(intervals, self.beside + self.turn)
         intervals[-1] += job[-1]
         return intervals
@@ -165,8 +175,9 @@ def step_costs(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Machin
         store_commands=stored * y_commands,
         finish=finish,
         fixed=engine.fixed_cycles(machine, layer, plan.kernel) + ends * machine.dma.end_cycles,
-        turn=engine.turn_cycles(),
+        turn=loads_cycles(machine) if engine is CLUSTER else engine.turn_cycles(),
         late=plan.late,
+        lost=0.0 if plan.engine_stage is None else engine.lost_share(layer.parts[plan.engine_stage]),
     )
 
 
@@ -216,7 +227,10 @@ def layer_cycles(graph: LayerGraph, layer: Layer, plan: LayerPlan, machine: Mach
 
 def region_costs(graph: LayerGraph, plans: Sequence[LayerPlan], machine: Machine) -> list[StepCosts]:
     """What each step of each layer costs, loads for the next layer included, or beside another layer's."""
-    costs = [step_costs(graph, *one, machine) for one in zip(graph.layers, plans, strict=True)]
+    costs = [
+        _in_its_place(step_costs(graph, graph.layers[index], plan, machine), graph, plans, index, machine)
+        for index, plan in enumerate(plans)
+    ]
     for turn in turns(plans):
         if len(turn) > 1:
             pair = slice(turn.start, turn.stop)
@@ -230,6 +244,21 @@ def region_costs(graph: LayerGraph, plans: Sequence[LayerPlan], machine: Machine
                 ahead_params=plan.params_ahead * int(first.load_params[0]),
             )
     return costs
+
+
+def _in_its_place(
+    alone: StepCosts, graph: LayerGraph, plans: Sequence[LayerPlan], index: int, machine: Machine
+) -> StepCosts:
+    """The costs of a layer between others. If it is the cores', its code is there where the layer before has
+    the same kernel, and its last step asks for nothing unless that is for the next layer."""
+    plan, compute, fixed = plans[index], alone.compute.copy(), alone.fixed
+    if plan.engine != CLUSTER_NAME or plan.stages:
+        return alone
+    if index and plans[index - 1].kernel == plan.kernel:
+        fixed -= first_call_cycles(machine, graph.layers[index], plan.kernel)
+    if not any(one.params_ahead or one.x_ahead for one in plans[index + 1 : index + 2]):
+        compute[-1] -= loads_cycles(machine)
+    return replace(alone, compute=compute, fixed=fixed)
 
 
 def paced_steps(costs: StepCosts, plan: LayerPlan, machine: Machine) -> PacedSteps:

@@ -214,8 +214,8 @@ ELEMENTS = {
 PAD_CALL = 689.0
 MATRIX_REFILL, MATRIX_LONG_REFILL = RefillCycles(step=400.0), RefillCycles(step=1000.0)
 """Of matrix products, and of those whose multipliers have two parts or 64 bits."""
-DEPTHWISE_REFILL = RefillCycles(step=900.0, first=300.0)
-LINEAR_REFILL = RefillCycles(step=400.0, first=0.0)
+DEPTHWISE_REFILL = RefillCycles(step=400.0, first=900.0)
+LINEAR_REFILL = RefillCycles(step=0.0, first=500.0)
 REFILLS = {
     "pulp_add": RefillCycles(step=400.0, first=0.0),
     "pulp_avgpool": RefillCycles(step=300.0),
@@ -229,3 +229,6 @@ PARTS_REFILL = RefillCycles(step=1000.0)
 PARTS_END_REFILL = 600.0
 """Of steps that add the sums of some input channels, and of those among them that make bytes of sums."""
 OTHER_REFILL = RefillCycles(step=300.0)
+LOADS = 450.0
+"""Of the cycles that come with each call (`ClusterModel.call_cycles`), those in which core 0 asks for the
+operands of the next one."""

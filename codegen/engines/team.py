@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 from tvm_pulp.codegen.align import align
-from tvm_pulp.codegen.cost.arrays import IntArray, Tiles
+from tvm_pulp.codegen.cost.arrays import IntArray, Tiles, held_up
 from tvm_pulp.codegen.engines.engine import Engine, TileSteps
 from tvm_pulp.codegen.graph import Layer, LayerGraph
 from tvm_pulp.codegen.kernels import KernelChoice
@@ -107,8 +107,7 @@ class Team(Engine):
         slowest, which the other one holds up as long as it works."""
         started = sum(member.program_cycles() for member in self.members)
         lost = sum(member.lost_share(layer) for member in self.members)
-        longest: IntArray = started + np.maximum(*parts) + np.ceil(lost * np.minimum(*parts)).astype(np.int64)
-        return longest
+        return started + held_up(np.maximum(*parts), np.minimum(*parts), lost)
 
     def first_rows(self, machine: Machine, layer: Layer, tiles: Tiles) -> IntArray:
         """How many rows of each tile the first member computes so that both take about the same time; of a tile

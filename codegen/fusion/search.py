@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from tvm_pulp.codegen.align import align
-from tvm_pulp.codegen.cost.arrays import BoolArray, IntArray, Tiles
+from tvm_pulp.codegen.cost.arrays import BoolArray, IntArray, Tiles, held_up
 from tvm_pulp.codegen.cost.dma import line_cycles
 from tvm_pulp.codegen.cost.layer import x2_costs, x_costs, y_costs
 from tvm_pulp.codegen.effort import Effort
@@ -338,8 +338,9 @@ def _compute(target: _Target, kinds: _Kinds, tile: Box) -> tuple[IntArray, IntAr
     own = group.engine_stage
     finish = group.engine.finish_cycles(machine, group.own_part, kinds.tiles[own])
     job, after = each[own], sum(each[own + 1 :], start=finish)
-    on_cores = sum(each[:own], start=after) + group.engine.turn_cycles()
-    return np.maximum(on_cores, job), job + after
+    on_cores = sum(each[:own], start=after)
+    beside = held_up(job, on_cores, group.engine.lost_share(group.own_part))
+    return np.maximum(on_cores + group.engine.turn_cycles(), beside), job + after
 
 
 _Index = tuple[int, int, int]

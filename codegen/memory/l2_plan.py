@@ -190,11 +190,8 @@ class _Layout:
     @classmethod
     def of(cls, task: L2Task, plans: tuple[LayerPlan, ...], spill: Spill) -> _Layout:
         """Places the activations."""
-        tables = {}
-        if task.streams_tables:
-            tables = streamed_room(task.graph, plans, spill.again, task.machine.l2_bytes)
-            tables |= {index: max(size, task.table_sizes.get(index, 0)) for index, size in tables.items()}
-        return cls(task, plans, spill, mark_times(task.costs(plans)), (), tables=tables).with_bands(1)
+        marks, tables = mark_times(task.costs(plans)), _table_rooms(task, plans, spill)
+        return cls(task, plans, spill, marks, (), tables=tables).with_bands(1)
 
     def with_bands(self, groups: int, tight: frozenset[int] = frozenset()) -> _Layout:
         """The same with so many rows of tiles in a band, and these layers tight: everything has another
@@ -251,6 +248,14 @@ class _Layout:
             L2Buffer(rect.name, rect.offset, rect.size, lives[rect.name].first, lives[rect.name].last)
             for rect in self.fixed
         )
+
+
+def _table_rooms(task: L2Task, plans: Sequence[LayerPlan], spill: Spill) -> dict[int, int]:
+    """Bytes for the step tables that come from L3."""
+    if not task.streams_tables:
+        return {}
+    rooms = streamed_room(task.graph, plans, spill.again, task.machine.l2_bytes)
+    return {index: max(size, task.table_sizes.get(index, 0)) for index, size in rooms.items()}
 
 
 def _distances(task: L2Task, plans: Sequence[LayerPlan], spill: Spill) -> Distances:
