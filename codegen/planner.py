@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
@@ -256,24 +256,25 @@ def _fitting_plan(task: L2Task, in_l1: tuple[L1Tensor, ...] = ()) -> Plan:
         tables = step_tables_bytes(task.graph, task.best)
         task = replace(task, streams_tables=TABLES_PART * tables > task.machine.l2_bytes)
     if not task.thorough or task.machine.l3 is None:
-        return _with_tables(task, in_l1)
+        return _with_tables(task, in_l1)[0]
     # Whether there is one, and how large the tables become, is seen with little effort.
-    quick = _with_tables(_quickly(task), in_l1)
+    quick, sizes = _with_tables(_quickly(task), in_l1)
     try:
-        return _with_tables(replace(task, tables=_step_tables(quick)), in_l1)
+        return _with_tables(replace(task, tables=_step_tables(quick), table_sizes=sizes), in_l1)[0]
     except L2ShortageError:
         return quick
 
 
-def _with_tables(task: L2Task, in_l1: tuple[L1Tensor, ...]) -> Plan:
-    """A plan whose tables fit, too, the step tables having at least the room that the task leaves for them."""
+def _with_tables(task: L2Task, in_l1: tuple[L1Tensor, ...]) -> tuple[Plan, Mapping[int, int]]:
+    """A plan whose tables fit, too, the step tables having at least the room that the task leaves for them, and
+    the `table_sizes` with which it was found."""
     in_l2 = step_tables_bytes(task.graph, task.best, streamed=task.streams_tables)
     task = replace(task, tables=max(task.tables, in_l2))
     for _ in range(MOST_ATTEMPTS):
         plan = _plan(task, in_l1)
         larger = too_small_rooms(task.graph, plan)
         if plan.l2_used <= task.machine.l2_bytes and not larger:
-            return plan
+            return plan, task.table_sizes
         task = replace(task, tables=_step_tables(plan), table_sizes={**task.table_sizes, **larger})
     raise L2ShortageError(task.graph, task.lives, task.machine, task.tables)
 
