@@ -76,7 +76,8 @@ def plan_region(graph: LayerGraph, machine: Machine, effort: Effort | None = Non
     """The plan of a region. Raises PlanError if a layer has no tile that fits L1, or the region's activations
     and parameters don't fit L2; the error says how much would do."""
     effort = effort or Effort()
-    searches = Searches(machine, effort)
+    weights = sum(layer.weights.nbytes for layer in graph.layers if layer.weights is not None)
+    searches = Searches(machine, effort, from_l3=weights > machine.l2_bytes)
     try:
         plan = _plan_region(graph, machine, effort, searches)
         return _with_pairs(graph, plan, machine, effort, searches)

@@ -18,6 +18,7 @@ from tvm_pulp.codegen.fusion.search import GroupSearch
 from tvm_pulp.codegen.graph import Layer, LayerGraph, LayerKind, Tensor, Window
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.pairs import PlansBeside
+from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import LayerPlan
 from tvm_pulp.codegen.tiles.estimates import ANY_TILE, Limits
 from tvm_pulp.codegen.tiles.input_parts import part_size
@@ -44,11 +45,13 @@ class _Signature:
 
 
 class Searches:
-    """Searches for one machine; layers of equal shape are searched once."""
+    """Searches for one machine; layers of equal shape are searched once. `from_l3` says that parameters come
+    from L3, where it takes time that two engines of a team may each have theirs."""
 
-    def __init__(self, machine: Machine, effort: Effort) -> None:
+    def __init__(self, machine: Machine, effort: Effort, *, from_l3: bool = False) -> None:
         self._machine = machine
         self._effort = effort
+        self._from_l3 = from_l3
         self._less: dict[float, Searches] = {}
         self._tiles: dict[_Signature, TileSearch | GroupSearch] = {}
         self._done: dict[tuple[_Signature, Limits], Search | NothingFits] = {}
@@ -65,7 +68,7 @@ class Searches:
             return self
         if share not in self._less:
             machine = replace(self._machine, l1_bytes=int(share * self._machine.l1_bytes))
-            self._less[share] = Searches(machine, self._effort)
+            self._less[share] = Searches(machine, self._effort, from_l3=self._from_l3)
         return self._less[share]
 
     def within(self, graph: LayerGraph) -> Callable[[int, int, frozenset[str]], LayerPlan | None]:
@@ -119,7 +122,12 @@ class Searches:
         if not fitting:
             least = min(found.l1_bytes for _, found in searches if isinstance(found, NothingFits))
             raise _l1_error(layer, least, self._machine)
-        return min(fitting, key=lambda found: found[1].best.cycles)
+        return min(fitting, key=lambda found: self._cycles(found[1].best))
+
+    def _cycles(self, found: Candidate) -> float:
+        """Cycles of a layer, and those of its parameters' way from L3."""
+        l3 = self._machine.l3
+        return found.cycles + (pack_size(found.plan) / l3.bytes_per_cycle if self._from_l3 and l3 else 0.0)
 
     def _engines(self, graph: LayerGraph, layer: Layer) -> list[Engine]:
         return able_engines(graph, layer, self._machine, teams=self._effort.shares)

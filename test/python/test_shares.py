@@ -24,7 +24,7 @@ from tvm_pulp.codegen.engines.cluster import CLUSTER
 from tvm_pulp.codegen.engines.registry import engine_named, teams_of
 from tvm_pulp.codegen.engines.team import Team
 from tvm_pulp.codegen.graph import LayerGraph, LayerKind, Window
-from tvm_pulp.codegen.machine import Machine
+from tvm_pulp.codegen.machine import L3Model, Machine
 from tvm_pulp.codegen.memory.l2_tables import tables_bytes
 from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import Box, LayerPlan, LoopOrder, Operand, Plan, Share, ShareStep
@@ -211,6 +211,18 @@ def test_a_layer_is_divided_where_that_is_faster() -> None:
     assert both.prediction.cycles < 0.8 * alone.prediction.cycles
     conv = single_layer(Shape(LayerKind.CONV2D, 8, 8, 64, 64, window3()))
     assert plan_region(conv, target).layers[0].engine == "ne16"
+
+
+def test_layers_are_whole_where_two_copies_of_parameters_would_come_from_l3() -> None:
+    net = NetworkBuilder(6, 6, 128)
+    for _ in range(2):
+        net.add(LayerKind.POINTWISE, 128)
+    graph, target = net.graph(), slower_cores(with_ne16(64_000), 1)
+    assert [layer.engine for layer in plan_region(graph, target).layers] == ["ne16+cluster"] * 2
+    small = replace(target, l2_bytes=30_000, l3=L3Model(1 << 20))
+    plan = plan_region(graph, small)
+    check_plan(graph, small, plan)
+    assert [layer.engine for layer in plan.layers] == ["ne16"] * 2
 
 
 def separable(layers: int) -> LayerGraph:
