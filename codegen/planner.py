@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
@@ -50,6 +50,9 @@ little."""
 LESS_L1 = (0.6, 0.35)
 """Shares of L1 to try where L2 is too small for the tiles that all of it allows."""
 
+WEAK_GAP = 0.15
+"""A plan so far from its bound is worth a second one with less L1."""
+
 ROW_PARTS = (1, 4, 8)
 """Into how many rows of tiles a layer that works row by row is to be cut at least, beside one for each row."""
 
@@ -80,6 +83,8 @@ def plan_region(graph: LayerGraph, machine: Machine, effort: Effort | None = Non
     searches = Searches(machine, effort, from_l3=weights > machine.l2_bytes)
     try:
         plan = _plan_region(graph, machine, effort, searches)
+        if plan.prediction.gap > WEAK_GAP:
+            plan = min((plan, *_plans_in_less(graph, machine, effort, searches)), key=_takes)
         return _with_pairs(graph, plan, machine, effort, searches)
     except L2ShortageError as shortage:
         for share in LESS_L1:  # smaller tiles mean smaller bands of what comes from L3
@@ -89,6 +94,13 @@ def plan_region(graph: LayerGraph, machine: Machine, effort: Effort | None = Non
                 return replace(plan, l1_bytes=machine.l1_bytes)
         plain = _plain_task(graph, machine, effort, searches)
         raise shortage.with_enough(_enough_l2(plain) + machine.l2_outside) from shortage
+
+
+def _plans_in_less(graph: LayerGraph, machine: Machine, effort: Effort, searches: Searches) -> Iterator[Plan]:
+    """Plans that use the largest of the smaller shares of L1: smaller tiles mean smaller bands in L2."""
+    less = searches.in_less(LESS_L1[0])
+    with suppress(PlanError):
+        yield replace(_plan_region(graph, less.machine, effort, less), l1_bytes=machine.l1_bytes)
 
 
 def _plain_task(graph: LayerGraph, machine: Machine, effort: Effort, searches: Searches) -> L2Task:
