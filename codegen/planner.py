@@ -84,7 +84,10 @@ def plan_region(graph: LayerGraph, machine: Machine, effort: Effort | None = Non
     try:
         plan = _plan_region(graph, machine, effort, searches)
         if plan.prediction.gap > WEAK_GAP:
-            plan = min((plan, *_plans_in_less(graph, machine, effort, searches)), key=_takes)
+            plan = min(
+                (plan, *_plans_in_less(graph, machine, effort, searches)),
+                key=partial(planned_cycles, machine=machine),
+            )
         return _with_pairs(graph, plan, machine, effort, searches)
     except L2ShortageError as shortage:
         for share in LESS_L1:  # smaller tiles mean smaller bands of what comes from L3
