@@ -117,7 +117,7 @@ class _Rewriter(relay.ExprMutator):  # type: ignore[misc] # TVM has no types
             return self.visit(expr), None
         data = self.visit(expr.args[0])
         turned = self._channels_last and len(shape_of(expr)) == 4
-        return _transposed(data, _TO_NHWC, expr) if turned else data, meaning
+        return _turned(data, shape_of(expr), _TO_NHWC, expr) if turned else data, meaning
 
 
 def _as_bytes(var: relay.Var, meaning: ByteMeaning, quantize: relay.Call, *, turned: bool) -> _Input:
@@ -126,8 +126,18 @@ def _as_bytes(var: relay.Var, meaning: ByteMeaning, quantize: relay.Call, *, tur
     if not turned or len(shape) != 4:
         new = relay.var(var.name_hint, shape=shape, dtype="uint8")
         return _Input(new, meaning, new)
-    new = relay.var(var.name_hint, shape=tuple(shape[axis] for axis in _TO_NHWC), dtype="uint8")
-    return _Input(new, meaning, _transposed(new, _FROM_NHWC, quantize))
+    stored = tuple(shape[axis] for axis in _TO_NHWC)
+    new = relay.var(var.name_hint, shape=stored, dtype="uint8")
+    return _Input(new, meaning, _turned(new, stored, _FROM_NHWC, quantize))
+
+
+def _turned(expr: relay.Expr, shape: Sequence[int], axes: Sequence[int], named_after: relay.Call) -> relay.Expr:
+    """A tensor of this shape with its axes permuted; bytes that stay in their order are reshaped, which is what
+    legalization has made of such maps."""
+    long = [axis for axis in axes if shape[axis] > 1]
+    if long != sorted(long):
+        return _transposed(expr, axes, named_after)
+    return named(build.reshape(expr, [shape[axis] for axis in axes]), operator_name(named_after), [expr])
 
 
 def _transposed(expr: relay.Expr, axes: Sequence[int], named_after: relay.Call) -> relay.Expr:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx_layers import Kind, QdqLayer, QdqModel, chain
 from onnx_strategies import qdq_models
-from onnx_writer import Quantization
+from onnx_writer import Quantization, Shape
 from tvm_pulp.api import compile_model
 from tvm_pulp.errors import InputError, ModelError
 from tvm_pulp.frontend.onnx import load_onnx
@@ -41,10 +41,10 @@ def channels_first(array: np.ndarray) -> np.ndarray:
     return np.moveaxis(array, -1, -3) if array.ndim >= 4 else array
 
 
-def map_model(dtype: str = "uint8") -> onnx.ModelProto:
+def map_model(dtype: str = "uint8", shape: Shape = MAP[1:]) -> onnx.ModelProto:
     """A convolution: its input and its output are maps."""
     layer = QdqLayer(Kind.CONV, channels=4, kernel=(2, 3), pads=(0, 1, 1, 0))
-    return QdqModel((layer,), input_shape=MAP[1:], quantization=Quantization(dtype)).build()
+    return QdqModel((layer,), input_shape=shape, quantization=Quantization(dtype)).build()
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
@@ -98,6 +98,17 @@ def test_drawn_networks_mean_the_same(tmp_path: Path, model: QdqModel, channels_
     if result is not None:
         found = np.float32(result.scale) * (found.astype(np.float32) - np.float32(result.zero_point))
     assert np.array_equal(turned(found), wanted)
+
+
+def test_one_channel_is_last_anyway(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    onnx.save(map_model(shape=(1, 7, 6)), path)
+    package = compiled(path, "integer-hwc")
+    (x,) = package.inputs
+    assert x.shape == (1, 7, 6, 1)
+    assert "transpose" not in package.read(LEGALIZED_FILE).decode()
+    samples = np.random.default_rng(0).integers(0, 256, (2, 7, 6, 1), np.uint8)
+    assert run_package(package, {x.name: samples}, check=True).mismatched_bytes == 0
 
 
 def test_the_application_reads_scales_in_a_header(tmp_path: Path) -> None:
