@@ -77,7 +77,7 @@ def l2_bar(region: RegionReport) -> tuple[Segment, ...]:
 def _l2_segments(region: RegionReport) -> Iterator[Segment]:
     whole = max(region.l2_limit, region.l2_used, 1)
     parts = [
-        (region.l2_arena, "activation", "activations between layers"),
+        (region.l2_arena, "activation", region.l2_arena_holds),
         *((layer.params_bytes, "params", f"parameters of {layer.name}") for layer in region.layers),
         (region.l2_tables, "scratch", "tables of steps and transfers"),
         (region.l2_limit - region.l2_used, "free", "free"),

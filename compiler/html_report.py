@@ -84,6 +84,7 @@ class RegionView:
     l2: MemoryMap
     l2_bar: tuple[Segment, ...]
     l2_text: str
+    l2_arena_holds: str
     roofline: Roofline | None
 
 
@@ -156,8 +157,9 @@ def _region(report: CompilationReport, region: RegionReport, timeline: Timeline 
         l1=l1_map(region),
         l2=l2_map(region),
         l2_bar=l2_bar(region),
-        l2_text=f"{region.l2_arena:,} bytes of activations, {region.l2_params:,} of parameters,"
+        l2_text=f"{region.l2_arena:,} bytes of {region.l2_arena_holds}, {region.l2_params:,} of parameters,"
         f" {region.l2_tables:,} of tables, {free:,} free",
+        l2_arena_holds=region.l2_arena_holds,
         roofline=roofline(report, region),
     )
 

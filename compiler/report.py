@@ -12,6 +12,8 @@ from tvm_pulp.codegen.cost.cluster import BLOCK_CHANNELS, WORD
 from tvm_pulp.codegen.fusion.groups import as_planned
 from tvm_pulp.codegen.graph import Layer, LayerGraph, Tensor, macs
 from tvm_pulp.codegen.machine import Machine
+from tvm_pulp.codegen.memory.l3_places import streams_params
+from tvm_pulp.codegen.params import pack_size
 from tvm_pulp.codegen.plan import L1Buffer, L1Tensor, L2Buffer, LayerPlan, Plan
 from tvm_pulp.codegen.tiles.shares import rows_words, share_rows
 from tvm_pulp.codegen.timeline import Lane, Timeline
@@ -137,6 +139,11 @@ class RegionReport:
     l3_transfers: int = 0
     l2_tables: int = 0
     l1_tensors: tuple[L1Tensor, ...] = ()
+
+    @property
+    def l2_arena_holds(self) -> str:
+        """What is in the arena, in words."""
+        return "activations and what comes from L3" if self.l3_transfers else "activations between layers"
 
     @property
     def macs(self) -> int:
@@ -271,6 +278,7 @@ def region_report(graph: LayerGraph, plan: Plan, timeline: Timeline) -> RegionRe
                 _layer_report(graph, layers[layer_plan.layer], layer_plan, busy[index]),
                 l3_waits=timeline.layers[index].l3_waits,
                 l3_bytes=sum(one.size for one in plan.transfers if one.layer == index),
+                params_bytes=0 if streams_params(plan, index) else pack_size(layer_plan),
                 beside=_beside(plan, index),
             )
             for index, layer_plan in enumerate(plan.layers)
@@ -317,7 +325,6 @@ def _layer_report(graph: LayerGraph, layer: Layer, plan: LayerPlan, busy: Mappin
         shift=None if layer.requant is None else layer.requant.shift,
         compute_cycles=busy[Lane.CORES] + busy[Lane.ENGINE],
         dma_cycles=busy[Lane.DMA_IN] + busy[Lane.DMA_OUT],
-        params_bytes=max(step.params_offset + step.params_size for step in plan.steps),
         buffers=plan.buffers,
         engine=plan.engine,
         fused=tuple(part.name for part in layer.parts),

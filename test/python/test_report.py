@@ -5,8 +5,12 @@ import re
 
 import planned_region
 import pytest
-from machines import machine
+from layers import heavy_network
+from machines import machine, with_l3
 from rich.console import Console
+from tvm_pulp.chart_memory import l2_bar
+from tvm_pulp.codegen.effort import Effort
+from tvm_pulp.codegen.planner import plan_region
 from tvm_pulp.codegen.timeline import simulate
 from tvm_pulp.codegen.traffic import Traffic, layer_traffic, region_traffic
 from tvm_pulp.errors import InputError
@@ -113,3 +117,13 @@ def test_plan_tables() -> None:
     lines = rows(printed(plan_tables(REGION.layers[1], add)))
     assert lines[0] == ["add_2: pulp_add, 1 steps, space outer, clipping pass"]
     assert ["0", "0:4 0:4 0:8", "0:4 0:4 0:8", "0 0 0 0", "yes", "none", "0", "0 0 0"] in lines
+
+
+def test_parameters_that_come_from_l3_are_part_of_the_arena() -> None:
+    graph, target = heavy_network(), with_l3(3_000, 12_000)
+    plan = plan_region(graph, target, Effort(fuses=False))
+    region = region_report(graph, plan, simulate(graph, plan, target))
+    assert region.l2_arena_holds == "activations and what comes from L3"
+    assert sum(layer.params_bytes for layer in region.layers) == region.l2_params
+    assert sum(segment.percent for segment in l2_bar(region)) == pytest.approx(100)
+    assert REGION.l2_arena_holds == "activations between layers"
