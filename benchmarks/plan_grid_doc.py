@@ -45,6 +45,7 @@ def render(found: Sequence[Outcome], compilations: Sequence[Measurement] = ()) -
         again=[
             [TITLES[one.network], f"{one.cached_cpu_seconds:.2f}", f"{one.cached_seconds:.2f}"]
             for one in compilations
+            if one.cached_seconds
         ],
     )
 
