@@ -27,7 +27,8 @@ from tvm import relay
 from tvm_pulp.codegen.emit.io import emit_io, emit_quantization
 from tvm_pulp.codegen.timeline_json import timeline_from_json
 from tvm_pulp.passes.attributes import attribute
-from tvm_pulp.passes.integer_io import ByteMeaning, integer_tensors
+from tvm_pulp.passes.integer_io import integer_tensors
+from tvm_pulp.passes.numerics import Quantization
 from tvm_pulp.passes.refusals import refusals_of
 
 from .archive import write_archive
@@ -111,16 +112,16 @@ def package_files(factory: Any, options: PulpOptions) -> dict[str, bytes]:
 def interface_tensors(factory: Any) -> tuple[list[TensorInfo], list[TensorInfo]]:
     """Inputs and outputs of the network, as the C interface orders and names them."""
     made = factory.executor_codegen_metadata
-    bytes_ = integer_tensors(factory.ir_mod)
+    integer = integer_tensors(factory.ir_mod)
     inputs = [var.name for var in made.inputs]
     return (
-        _tensor_infos(inputs, made.input_tensor_types, bytes_.inputs if bytes_ else None),
-        _tensor_infos(made.outputs, made.output_tensor_types, bytes_.outputs if bytes_ else None),
+        _tensor_infos(inputs, made.input_tensor_types, integer.inputs),
+        _tensor_infos(made.outputs, made.output_tensor_types, integer.outputs),
     )
 
 
 def _tensor_infos(
-    names: Sequence[Any], kinds: Sequence[Any], meanings: Sequence[ByteMeaning | None] | None
+    names: Sequence[Any], kinds: Sequence[Any], meanings: Sequence[Quantization | None]
 ) -> list[TensorInfo]:
     return [
         TensorInfo(

@@ -13,8 +13,9 @@ from tvm_pulp.errors import ModelError
 from .attributes import attribute
 from .expressions import as_call, dtype_of, operator_name, post_order, shape_of, with_main
 from .legalize import build
-from .legalize.read import operands_of, scalar
+from .legalize.read import activation_quantization, operands_of
 from .legalize.spans import named
+from .numerics import Quantization
 from .relay_pass import RelayPass
 
 ATTRIBUTE = "pulp_integer_io"
@@ -23,32 +24,25 @@ _FROM_NHWC, _TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
 
 
 @dataclass(frozen=True)
-class ByteMeaning:
-    """What the bytes of an input or output stand for: `scale * (byte - zero_point)`."""
-
-    scale: float
-    zero_point: int
-
-
-@dataclass(frozen=True)
 class IntegerTensors:
-    """The meaning of each input and output in their order; None for those that are as they were."""
+    """What the bytes of each input and output mean, in their order; None for those that are as they were, no
+    entries if all are."""
 
-    inputs: tuple[ByteMeaning | None, ...]
-    outputs: tuple[ByteMeaning | None, ...]
+    inputs: tuple[Quantization | None, ...] = ()
+    outputs: tuple[Quantization | None, ...] = ()
 
 
-def integer_tensors(mod: tvm.IRModule) -> IntegerTensors | None:
-    """What `IntegerIo` wrote down; None if it did not run."""
+def integer_tensors(mod: tvm.IRModule) -> IntegerTensors:
+    """What `IntegerIo` wrote down, if it ran."""
     text = attribute(mod, ATTRIBUTE)
     if text is None:
-        return None
+        return IntegerTensors()
     stored = json.loads(text)
     return IntegerTensors(*(tuple(_read(one) for one in stored[side]) for side in ("inputs", "outputs")))
 
 
-def _read(stored: dict[str, float] | None) -> ByteMeaning | None:
-    return None if stored is None else ByteMeaning(float(stored["scale"]), int(stored["zero_point"]))
+def _read(stored: dict[str, float] | None) -> Quantization | None:
+    return None if stored is None else Quantization(float(stored["scale"]), int(stored["zero_point"]))
 
 
 @dataclass(frozen=True)
@@ -56,7 +50,7 @@ class _Input:
     """An input as bytes: its new variable, what the bytes mean, and `expr`, them in the shape of before."""
 
     variable: relay.Var
-    meaning: ByteMeaning
+    meaning: Quantization
     expr: relay.Expr
 
 
@@ -95,9 +89,11 @@ class _Rewriter(relay.ExprMutator):  # type: ignore[misc] # TVM has no types
 
     def _quantized_input(self, call: relay.Call) -> relay.Expr | None:
         """What `call` makes of an input, if it quantizes one, perhaps moved before; else None."""
-        meaning = _meaning(call, "qnn.quantize")
-        moves, source = _moves_of(call.args[0]) if meaning is not None else ([], None)
-        if meaning is None or not isinstance(source, relay.Var) or dtype_of(source) != "float32":
+        meaning = _meaning(call, call) if as_call(call, "qnn.quantize") is not None else None
+        if meaning is None:
+            return None
+        moves, source = _moves_of(call.args[0])
+        if not isinstance(source, relay.Var) or dtype_of(source) != "float32":
             return None
         if source not in self._inputs:
             turned = self._channels_last and not (moves and as_call(moves[0], "transpose") is not None)
@@ -110,9 +106,10 @@ class _Rewriter(relay.ExprMutator):  # type: ignore[misc] # TVM has no types
             expr = relay.Call(move.op, [expr], move.attrs, move.type_args, move.span)
         return expr
 
-    def _result(self, expr: relay.Expr) -> tuple[relay.Expr, ByteMeaning | None]:
+    def _result(self, expr: relay.Expr) -> tuple[relay.Expr, Quantization | None]:
         """An output, and what its bytes mean; None if it isn't dequantized, and so stays as it is."""
-        meaning = _meaning(expr, "qnn.dequantize")
+        call = as_call(expr, "qnn.dequantize")
+        meaning = None if call is None else _meaning(call, call.args[0])
         if meaning is None:
             return self.visit(expr), None
         data = self.visit(expr.args[0])
@@ -120,7 +117,7 @@ class _Rewriter(relay.ExprMutator):  # type: ignore[misc] # TVM has no types
         return _turned(data, shape_of(expr), _TO_NHWC, expr) if turned else data, meaning
 
 
-def _as_bytes(var: relay.Var, meaning: ByteMeaning, quantize: relay.Call, *, turned: bool) -> _Input:
+def _as_bytes(var: relay.Var, meaning: Quantization, quantize: relay.Call, *, turned: bool) -> _Input:
     """A float32 input as bytes; `turned` maps are NHWC."""
     shape = shape_of(var)
     if not turned or len(shape) != 4:
@@ -144,13 +141,9 @@ def _transposed(expr: relay.Expr, axes: Sequence[int], named_after: relay.Call) 
     return named(build.transpose(expr, axes), operator_name(named_after), [expr])
 
 
-def _meaning(expr: relay.Expr, operator: str) -> ByteMeaning | None:
-    """How a tensor of bytes is quantized or dequantized as a whole; None if `expr` does nothing of the kind."""
-    call = as_call(expr, operator)
-    if call is None or "uint8" not in (dtype_of(call), dtype_of(call.args[0])):
-        return None
-    scale, zero_point = scalar(call.args[1]), scalar(call.args[2])
-    return None if scale is None or zero_point is None else ByteMeaning(scale, int(zero_point))
+def _meaning(call: relay.Call, data: relay.Expr) -> Quantization | None:
+    """How `call` quantizes or dequantizes the tensor `data` as a whole; None if that isn't one of bytes."""
+    return activation_quantization(call, "uint8") if dtype_of(data) == "uint8" else None
 
 
 def _moves_of(expr: relay.Expr) -> tuple[list[relay.Call], relay.Expr]:

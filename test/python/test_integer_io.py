@@ -20,6 +20,7 @@ from tvm_pulp.package import LEGALIZED_FILE, Package, TensorInfo
 from tvm_pulp.partition import prepare
 from tvm_pulp.passes.integer_io import IntegerIo, integer_tensors
 from tvm_pulp.passes.legalize_qdq import LegalizeQdq
+from tvm_pulp.passes.numerics import Quantization as Meaning
 from tvm_pulp.reference import run_reference
 from tvm_pulp.runner import run_package
 
@@ -30,8 +31,8 @@ def compiled(path: Path, io: str) -> Package:
     return compile_model(path, path.with_name(f"{io}.tar"), options=PulpOptions(io=io), name="net")
 
 
-def real(tensor: TensorInfo, bytes_: np.ndarray) -> np.ndarray:
-    """What bytes stand for; a map of channels last in NCHW."""
+def real(tensor: TensorInfo | Meaning, bytes_: np.ndarray) -> np.ndarray:
+    """What bytes stand for."""
     assert tensor.scale is not None and tensor.zero_point is not None
     values = np.float32(tensor.scale) * (bytes_.astype(np.float32) - np.float32(tensor.zero_point))
     return values.astype(np.float32)
@@ -90,13 +91,12 @@ def test_drawn_networks_mean_the_same(tmp_path: Path, model: QdqModel, channels_
     (variable,) = integer["main"].params
     shape = tuple(int(size) for size in variable.type_annotation.shape)
     bytes_ = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    values = np.float32(meaning.scale) * (bytes_.astype(np.float32) - np.float32(meaning.zero_point))
     name = variable.name_hint
     turned = channels_first if channels_last else np.asarray
-    ((wanted,),) = run_reference(legalized, [{name: turned(values)}])
+    ((wanted,),) = run_reference(legalized, [{name: turned(real(meaning, bytes_))}])
     ((found,),) = run_reference(integer, [{name: bytes_}])
     if result is not None:
-        found = np.float32(result.scale) * (found.astype(np.float32) - np.float32(result.zero_point))
+        found = real(result, found)
     assert np.array_equal(turned(found), wanted)
 
 
