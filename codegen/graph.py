@@ -278,6 +278,11 @@ _WITHOUT_PRODUCTS = (
 )
 
 
+def weight_bytes(graph: LayerGraph) -> int:
+    """Bytes of all layers' weights."""
+    return sum(layer.weights.nbytes for layer in graph.layers if layer.weights is not None)
+
+
 def macs(graph: LayerGraph, layer: Layer) -> int:
     """Multiply-accumulates of a layer: an add has one for each output, a pool one for each window element."""
     if layer.parts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
@@ -21,7 +21,7 @@ from tvm_pulp.codegen.fusion.choice import (
     possible_groups,
 )
 from tvm_pulp.codegen.fusion.groups import as_planned, fused_graph
-from tvm_pulp.codegen.graph import Layer, LayerGraph
+from tvm_pulp.codegen.graph import Layer, LayerGraph, weight_bytes
 from tvm_pulp.codegen.machine import L3Model, Machine
 from tvm_pulp.codegen.memory.l1_tensors import L1Layout, keep_in_l1
 from tvm_pulp.codegen.memory.l2_errors import L2ShortageError
@@ -79,31 +79,34 @@ def plan_region(graph: LayerGraph, machine: Machine, effort: Effort | None = Non
     """The plan of a region. Raises PlanError if a layer has no tile that fits L1, or the region's activations
     and parameters don't fit L2; the error says how much would do."""
     effort = effort or Effort()
-    weights = sum(layer.weights.nbytes for layer in graph.layers if layer.weights is not None)
-    searches = Searches(machine, effort, from_l3=weights > machine.l2_bytes)
+    searches = Searches(machine, effort, from_l3=weight_bytes(graph) > machine.l2_bytes)
     try:
         plan = _plan_region(graph, machine, effort, searches)
         if plan.prediction.gap > WEAK_GAP:
-            plan = min(
-                (plan, *_plans_in_less(graph, machine, effort, searches)),
-                key=partial(planned_cycles, machine=machine),
-            )
+            other = _plan_in_less(graph, LESS_L1[0], effort, searches)
+            plan = plan if other is None else _fastest((plan, other), machine)
         return _with_pairs(graph, plan, machine, effort, searches)
     except L2ShortageError as shortage:
         for share in LESS_L1:  # smaller tiles mean smaller bands of what comes from L3
-            with suppress(PlanError):
-                less = searches.in_less(share)
-                plan = _plan_region(graph, less.machine, replace(effort, fuses=False), less)
-                return replace(plan, l1_bytes=machine.l1_bytes)
+            found = _plan_in_less(graph, share, replace(effort, fuses=False), searches)
+            if found is not None:
+                return found
         plain = _plain_task(graph, machine, effort, searches)
         raise shortage.with_enough(_enough_l2(plain) + machine.l2_outside) from shortage
 
 
-def _plans_in_less(graph: LayerGraph, machine: Machine, effort: Effort, searches: Searches) -> Iterator[Plan]:
-    """Plans that use the largest of the smaller shares of L1: smaller tiles mean smaller bands in L2."""
-    less = searches.in_less(LESS_L1[0])
-    with suppress(PlanError):
-        yield replace(_plan_region(graph, less.machine, effort, less), l1_bytes=machine.l1_bytes)
+def _plan_in_less(graph: LayerGraph, share: float, effort: Effort, searches: Searches) -> Plan | None:
+    """A plan that uses a share of L1, for smaller tiles mean smaller bands in L2; None if none is found."""
+    less = searches.in_less(share)
+    try:
+        plan = _plan_region(graph, less.machine, effort, less)
+    except PlanError:
+        return None
+    return replace(plan, l1_bytes=searches.machine.l1_bytes)
+
+
+def _fastest(plans: Iterable[Plan], machine: Machine) -> Plan:
+    return min(plans, key=partial(planned_cycles, machine=machine))
 
 
 def _plain_task(graph: LayerGraph, machine: Machine, effort: Effort, searches: Searches) -> L2Task:
@@ -133,10 +136,10 @@ def _plan_region(graph: LayerGraph, machine: Machine, effort: Effort, searches: 
             raise
         return plan
     plan = _plan_groups(task, quick, searches) or quick
-    takes = partial(planned_cycles, machine=machine)
-    if not quick.transfers or takes(plan) < (1 - THOROUGH_GAIN) * takes(quick):
+    most = (1 - THOROUGH_GAIN) * planned_cycles(quick, machine)
+    if not quick.transfers or planned_cycles(plan, machine) < most:
         return plan
-    return min(_plan_layers(task, searches), plan, key=takes)
+    return _fastest((_plan_layers(task, searches), plan), machine)
 
 
 def _quickly(task: L2Task) -> L2Task:
@@ -185,7 +188,7 @@ def _with_pairs(graph: LayerGraph, plan: Plan, machine: Machine, effort: Effort,
     choices = [pairs, *([one] for one in pairs[:MOST_SINGLE_PAIRS] if len(pairs) > 1)] if pairs else []
     found = [_plan_pairs(graph, one, replace(machine, l3=None), effort, searches) for one in choices]
     plans = [plan, *(one for one in found if one is not None)]
-    return min(plans, key=partial(planned_cycles, machine=machine))
+    return _fastest(plans, machine)
 
 
 def _plan_pairs(
@@ -222,7 +225,7 @@ def _plan_layers(plain: L2Task, searches: Searches) -> Plan:
             shortage = shortage or error
     if shortage is not None and not options:
         raise shortage
-    return min(options, key=partial(planned_cycles, machine=machine))
+    return _fastest(options, machine)
 
 
 def _with_params_once(task: L2Task, searches: Searches) -> L2Task:

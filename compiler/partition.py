@@ -13,7 +13,7 @@ from tvm import relay
 from tvm_pulp.codegen.effort import DEFAULT_SECONDS, Effort
 from tvm_pulp.codegen.emit.region import emit_region
 from tvm_pulp.codegen.fusion.groups import as_planned
-from tvm_pulp.codegen.graph import LayerGraph
+from tvm_pulp.codegen.graph import LayerGraph, weight_bytes
 from tvm_pulp.codegen.machine import Machine
 from tvm_pulp.codegen.memory.l2_errors import beside
 from tvm_pulp.codegen.plan import Plan
@@ -200,17 +200,13 @@ def _plans(
     and with L3 each gets what those before have left.
     """
     plans: dict[relay.GlobalVar, Plan] = {}
-    for var in sorted(graphs, key=lambda var: _weight_bytes(graphs[var])):
+    for var in sorted(graphs, key=lambda var: weight_bytes(graphs[var])):
         graph = graphs[var]
         plans[var] = _planned(graph, machine, given.get(graph.name), effort)
         left = machine.l2_bytes - plans[var].l2_used
         if machine.l3 is not None and left > 0:
             machine = replace(machine, l2_bytes=left)
     return {var: plans[var] for var in graphs}
-
-
-def _weight_bytes(graph: LayerGraph) -> int:
-    return sum(layer.weights.nbytes for layer in graph.layers if layer.weights is not None)
 
 
 def _planned(graph: LayerGraph, machine: Machine, given: GivenPlan | None, effort: Effort) -> Plan:
