@@ -20,7 +20,7 @@ def check_tables(graph: LayerGraph, plan: Plan) -> None:
     if not rows:
         return
     for index, one in rows:
-        _check_rows(plan, index, one)
+        _check_rows(rows[0][1].l2_offset, index, one)
     coming = list(_rows_in_order(rows))
     if [row for row, _ in coming] != list(range(len(plan.transfers))):
         raise _fail("don't bring each row of the table of transfers once, in order", "its rows from L3")
@@ -60,10 +60,10 @@ def _check_steps(graph: LayerGraph, plan: Plan) -> None:
         )
 
 
-def _check_rows(plan: Plan, index: int, one: L3Transfer) -> None:
-    where, begin = f"L3 transfer {index}", rows_begin(plan)
-    count = one.last + 1 - one.first
-    if begin is None or (one.l3_offset, one.size) != (ROW_BYTES * one.first, ROW_BYTES * count):
+def _check_rows(begin: int, index: int, one: L3Transfer) -> None:
+    """`begin` is where the rows lie in L2."""
+    where, count = f"L3 transfer {index}", one.last + 1 - one.first
+    if (one.l3_offset, one.size) != (ROW_BYTES * one.first, ROW_BYTES * count):
         raise _fail("its size and place in L3 aren't those of its rows", where)
     at = one.first % ROWS_IN_L2
     if one.l2_offset != begin + ROW_BYTES * at or at + count > ROWS_IN_L2:

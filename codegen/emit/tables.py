@@ -71,11 +71,11 @@ def table_text(
     words = [_words(array) for array in arrays]
     if transfer is None:
         text = "".join(templates.get_template("steps.c.j2").render(one) for one in words)
-        return TableText("", text + (_rows_function(templates, name, table, groups) if groups else ""))
+        return TableText("", text + (_rows_function(templates, name, table) if groups else ""))
     words.sort(key=lambda one: -one["alignment"])  # no holes between the arrays
     hole = transfer.size - sum(array.size_bytes for array in arrays)
     in_l3 = templates.get_template("steps_in_l3.c.j2").render(name=name, arrays=words, hole=hole)
-    return TableText(in_l3, _rows_function(templates, name, table, groups, transfer))
+    return TableText(in_l3, _rows_function(templates, name, table, transfer))
 
 
 def _steps_array(name: str, table: StepTable) -> _Array:
@@ -102,14 +102,10 @@ def _group_arrays(name: str, table: StepTable, groups: StepGroups) -> list[_Arra
 
 
 def _rows_function(
-    templates: Environment,
-    name: str,
-    table: StepTable,
-    groups: StepGroups | None,
-    transfer: L3Transfer | None = None,
+    templates: Environment, name: str, table: StepTable, transfer: L3Transfer | None = None
 ) -> str:
     """The function that gives a step its row, or puts it together."""
-    rows, at = {}, ""
+    rows, at, groups = {}, "", table.groups
     if groups is not None:
         rows = {group: _row_number(group, groups) for group in groups.rows if table.group_columns(group)}
         named = any(group in groups.named for group in rows)

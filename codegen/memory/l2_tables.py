@@ -30,8 +30,7 @@ def tables_bytes(graph: LayerGraph, plan: Plan) -> int:
     graph = as_planned(graph, plan)
     in_l3 = streamed_tables(plan)
     rows = transfer_table(plan).size_bytes if plan.transfers and not rows_in_l3(plan) else 0
-    sizes = _table_sizes(graph, plan)
-    steps = sum(size for index, size in enumerate(sizes) if index not in in_l3)
+    steps = sum(_table_size(graph, plan, index) for index in range(len(plan.layers)) if index not in in_l3)
     return steps + sum(align(len(layer.next_steps)) for layer in plan.layers) + align(rows)
 
 
@@ -42,17 +41,16 @@ def streamed_tables(plan: Plan) -> frozenset[int]:
 
 def too_small_rooms(graph: LayerGraph, plan: Plan) -> dict[int, int]:
     """Bytes of each step table that is larger than what its transfer brings from L3, by the layer's index."""
-    sizes = _table_sizes(as_planned(graph, plan), plan)
+    graph = as_planned(graph, plan)
     brought = {one.layer: one.size for one in plan.transfers if one.kind is L3Kind.STEPS}
-    return {index: sizes[index] for index, size in brought.items() if size < sizes[index]}
+    sizes = {index: _table_size(graph, plan, index) for index in brought}
+    return {index: size for index, size in sizes.items() if size > brought[index]}
 
 
-def _table_sizes(graph: LayerGraph, plan: Plan) -> list[int]:
+def _table_size(graph: LayerGraph, plan: Plan, index: int) -> int:
     homes = {one.tensor: one.offset for one in plan.l1_tensors}
-    return [
-        align(step_table(graph, layer, one, step_places(graph, plan, index), homes).size_bytes)
-        for index, (layer, one) in enumerate(zip(graph.layers, plan.layers, strict=True))
-    ]
+    places = step_places(graph, plan, index)
+    return align(step_table(graph, graph.layers[index], plan.layers[index], places, homes).size_bytes)
 
 
 def transfers_table_bytes(count: int, *, in_l3: bool = False) -> int:
