@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 import numpy.typing as npt
@@ -121,16 +122,20 @@ NEAR_FACTORS = 8
 """Floats beside an estimated factor that are tried, on each side: it comes from two rounded bounds."""
 
 
+def _per_unit(bounds: Floats) -> float:
+    """Bounds in a unit of the input, on average; infinite if there is no such number."""
+    first, last = float(bounds[0]), float(bounds[-1])
+    rising = bool(np.isfinite([first, last]).all()) and first < last
+    return (BOUNDS - 1) / (last - first) if rising else inf
+
+
 def scaling_of(bounds: Floats) -> Scaling:
     """The scaling that has these bounds, else `NO_SCALING`."""
-    first, last = float(bounds[0]), float(bounds[-1])
-    if not np.isfinite([first, last]).all() or first >= last:
-        return NO_SCALING
     with np.errstate(over="ignore", under="ignore"):
-        factor = np.float32((BOUNDS - 1) / (last - first))
+        factor = np.float32(_per_unit(bounds))
     if not np.isfinite(factor):
         return NO_SCALING
-    zero_point = round(0.5 - first * float(factor))
+    zero_point = round(0.5 - float(bounds[0]) * float(factor))
     near = sorted(range(-NEAR_FACTORS, NEAR_FACTORS + 1), key=abs)
     factors = float_of(key_of(np.array(factor)) + np.array(near))
     scalings = (Scaling(one, zero_point) for one in factors if 0 < one < np.inf)
@@ -139,14 +144,11 @@ def scaling_of(bounds: Floats) -> Scaling:
 
 def estimator_of(bounds: Floats) -> Estimator:
     """The estimator of bounds that are evenly spread, else `SEARCH`."""
-    first, last = float(bounds[0]), float(bounds[-1])
-    if not np.isfinite([first, last]).all() or first >= last:
-        return SEARCH
-    per_unit = (BOUNDS - 1) / (last - first)
+    per_unit = _per_unit(bounds)
     if not np.isfinite(per_unit):
         return SEARCH
     fraction, power = np.frexp(per_unit)  # in [0.5, 1)
-    offset = (0.75 - first * per_unit) * 2**FRACTION_BITS
+    offset = (0.75 - float(bounds[0]) * per_unit) * 2**FRACTION_BITS
     if abs(offset) > 2**24:
         return SEARCH
     # A float is m * 2^(e - 142), the multiplier per_unit * 2^(15 - power).

@@ -160,19 +160,15 @@ def choose_multipliers(
     two parts, whose products fit 32 bits (see `low_bits_of`), or if those cost more than `LARGEST_ERROR`, take
     64-bit arithmetic. None: the scales are too large for that, too.
     """
-    narrow = _narrow(scale, acc, zero_point)
-    if (
-        narrow is not None
-        and _error(scale, narrow.k, narrow.shift, _reach_from_zero(scale, acc)) <= narrow_error
-    ):
+    narrow, reach = _narrow(scale, acc, zero_point), _reach_from_zero(scale, acc)
+    if narrow is not None and _error(scale, narrow.k, narrow.shift, reach) <= narrow_error:
         return narrow
     middle, reach = _middle(scale, acc, zero_point)
     centred = _narrow(scale, acc, zero_point, middle)
     fine = centred is not None and centred.shift >= MIN_OFFSET_BITS
     if centred is not None and fine and _error(scale, centred.k, centred.shift, reach) <= narrow_error:
         return centred
-    shift = _largest_shift(scale, acc, zero_point, MAX_SHIFT, INT32_MAX)
-    parts = None if shift is None else _in_two_parts(scale, acc, zero_point, shift)
+    parts = None if narrow is None else _in_two_parts(scale, acc, zero_point, narrow.shift)
     if parts is not None:
         return parts
     shift = _largest_shift(scale, acc, zero_point, MAX_WIDE_SHIFT, INT64_MAX)
@@ -200,10 +196,8 @@ def _in_two_parts(scale: Reals, acc: Accumulator, zero_point: int, high_shift: i
         offset = ((offset + (1 << low_bits >> 1)) >> low_bits) << low_bits
         if int(np.max(np.abs(k), initial=0)) > INT32_MAX or not _fits_parts(low_bits, k, offset, acc):
             continue
-        precise = (
-            high_shift >= MIN_OFFSET_BITS
-            and _error(scale, k, shift, _reach_from_zero(scale, acc)) <= LARGEST_ERROR
-        )
+        reach = _reach_from_zero(scale, acc)
+        precise = high_shift >= MIN_OFFSET_BITS and _error(scale, k, shift, reach) <= LARGEST_ERROR
         return _multipliers(k, offset, shift, wide=True) if precise else None
     return None
 
